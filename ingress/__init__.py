@@ -1,0 +1,1 @@
+"""Everything that comes in over HTTP. See ingress/README.md."""

@@ -1,0 +1,1 @@
+"""The I/O tier (backing services): registry database, Kafka, lake, health endpoints. Nothing pure imports it."""

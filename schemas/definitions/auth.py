@@ -1,0 +1,41 @@
+"""How a sender proves itself: the `auth` member of a source (spec section 6).
+
+This release takes presets (a vendor's name), `url` and `none`; the other types come with the vendor edge and are
+refused with `unsupported` until then. Secrets come in as text, `{fromEnv}` or `{fromFile}` and never go out again.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr
+
+from schemas.definitions.base import Definition
+
+MAX_SECRETS = 4
+MAX_SECRET = 4096
+
+
+class SecretRef(Definition):
+    """A secret: its text, or where the server finds it when the source is saved."""
+
+    value: SecretStr | None = Field(default=None, max_length=MAX_SECRET, min_length=1)
+    from_env: str | None = Field(default=None, max_length=256, pattern=r"^HOOKBERG_SECRET_[A-Z0-9_]+$")
+    from_file: str | None = Field(default=None, max_length=1024)
+
+
+def _secret(value: Any) -> Any:  # noqa: ANN401 JSON
+    return {"value": value} if isinstance(value, str) else value
+
+
+Secret = Annotated[SecretRef, BeforeValidator(_secret)]
+
+
+class Auth(Definition):
+    """`type` is a vendor's name (preset), `url` (the secret URL is the credential) or `none` (an API key is)."""
+
+    type: str = Field(pattern=r"^[a-z][a-zA-Z0-9-]{0,63}$")
+    secrets: tuple[Secret, ...] = Field(default=(), max_length=MAX_SECRETS)
+
+
+AuthType = Literal["url", "none"]
+NOT_PRESETS = frozenset({"url", "none"})
+LATER = frozenset({"hmac", "bearer", "basic", "apiKey", "jwt", "mtls"})

@@ -1,0 +1,30 @@
+"""Jobs: heavy work asked over REST, claimed with a lease by the process that owns the data (spec section 5)."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class JobState(StrEnum):
+    """Where a job is."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job; `kind` says who claims it (`streams.redrive`, `sinks.drop_table`), `result` is its answer or error."""
+
+    id: str
+    tenant_id: str
+    kind: str
+    arguments: dict[str, Any]
+    state: JobState
+    progress: float
+    result: dict[str, Any] | None
+    created_at_ms: int
+    updated_at_ms: int
+    attempts: int

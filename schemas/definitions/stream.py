@@ -1,0 +1,117 @@
+"""A stream: a running materialization of topics into an Iceberg table, with start and stop (spec section 5)."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from schemas import names, topics
+from schemas.definitions.base import Definition
+
+TENANT_VARIABLE = "{tenantId}"
+StreamName = Annotated[str, AfterValidator(lambda value: names.label("stream", value))]
+TargetTable = Annotated[str, AfterValidator(names.target_table)]
+Path = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class State(StrEnum):
+    """Where a stream is; `failed` comes with a reason and a message."""
+
+    CREATED = "created"
+    STARTING = "starting"
+    WAITING = "waiting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class Contract(Definition):
+    """What may change in the table: dlt's words, for columns and for data types."""
+
+    columns: Literal["evolve", "freeze", "discardRow", "discardValue"] = "evolve"
+    data_types: Literal["evolve", "freeze", "discardRow", "discardValue"] = "evolve"
+
+
+class DeleteWhen(Definition):
+    """When an event deletes its key: the value at `path` is one of `in`."""
+
+    path: Path
+    values: tuple[str | int | bool, ...] = Field(alias="in", min_length=1, max_length=20)
+
+
+class StreamDefinition(Definition):
+    """What `POST /streams` takes; the defaults make the four-member quick start enough.
+
+    `topics` name raw or clean topics; `{tenantId}` stands for the caller's tenant (resolved by the API with `resolve`).
+    This release runs `layout: nested`, `writeMode: append`, `columnNames: hookberg`, `splitBy: none` and the `evolve`
+    contract; the other values are part of the format and refused with `unsupported` by the API until their writer runs.
+    """
+
+    name: StreamName
+    description: str = Field(default="", max_length=2000)
+    topics: tuple[Annotated[str, Field(min_length=1, max_length=256)], ...] = Field(min_length=1, max_length=16)
+    target_table: TargetTable | None = None
+    value_format: str = "JSON"
+    event_types: tuple[Annotated[str, Field(min_length=1, max_length=256)], ...] = Field(default=(), max_length=200)
+    split_by: Literal["none", "eventType"] = "none"
+    layout: Literal["nested", "flat", "raw"] = "nested"
+    typed_depth: int = Field(default=3, ge=1, le=10)
+    max_columns: int = Field(default=500, ge=1, le=5000)
+    columns: tuple[Path, ...] = Field(default=(), max_length=500)
+    write_mode: Literal["append", "upsert"] = "append"
+    primary_key: tuple[Annotated[str, Field(min_length=1, max_length=50)], ...] = Field(default=(), max_length=16)
+    sequence_field: Path | None = None
+    delete_when: DeleteWhen | None = None
+    column_names: Literal["hookberg", "stitch"] = "hookberg"
+    contract: Contract = Contract()
+    start_from: Literal["earliest", "latest"] | datetime = "earliest"
+    freshness_seconds: float = Field(default=5, ge=0.2, le=3600)
+    partition_by: tuple[Path, ...] = Field(default=("day(received_at)",), max_length=4)
+    sort_by: tuple[Path, ...] = Field(default=(), max_length=4)
+    retention_days: int | None = Field(default=None, ge=1, le=36_500)
+
+    @field_validator("topics")
+    @classmethod
+    def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("a topic is named twice")
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _stitch_names_its_table(cls, value: Any) -> Any:  # noqa: ANN401 JSON
+        if isinstance(value, dict) and not value.get("targetTable") and value.get("columnNames") != "stitch":
+            raise ValueError("targetTable is missing: name the Iceberg table, for example `slack_events`")
+        return value
+
+
+UNSUPPORTED_YET: dict[str, tuple[Any, ...]] = {
+    "split_by": ("none",),
+    "layout": ("nested",),
+    "write_mode": ("append",),
+    "column_names": ("hookberg",),
+    "contract": (Contract(),),
+    "partition_by": (("day(received_at)",), ()),
+    "sort_by": ((),),
+    "retention_days": (None,),
+    "value_format": ("JSON",),
+    "primary_key": ((),),
+    "sequence_field": (None,),
+    "delete_when": (None,),
+}
+"""Per field the values that this release runs; the API refuses the others with 422 `unsupported`."""
+
+
+def resolve(topic: str, tenant: str) -> str:
+    """Put the tenant into a topic as a stream names it; the caller checks that the result is the tenant's own."""
+    return topic.replace(TENANT_VARIABLE, tenant)
+
+
+def read_topic(topic: str) -> str:
+    """Return the topic that a writer reads for a named one: `T.webhook.P` means the events of that topic."""
+    parsed = topics.parse(topic)
+    if parsed is not None and parsed.kind is topics.Kind.WEBHOOK:
+        return topics.event(parsed.tenant, parsed.target)
+    return topic

@@ -1,0 +1,95 @@
+"""The ports: what one room needs of another or of the world, as Protocols only.
+
+Whoever implements one says so in its docstring. Fakes are in tests/fakes and pass the same contract suite.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from schemas.definitions.job import Job
+from schemas.definitions.view import KeyView, Snapshot, SourceView, StreamView
+from schemas.wire.raw import Header
+
+
+class Clock(Protocol):
+    """The time; the only real one lives in deploy/processes."""
+
+    def time_ns(self) -> int:
+        """Return the wall clock in ns since the epoch."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+
+
+class RegistryView(Protocol):
+    """The registry as the data plane reads it. Implemented by schemas.backing.registry.view.CachedView."""
+
+    def current(self) -> Snapshot:
+        """Return the newest snapshot known; never blocks, works on when the database is away."""
+
+    async def refresh(self) -> Snapshot:
+        """Ask the database now (rate-limited inside); the last snapshot known when it is away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Where a record was stored, told by the broker's delivery report."""
+
+    partition: int
+    offset: int
+
+
+class Publisher(Protocol):
+    """Writes raw records. Implemented by ingress.publish.KafkaPublisher and tests.fakes.MemoryPublisher."""
+
+    async def publish(
+        self, topic: str, partition: int, key: bytes, value: bytes | bytearray, headers: list[Header]
+    ) -> Stored:
+        """Return after acks=all; raise `Overloaded(broker_slow|broker_away)` when not known in time (rule 1)."""
+
+
+class Registrar(Protocol):
+    """Registers a source by itself when an API key posts to an unknown platform.
+
+    Implemented by schemas.backing.registry.registrar.SelfRegistrar.
+    """
+
+    async def register(self, tenant: str, platform: str, key: KeyView) -> SourceView:
+        """Make the source and its topics, open; returns the existing one if somebody was faster."""
+
+
+class TallySink(Protocol):
+    """Keeps the edge's absolute counters (rule 24). Implemented by the registry."""
+
+    async def flush(self, process_start: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Upsert one row per source: accepted, refused by reason, last event and last use of each secret."""
+
+
+class TableReader(Protocol):
+    """What the API shows of tables. Implemented by sinks.read; blocking calls run in a thread of the reader's own."""
+
+    async def table(self, stream: StreamView) -> dict[str, Any]:
+        """Return catalog, metadata location and snippets; raise `Refused(not_found)` before the first commit."""
+
+    async def rows(self, stream: StreamView, limit: int) -> list[dict[str, Any]]:
+        """Return the newest rows, newest first, as JSON values."""
+
+    async def columns(self, stream: StreamView) -> list[dict[str, Any]]:
+        """Return the data dictionary: name, type, doc."""
+
+    async def quarantine(self, tenant: str, query: Mapping[str, str], limit: int, cursor: str | None) -> dict[str, Any]:
+        """Return a page of the quarantine table: {items, nextCursor}; empty before its first commit."""
+
+
+class JobQueue(Protocol):
+    """Jobs in the registry. Implemented by schemas.backing.registry.jobs.Jobs."""
+
+    def claim(self, kinds: Sequence[str], owner: str, lease_s: float) -> Job | None:
+        """Take the oldest queued job of one of `kinds`, or one whose lease has run out; None if there is none."""
+
+    def progress(self, job_id: str, owner: str, share: float, lease_s: float) -> bool:
+        """Renew the lease and store the share done (0..1); False when the job is no longer this owner's."""
+
+    def finish(self, job_id: str, owner: str, result: Mapping[str, Any], *, failed: bool = False) -> bool:
+        """Store the result; False when the job is no longer this owner's."""

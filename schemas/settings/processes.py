@@ -1,0 +1,110 @@
+"""The settings of each process. The reference table in the README is generated from this file."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, SecretStr
+
+from schemas.settings.base import Settings
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class LogSettings(Settings):
+    """What every process takes."""
+
+    log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="least level printed")
+    log_format: str = Field(default="json", pattern="^(json|console)$", description="json lines, or for people")
+
+
+class KafkaSettings(Settings):
+    """How the cluster is reached and topics are made."""
+
+    kafka_bootstrap_servers: str = Field(description="host:port, comma-separated")
+    kafka_security_protocol: str = Field(default="PLAINTEXT", pattern="^(PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)$")
+    kafka_sasl_mechanism: str | None = Field(default=None, pattern="^(PLAIN|SCRAM-SHA-256|SCRAM-SHA-512)$")
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
+    kafka_ssl_ca_file: Path | None = Field(default=None, description="PEM of the certificate authority")
+    replication_factor: int = Field(default=3, ge=1, le=15, description="of every topic we make")
+    min_insync_replicas: int = Field(default=2, ge=1, le=15, description="of every topic we make")
+    topic_partitions: int = Field(default=4, ge=1, le=1000, description="of a raw topic when it is made; frozen then")
+    body_limit_bytes: int = Field(default=20_000_000, ge=1024, le=100 << 20, description="largest body taken")
+
+
+class RegistrySettings(Settings):
+    """Where the registry is and how secrets in it are opened."""
+
+    registry_url: SecretStr = Field(description="SQLAlchemy URL: sqlite:///… or postgresql+psycopg://…")
+    vault_key: SecretStr | None = Field(default=None, description="32 bytes, URL-safe base64; encrypts secrets at rest")
+    vault_key_file: Path | None = Field(default=None, description="file that holds vault_key")
+    registry_poll_s: float = Field(default=0.25, gt=0, le=1, description="how often views ask for a new revision")
+    groups: int = Field(default=1, ge=1, le=256, description="worker groups that new raw topics are spread over")
+
+
+class LakeSettings(Settings):
+    """Which Iceberg catalog and warehouse tables live in."""
+
+    catalog_name: str = Field(default="hookberg", description="Spark and Trino must use the same name")
+    catalog_type: str = Field(default="sql", pattern="^(sql|rest|glue)$")
+    catalog_uri: SecretStr | None = Field(default=None, description="SQLAlchemy URL or REST endpoint")
+    catalog_warehouse: str | None = Field(default=None, description="file:///… or s3://…")
+    catalog_properties: dict[str, Any] = Field(
+        default_factory=dict, repr=False, description="further pyiceberg properties, for example s3.endpoint (JSON)"
+    )
+
+
+class DoorSettings(KafkaSettings, RegistrySettings, LogSettings):
+    """What both doors of the data plane take."""
+
+    default_tenant: str | None = Field(default=None, description="tenant of requests without X-Tenant-Id")
+    public_ingest_url: str = Field(default="http://127.0.0.1:8081", description="how vendors reach the ingress")
+    ack_budget_s: float = Field(default=2.0, gt=0, le=30, description="wait for Kafka before 503 broker_slow")
+    in_flight_requests: int = Field(default=2000, ge=1, description="per process; past it 429")
+    in_flight_bytes: int = Field(default=128 << 20, ge=1 << 20, description="of bodies, per process; past it 429")
+    body_grace_s: float = Field(default=10.0, gt=0, le=300, description="before a body must flow at the least rate")
+    body_min_rate_bytes_s: int = Field(default=64 << 10, ge=1, description="least rate of a body")
+    keepalive_s: float = Field(default=30.0, gt=0, le=3600, description="idle and header time limit of a connection")
+    tally_flush_s: float = Field(default=1.0, gt=0, le=60, description="how often counters go to the registry")
+
+
+class IngressSettings(DoorSettings):
+    """`hookberg ingress`, the fast door."""
+
+    ingest_host: str = "127.0.0.1"
+    ingest_port: Port = 8081
+    ingest_workers: int = Field(default=1, ge=1, le=64, description="processes on one inherited socket")
+
+
+class ApiSettings(DoorSettings, LakeSettings):
+    """`hookberg api`, the control plane (and the data plane for convenience)."""
+
+    api_host: str = "127.0.0.1"
+    api_port: Port = 8080
+
+
+class StreamsSettings(KafkaSettings, RegistrySettings, LogSettings):
+    """`hookberg streams`, the Faust stage."""
+
+    state_dir: Path = Field(default=Path(".hookberg/state"), description="RocksDB of each worker group")
+    streams_host: str = "127.0.0.1"
+    streams_health_port: Port = 8082
+    groups_run: str = Field(default="all", description="worker groups this host runs: all, or 0,1,2")
+    commit_interval_s: float = Field(default=0.25, ge=0.05, le=5, description="one Kafka transaction an interval")
+    transaction_max_records: int = Field(default=20_000, ge=100, le=1_000_000, description="closes an interval early")
+    transaction_timeout_s: float = Field(default=10.0, ge=2, le=60)
+    session_timeout_s: float = Field(default=20.0, ge=1, le=300, description="Kafka group session")
+
+
+class SinksSettings(KafkaSettings, RegistrySettings, LakeSettings, LogSettings):
+    """`hookberg sinks`, the Iceberg writers."""
+
+    sinks_host: str = "127.0.0.1"
+    sinks_health_port: Port = 8083
+    flush_bytes: int = Field(default=16 << 20, ge=1 << 16, le=1 << 30, description="a buffer past it is written early")
+    session_timeout_s: float = Field(default=10.0, ge=1, le=300, description="Kafka group session of table ownership")
+    commit_timeout_s: float = Field(default=30.0, ge=1, le=300, description="of one catalog request")
+
+
+ALL: tuple[type[Settings], ...] = (IngressSettings, ApiSettings, StreamsSettings, SinksSettings)
+KNOWN = frozenset(name for cls in ALL for name in cls.model_fields)

@@ -1,0 +1,5 @@
+"""Signatures over received bytes: message template, MAC, container, freshness; sign and verify are twins.
+
+`verify` is total: it returns a verdict and never raises, whatever is sent (design: data in Scheme values, one engine).
+Used by the edge, by `hookberg send` and demo, and by outbound webhooks.
+"""

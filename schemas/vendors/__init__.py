@@ -1,0 +1,1 @@
+"""Vendors as data: one file each, one line each in `VENDORS`. The shapes are in base.py."""

@@ -1,0 +1,192 @@
+"""The raw record: the body byte for byte as the value, everything else as Kafka headers (spec section 2).
+
+Any Kafka consumer reads it without our code. Lives here: header names, encode and decode. Not here: what may be kept of
+a request's headers (ingress redacts before it encodes).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from schemas.errors import Poison
+from schemas.reasons import Reason
+
+VERSION = b"1"
+Header = tuple[str, bytes]
+
+HB_VERSION = "hb-version"
+HB_DELIVERY_ID = "hb-delivery-id"
+HB_SOURCE_ID = "hb-source-id"
+HB_TENANT = "hb-tenant"
+HB_RECEIVED_AT = "hb-received-at"
+HB_METHOD = "hb-method"
+HB_PATH = "hb-path"
+HB_QUERY = "hb-query"
+HB_HEADERS = "hb-headers"
+HB_AUTH = "hb-auth"
+HB_EVENT_ID = "hb-event-id"
+HB_OVERRIDES = "hb-overrides"
+HB_TRACEPARENT = "hb-traceparent"
+HB_SHED = "hb-shed"
+HB_REDRIVE = "hb-redrive"
+
+
+@dataclass(frozen=True, slots=True)
+class AuthResult:
+    """How the sender proved itself: scheme, `coverage` full|partial|none of the body, id of the secret that matched."""
+
+    scheme: str
+    coverage: str
+    secret_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What the query of a generic delivery says over its body (InfonChat's parameters); None = not said."""
+
+    source: str | None = None
+    event_type: str | None = None
+    source_identifier: str | None = None
+    dedupe_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Redrive:
+    """A raw record written by a redrive (rule 16): original position, the job, the items to decide, `as` distinct."""
+
+    topic_id: str
+    partition: int
+    offset: int
+    job: str
+    items: tuple[int, ...]
+    as_distinct: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RawMeta:
+    """All that a raw record's headers say; times in µs since the epoch by the ingress clock."""
+
+    delivery_id: str
+    source_id: str
+    tenant: str
+    received_at_us: int
+    method: str
+    path: str
+    query: str
+    headers: tuple[tuple[str, str], ...]
+    auth: AuthResult
+    event_id: str | None = None
+    overrides: Overrides = field(default_factory=Overrides)
+    traceparent: str | None = None
+    shed: str | None = None
+    redrive: Redrive | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RawRecord:
+    """One record of a raw topic as read: `timestamp_ms` is the broker's (LogAppendTime, rule 3)."""
+
+    partition: int
+    offset: int
+    timestamp_ms: int
+    value: bytes
+    headers: tuple[Header, ...]
+
+
+def encode(meta: RawMeta) -> list[Header]:
+    """Return the Kafka headers of `meta`, in a fixed order; text is UTF-8, request headers one JSON array."""
+    auth = {"scheme": meta.auth.scheme, "coverage": meta.auth.coverage, "secretId": meta.auth.secret_id}
+    out: list[Header] = [
+        (HB_VERSION, VERSION),
+        (HB_DELIVERY_ID, meta.delivery_id.encode()),
+        (HB_SOURCE_ID, meta.source_id.encode()),
+        (HB_TENANT, meta.tenant.encode()),
+        (HB_RECEIVED_AT, b"%d" % meta.received_at_us),
+        (HB_METHOD, meta.method.encode()),
+        (HB_PATH, meta.path.encode("utf-8", "surrogateescape")),
+        (HB_QUERY, meta.query.encode("utf-8", "surrogateescape")),
+        (HB_HEADERS, orjson.dumps(meta.headers)),
+        (HB_AUTH, orjson.dumps(auth)),
+    ]
+    if meta.event_id is not None:
+        out.append((HB_EVENT_ID, meta.event_id.encode("utf-8", "surrogateescape")))
+    if said := _overrides_to_wire(meta.overrides):
+        out.append((HB_OVERRIDES, orjson.dumps(said)))
+    if meta.traceparent is not None:
+        out.append((HB_TRACEPARENT, meta.traceparent.encode()))
+    if meta.shed is not None:
+        out.append((HB_SHED, meta.shed.encode()))
+    if meta.redrive is not None:
+        out.append((HB_REDRIVE, orjson.dumps(_redrive_to_wire(meta.redrive))))
+    return out
+
+
+def decode(headers: Iterable[tuple[str, bytes | None]]) -> RawMeta:
+    """Read a raw record's headers; raise `Poison(bad_record)` when one that must be there is missing or unreadable."""
+    found = {name: value or b"" for name, value in headers}
+    try:
+        if found[HB_VERSION] != VERSION:
+            raise Poison(Reason.BAD_RECORD, f"hb-version {found[HB_VERSION][:16]!r} is not known to this release")
+        auth = orjson.loads(found[HB_AUTH])
+        redrive = found.get(HB_REDRIVE)
+        return RawMeta(
+            delivery_id=found[HB_DELIVERY_ID].decode(),
+            source_id=found[HB_SOURCE_ID].decode(),
+            tenant=found[HB_TENANT].decode(),
+            received_at_us=int(found[HB_RECEIVED_AT]),
+            method=found[HB_METHOD].decode(),
+            path=found[HB_PATH].decode("utf-8", "surrogateescape"),
+            query=found[HB_QUERY].decode("utf-8", "surrogateescape"),
+            headers=tuple((name, value) for name, value in orjson.loads(found[HB_HEADERS])),
+            auth=AuthResult(auth["scheme"], auth["coverage"], auth["secretId"]),
+            event_id=_text(found, HB_EVENT_ID),
+            overrides=_overrides_from_wire(orjson.loads(found.get(HB_OVERRIDES, b"{}"))),
+            traceparent=_text(found, HB_TRACEPARENT),
+            shed=_text(found, HB_SHED),
+            redrive=_redrive_from_wire(orjson.loads(redrive)) if redrive else None,
+        )
+    except (KeyError, ValueError, TypeError, AttributeError) as exc:
+        raise Poison(Reason.BAD_RECORD, f"raw record headers: {type(exc).__name__}: {exc}"[:200]) from exc
+
+
+def _text(found: Mapping[str, bytes], name: str) -> str | None:
+    value = found.get(name)
+    return None if value is None else value.decode("utf-8", "surrogateescape")
+
+
+def _overrides_to_wire(value: Overrides) -> dict[str, str]:
+    said = {
+        "source": value.source,
+        "eventType": value.event_type,
+        "sourceIdentifier": value.source_identifier,
+        "dedupeKey": value.dedupe_key,
+    }
+    return {name: text for name, text in said.items() if text is not None}
+
+
+def _overrides_from_wire(value: dict[str, str]) -> Overrides:
+    return Overrides(value.get("source"), value.get("eventType"), value.get("sourceIdentifier"), value.get("dedupeKey"))
+
+
+def _redrive_to_wire(value: Redrive) -> dict[str, Any]:
+    return {
+        "topicId": value.topic_id,
+        "partition": value.partition,
+        "offset": value.offset,
+        "job": value.job,
+        "items": list(value.items),
+        "as": "distinct" if value.as_distinct else None,
+    }
+
+
+def _redrive_from_wire(value: dict[str, Any]) -> Redrive:
+    return Redrive(
+        value["topicId"],
+        int(value["partition"]),
+        int(value["offset"]),
+        value["job"],
+        tuple(int(item) for item in value["items"]),
+        value.get("as") == "distinct",
+    )

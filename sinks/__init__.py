@@ -1,0 +1,1 @@
+"""Topics to tables: runs the stream objects that REST creates. See sinks/README.md."""
