@@ -3,3 +3,8 @@
 `verify` is total: it returns a verdict and never raises, whatever is sent (design: data in Scheme values, one engine).
 Used by the edge, by `hookberg send` and demo, and by outbound webhooks.
 """
+
+from schemas.signing.engine import sign, verify
+from schemas.signing.scheme import Container, Freshness, Invalid, Scheme, SignedRequest, Valid, Verdict
+
+__all__ = ["Container", "Freshness", "Invalid", "Scheme", "SignedRequest", "Valid", "Verdict", "sign", "verify"]

@@ -1,0 +1,87 @@
+"""Slack's Events API: `v0=` over version, time and body; the URL check is answered with its challenge.
+
+Facts: https://api.slack.com/authentication/verifying-requests-from-slack and https://api.slack.com/apis/events-api.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from schemas.signing.scheme import Container, Freshness, Scheme
+from schemas.vendors import read
+from schemas.vendors.base import Answer, Facts, Handshake, Headers, Vendor
+
+_MAX_CHALLENGE = 4096
+_MAX_HANDSHAKE = 16_384
+_HOUR_S = 3_600
+
+
+class _UrlVerification(msgspec.Struct, tag_field="type", tag="url_verification"):
+    challenge: str
+
+
+class _EventId(msgspec.Struct):
+    event_id: str
+
+
+_VERIFICATION = msgspec.json.Decoder(_UrlVerification)
+_EVENT_ID = msgspec.json.Decoder(_EventId)
+
+
+def event_key(_headers: Headers, body: bytes) -> str | None:
+    """Return `event_id` by one look at the body; forms (slash commands) and `app_rate_limited` have none."""
+    try:
+        return _EVENT_ID.decode(body).event_id or None
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+
+
+def challenge(_method: str, _query: Mapping[str, str], _headers: Headers, body: bytes) -> Answer | None:
+    """Answer `url_verification` with its challenge as plain text; None for everything else."""
+    if len(body) > _MAX_HANDSHAKE or b"url_verification" not in body:
+        return None
+    try:
+        said = _VERIFICATION.decode(body).challenge
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    if not said or len(said) > _MAX_CHALLENGE:
+        return None
+    return Answer(200, said.encode("utf-8", "replace"), "text/plain; charset=utf-8")
+
+
+def facts(item: Mapping[str, Any], _headers: Headers) -> Facts:
+    """Return `event.type` (with its subtype), else the outer type; the account is the team."""
+    event = read.inner(item, "event")
+    kind, subtype = read.text(event, "type"), read.text(event, "subtype")
+    return Facts(
+        event_type=(f"{kind}.{subtype}" if kind and subtype else kind) or read.text(item, "type", "command"),
+        vendor_event_id=read.text(item, "event_id"),
+        event_time_ms=read.epoch_ms(item.get("event_time")),
+        source_identifier=read.text(item, "team_id", "enterprise_id"),
+    )
+
+
+SLACK = Vendor(
+    name="slack",
+    title="Slack",
+    docs="https://api.slack.com/apis/events-api",
+    auth=Scheme(
+        name="slack",
+        algorithm="sha256",
+        message="v0:{h.X-Slack-Request-Timestamp}:{body}",
+        container=Container("prefix", "X-Slack-Signature", tag="v0="),
+        freshness=Freshness("header", "X-Slack-Request-Timestamp"),
+    ),
+    facts=facts,
+    event_key=event_key,
+    partitioning="event",
+    handshake=Handshake(("POST",), signed=True, reply=challenge),
+    deadline_s=3.0,
+    retry_span_s=_HOUR_S,
+    setup=(
+        "api.slack.com/apps, your app, Basic Information: copy the signing secret into the source.",
+        "Event Subscriptions, Enable Events; Request URL: the source's secret URL; Slack's challenge is answered.",
+        "Subscribe to bot events and reinstall the app.",
+    ),
+)
