@@ -1,0 +1,43 @@
+"""The `hookberg` command: its table of contents; each group of commands is one file beside this one.
+
+Lives here: which commands there are and how an error becomes an exit code. See deploy/README.md.
+"""
+
+import sys
+
+import typer
+from rich.console import Console
+
+from deploy.cli import objects, processes, query, send
+from deploy.cli.client import ServerError
+from schemas.errors import EXIT_CONFIGURATION, ConfigurationError, Refused
+
+app = typer.Typer(
+    name="hookberg",
+    help="Webhooks into Apache Iceberg tables: exactly once, typed, within seconds.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+processes.add_to(app)
+objects.add_to(app)
+query.add_to(app)
+send.add_to(app)
+
+
+def main() -> None:
+    """Run the command; an operator's or caller's fault is one clear line and exit code 78, 2 or 1, never a traceback."""
+    try:
+        app()
+    except ConfigurationError as exc:
+        Console(stderr=True).print(f"hookberg: {exc}", style="red", markup=False, highlight=False)
+        sys.exit(EXIT_CONFIGURATION)
+    except Refused as exc:
+        Console(stderr=True).print(f"hookberg: {exc.reason}: {exc.detail}", style="red", markup=False, highlight=False)
+        sys.exit(2)
+    except ServerError as exc:
+        Console(stderr=True).print(f"hookberg: {exc}", style="red", markup=False, highlight=False)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

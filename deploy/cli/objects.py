@@ -1,0 +1,155 @@
+"""Commands over the objects of the control plane: source, stream, schema, quarantine, key, platforms.
+
+Lives here: one table of groups; each command is one call of the API, printed as a table or, with --json, as it came.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from deploy.cli.client import DataDirOption, KeyOption, Server, ServerError, TenantOption, UrlOption, find
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the answer as it came")]
+FileArgument = Annotated[Path, typer.Argument(help="JSON file; - reads standard input")]
+PAGE = "100"
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "sources": ("name", "platform", "partitioning", "enabled", "paused", "version"),
+    "streams": ("name", "desired", "state", "topics", "targetTable", "version"),
+    "schemas": ("subject", "compatibility", "latestVersion"),
+    "quarantine": ("receivedAt", "source", "eventType", "reason", "pointer", "message", "eventId"),
+    "keys": ("id", "name", "tenantId", "permissions"),
+    "platforms": ("name", "title", "docs"),
+}
+GROUPS = {"source": "sources", "stream": "streams", "schema": "schemas", "key": "keys"}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the groups and their commands."""
+    for name, path in GROUPS.items():
+        group = typer.Typer(name=name, help=f"{path.capitalize()} of the server.", no_args_is_help=True)
+        _add_common(group, path)
+        if name == "stream":
+            _add_stream_actions(group)
+        if name == "schema":
+            _add_schema_version(group)
+        app.add_typer(group)
+    quarantine = typer.Typer(name="quarantine", help="What could not become a row, and why.", no_args_is_help=True)
+    _add_list(quarantine, "quarantine")
+    app.add_typer(quarantine)
+    app.command("platforms", help="Every vendor adapter with its limits and set-up steps.")(_platforms)
+
+
+def _add_common(group: typer.Typer, path: str) -> None:
+    _add_list(group, path)
+
+    @group.command("get", help="Show one, by name or id.")
+    def get(
+        name: str, url: UrlOption = None, key: KeyOption = None, tenant: TenantOption = None, data_dir: DataDirOption = None
+    ) -> None:
+        show(find(url, key, tenant, data_dir).call("GET", f"/{path}/{name}"))
+
+    @group.command("create", help="Create one from a JSON file.")
+    def create(
+        file: FileArgument,
+        url: UrlOption = None,
+        key: KeyOption = None,
+        tenant: TenantOption = None,
+        data_dir: DataDirOption = None,
+    ) -> None:
+        show(find(url, key, tenant, data_dir).call("POST", f"/{path}", read_json(file)))
+
+    @group.command("delete", help="Delete one, by name or id.")
+    def delete(
+        name: str, url: UrlOption = None, key: KeyOption = None, tenant: TenantOption = None, data_dir: DataDirOption = None
+    ) -> None:
+        find(url, key, tenant, data_dir).call("DELETE", f"/{path}/{name}")
+        Console().print(f"deleted {name}", markup=False)
+
+
+def _add_list(group: typer.Typer, path: str) -> None:
+    @group.command("list", help="List them, newest page first.")
+    def list_(
+        as_json: JsonOption = False,
+        url: UrlOption = None,
+        key: KeyOption = None,
+        tenant: TenantOption = None,
+        data_dir: DataDirOption = None,
+    ) -> None:
+        print_list(find(url, key, tenant, data_dir), path, as_json=as_json)
+
+
+def _add_stream_actions(group: typer.Typer) -> None:
+    def make(action: str, method: str, help_: str) -> None:
+        @group.command(action, help=help_)
+        def act(
+            name: str,
+            url: UrlOption = None,
+            key: KeyOption = None,
+            tenant: TenantOption = None,
+            data_dir: DataDirOption = None,
+        ) -> None:
+            show(find(url, key, tenant, data_dir).call(method, f"/streams/{name}/{action}"))
+
+    make("start", "POST", "Start a stream: its table follows its topics.")
+    make("stop", "POST", "Stop a stream; events wait in Kafka.")
+    make("restart", "POST", "Stop and start a stream, also after it failed.")
+    make("status", "GET", "State, rows, last commit, lag and freshness.")
+
+
+def _add_schema_version(group: typer.Typer) -> None:
+    @group.command("add", help="Add a version: a JSON Schema file.")
+    def add(
+        subject: str,
+        file: FileArgument,
+        url: UrlOption = None,
+        key: KeyOption = None,
+        tenant: TenantOption = None,
+        data_dir: DataDirOption = None,
+    ) -> None:
+        server = find(url, key, tenant, data_dir)
+        show(server.call("POST", f"/schemas/{subject}/versions", {"schema": read_json(file)}))
+
+
+def _platforms(
+    as_json: JsonOption = False, url: UrlOption = None, key: KeyOption = None, data_dir: DataDirOption = None
+) -> None:
+    print_list(find(url, key, None, data_dir), "platforms", as_json=as_json)
+
+
+def print_list(server: Server, path: str, *, as_json: bool) -> None:
+    """Print one page of a list as a table, or as JSON."""
+    page = server.call("GET", f"/{path}", query={"limit": PAGE})
+    if as_json:
+        show(page)
+        return
+    table = Table(*COLUMNS[path])
+    for item in page["items"]:
+        table.add_row(*(_cell(item.get(column)) for column in COLUMNS[path]))
+    Console().print(table)
+    if page.get("nextCursor"):
+        Console().print(f"more: use the API with cursor={page['nextCursor']}", markup=False)
+
+
+def show(value: Any) -> None:  # noqa: ANN401 JSON
+    """Print JSON for a person: indented, coloured on a terminal."""
+    Console().print_json(json.dumps(value))
+
+
+def read_json(file: Path) -> Any:  # noqa: ANN401 JSON
+    """Read a JSON file or standard input; raise `ServerError` with the file and the place of the fault."""
+    try:
+        text = typer.get_text_stream("stdin").read() if str(file) == "-" else file.read_text("utf-8")
+        return json.loads(text)
+    except (OSError, ValueError) as exc:
+        raise ServerError(f"{file}: {exc}") from None
+
+
+def _cell(value: Any) -> str:  # noqa: ANN401 JSON
+    if value is None:
+        return ""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
