@@ -14,7 +14,10 @@ from rich.table import Table
 
 ROOT = Path(__file__).parent.parent
 PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("unit, contract, property", ("-n", "2", "tests/unit", "tests/contract", "tests/property", *("tests/test_tidy.py",))),
+    (
+        "unit, contract, property",
+        ("-n", "2", "tests/unit", "tests/contract", "tests/property", *("tests/test_tidy.py",)),
+    ),
     ("packaging", ("tests/test_packaging.py",)),
     ("integration", ("-n", "2", "--dist", "loadfile", "tests/integration")),
     ("system", ("tests/system", "tests/test_docs.py")),

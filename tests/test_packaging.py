@@ -24,7 +24,18 @@ def test_no_other_distribution_owns_our_import_names() -> None:
 
 def test_the_wheel_holds_the_rooms_and_their_data(tmp_path: Path) -> None:
     subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), str(ROOT)],
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "-q",
+            "--no-deps",
+            "--no-build-isolation",
+            "-w",
+            str(tmp_path),
+            str(ROOT),
+        ],
         check=True,
     )
     (wheel,) = tmp_path.glob("hookberg-*.whl")
@@ -50,7 +61,8 @@ def test_the_test_tools_leave_the_runtime_as_it_is() -> None:
 def test_what_is_installed_is_what_is_locked() -> None:
     locked = pins("tests/requirements.lock")
     installed = {
-        re.sub(r"[-_.]+", "-", dist.metadata["Name"]).lower(): dist.version for dist in importlib.metadata.distributions()
+        re.sub(r"[-_.]+", "-", dist.metadata["Name"]).lower(): dist.version
+        for dist in importlib.metadata.distributions()
     }
     assert {name: installed[name] for name in locked if name in installed} == {
         name: version for name, version in locked.items() if name in installed

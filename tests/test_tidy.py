@@ -12,7 +12,9 @@ ROOMS = ("schemas", "ingress", "streams", "sinks", "deploy")
 MAX_SOURCE_LINES = 300
 MAX_TEST_LINES = 500
 MAX_FUNCTION_LINES = 70
-LOOSE_ENDS = re.compile("|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X", "NotImplemented" + "Error", "if test" + "ing")))
+LOOSE_ENDS = re.compile(
+    "|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X", "NotImplemented" + "Error", "if test" + "ing"))
+)
 MACHINE_PATH = re.compile(r"(?<![A-Za-z0-9_.])/(work|root)/")
 FOLDERS_REFUSED = {"utils", "common", "helpers", "core", "docs"}
 
@@ -69,5 +71,9 @@ def test_folders_are_named_after_what_they_hold() -> None:
 
 
 def test_modules_say_what_they_hold() -> None:
-    silent = [path for path in PYTHON if path.read_text("utf-8").strip() and not ast.get_docstring(ast.parse(path.read_text("utf-8")))]
+    silent = [
+        path
+        for path in PYTHON
+        if path.read_text("utf-8").strip() and not ast.get_docstring(ast.parse(path.read_text("utf-8")))
+    ]
     assert silent == []

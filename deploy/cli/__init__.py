@@ -25,7 +25,7 @@ send.add_to(app)
 
 
 def main() -> None:
-    """Run the command; an operator's or caller's fault is one clear line and exit code 78, 2 or 1, never a traceback."""
+    """Run the command; a caller's fault is one clear line and exit code 78, 2 or 1, never a traceback."""
     try:
         app()
     except ConfigurationError as exc:

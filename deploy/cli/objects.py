@@ -49,7 +49,11 @@ def _add_common(group: typer.Typer, path: str) -> None:
 
     @group.command("get", help="Show one, by name or id.")
     def get(
-        name: str, url: UrlOption = None, key: KeyOption = None, tenant: TenantOption = None, data_dir: DataDirOption = None
+        name: str,
+        url: UrlOption = None,
+        key: KeyOption = None,
+        tenant: TenantOption = None,
+        data_dir: DataDirOption = None,
     ) -> None:
         show(find(url, key, tenant, data_dir).call("GET", f"/{path}/{name}"))
 
@@ -65,7 +69,11 @@ def _add_common(group: typer.Typer, path: str) -> None:
 
     @group.command("delete", help="Delete one, by name or id.")
     def delete(
-        name: str, url: UrlOption = None, key: KeyOption = None, tenant: TenantOption = None, data_dir: DataDirOption = None
+        name: str,
+        url: UrlOption = None,
+        key: KeyOption = None,
+        tenant: TenantOption = None,
+        data_dir: DataDirOption = None,
     ) -> None:
         find(url, key, tenant, data_dir).call("DELETE", f"/{path}/{name}")
         Console().print(f"deleted {name}", markup=False)

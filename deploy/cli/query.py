@@ -4,7 +4,6 @@ Lives here: how tables become views. A table is `tenant.table`; each view is an 
 DuckDB 1.5.5 and its extensions come as wheels, so nothing is fetched.
 """
 
-import glob
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +32,7 @@ class TableRef:
 
 def add_to(app: typer.Typer) -> None:
     """Add the two commands."""
-    app.command("query", help='Run SQL over the tables, for example "SELECT count(*) FROM default.github_events".')(_query)
+    app.command("query", help='Run SQL over the tables: "SELECT count(*) FROM default.github_events".')(_query)
     app.command("table", help="Where a stream's table is, and how to read it from other tools.")(_table)
 
 
@@ -122,7 +121,7 @@ def remote_tables(server: Server) -> list[TableRef]:
 def _extension_file(name: str) -> str:
     spec = importlib.util.find_spec(f"duckdb_extension_{name}")
     folders = list(spec.submodule_search_locations or ()) if spec else []
-    found = [path for folder in folders for path in glob.glob(f"{folder}/**/*.duckdb_extension", recursive=True)]
+    found = [path for folder in folders for path in Path(folder).rglob("*.duckdb_extension")]
     if not found:
         raise ServerError(f"the package duckdb-extension-{name} is not installed: run `make setup`")
-    return found[0]
+    return str(found[0])

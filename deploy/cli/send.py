@@ -45,13 +45,17 @@ def _send(
     if secret is None:
         headers["Authorization"] = f"Bearer {server.key}"
     else:
-        headers |= signed_headers(platform, secret, body, event=event, delivery=str(uuid.uuid4()), now_s=int(time.time()))
+        headers |= signed_headers(
+            platform, secret, body, event=event, delivery=str(uuid.uuid4()), now_s=int(time.time())
+        )
     try:
         answer = requests.post(
             f"{server.ingest}/api/v1/webhooks/{platform}", data=body, headers=headers, timeout=TIMEOUT_S
         )
     except requests.RequestException as exc:
-        raise ServerError(f"{server.ingest} does not answer ({type(exc).__name__}): is `hookberg up` running?") from None
+        raise ServerError(
+            f"{server.ingest} does not answer ({type(exc).__name__}): is `hookberg up` running?"
+        ) from None
     Console().print(f"{answer.status_code} {answer.text}", markup=False)
     if not answer.ok:
         raise typer.Exit(1)

@@ -18,9 +18,7 @@ CONCURRENCY = 20
 TIMEOUT_S = 30
 
 
-def signed_headers(
-    platform: str, secret: str, body: bytes, *, event: str, delivery: str, now_s: int
-) -> dict[str, str]:
+def signed_headers(platform: str, secret: str, body: bytes, *, event: str, delivery: str, now_s: int) -> dict[str, str]:
     """Return the headers that `platform` sends with `body`, signed with `secret` at `now_s`."""
     vendor = VENDORS.get(platform)
     headers = {"Content-Type": "application/json", "User-Agent": "hookberg-send"}

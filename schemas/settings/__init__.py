@@ -12,9 +12,11 @@ from schemas.settings.processes import (
     IngressSettings,
     KafkaSettings,
     LakeSettings,
+    MigrateSettings,
     RegistrySettings,
     SinksSettings,
     StreamsSettings,
+    reference,
 )
 
 __all__ = [
@@ -25,9 +27,11 @@ __all__ = [
     "IngressSettings",
     "KafkaSettings",
     "LakeSettings",
+    "MigrateSettings",
     "RegistrySettings",
     "SinksSettings",
     "StreamsSettings",
     "load",
     "redacted",
+    "reference",
 ]

