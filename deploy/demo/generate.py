@@ -5,7 +5,7 @@ Lives here: payloads and which of them repeat, break their schema or are tampere
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -62,10 +62,8 @@ class Delivery:
 def deliveries(random: Random, count: int, now_s: int) -> list[Delivery]:
     """Return about `count` deliveries in random order: 80 % new, the rest repeated, invalid, tampered or control."""
     made = [_one(random, now_s) for _ in range(count)]
-    for again in random.sample([one for one in made if one.expect == EXPECT_ROW], count // 10):
-        made.append(
-            Delivery(again.platform, again.event, again.delivery_id, again.body, EXPECT_DUPLICATE, tampered=False)
-        )
+    again = random.sample([one for one in made if one.expect == EXPECT_ROW], count // 10)
+    made += [replace(one, expect=EXPECT_DUPLICATE) for one in again]
     random.shuffle(made)
     return made
 

@@ -59,7 +59,7 @@ def run(server: Server, console: Console, *, count: int, seed: int | None) -> in
 
 
 def set_up(server: Server, acting: Server) -> dict[str, str]:
-    """Make the tenant, the pinned schema, both sources with fresh secrets and both running streams; return the secrets."""
+    """Make the tenant, the pinned schema, sources with fresh secrets and running streams; return the secrets."""
     if all(item["id"] != TENANT for item in server.call("GET", "/tenants", query={"limit": "200"})["items"]):
         server.call("POST", "/tenants", {"id": TENANT})
     if all(item["subject"] != SUBJECT for item in acting.call("GET", "/schemas", query={"limit": "200"})["items"]):
@@ -115,10 +115,8 @@ def show_ledger(console: Console, acting: Server) -> None:
     """Print the outcomes as the ledger table counts them (when the data folder is at hand)."""
     if acting.data_dir is None:
         return
-    sql = (
-        "SELECT platform, outcome, sum(items)::BIGINT AS items FROM "
-        f"{TENANT}.hookberg_ledger GROUP BY ALL ORDER BY 1, 3 DESC"
-    )
+    table_name = f"{TENANT}.hookberg_ledger"
+    sql = f"SELECT platform, outcome, sum(items)::BIGINT AS items FROM {table_name} GROUP BY ALL ORDER BY 1, 3 DESC"  # noqa: S608
     try:
         rows = connect(local_tables(acting.data_dir), sql).execute(sql).fetchall()
     except (duckdb.Error, ServerError):
