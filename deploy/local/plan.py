@@ -58,6 +58,7 @@ def environment(base: Mapping[str, str], folder: DataFolder, ports: Ports, boots
         "HOOKBERG_CATALOG_URI": f"sqlite:///{folder.catalog}",
         "HOOKBERG_CATALOG_WAREHOUSE": f"file://{folder.warehouse}",
         "HOOKBERG_VAULT_KEY_FILE": str(folder.vault_key),
+        "HOOKBERG_ADMIN_KEY_FILE": str(folder.admin_key),
         "HOOKBERG_STATE_DIR": str(folder.state),
         "HOOKBERG_DEFAULT_TENANT": DEFAULT_TENANT,
         "HOOKBERG_API_HOST": LOOPBACK,

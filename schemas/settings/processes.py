@@ -55,7 +55,11 @@ class LakeSettings(Settings):
 
 
 class MigrateSettings(RegistrySettings, LogSettings):
-    """`hookberg migrate`."""
+    """`hookberg migrate`: makes or upgrades the database, and the first admin key when one is given."""
+
+    default_tenant: str | None = Field(default=None, description="tenant of requests without X-Tenant-Id")
+    admin_key: SecretStr | None = Field(default=None, description="text of the first API key (hbk_…), all permissions")
+    admin_key_file: Path | None = Field(default=None, description="file that holds admin_key")
 
 
 class DoorSettings(KafkaSettings, RegistrySettings, LogSettings):
@@ -110,7 +114,7 @@ class SinksSettings(KafkaSettings, RegistrySettings, LakeSettings, LogSettings):
     commit_timeout_s: float = Field(default=30.0, ge=1, le=300, description="of one catalog request")
 
 
-ALL: tuple[type[Settings], ...] = (IngressSettings, ApiSettings, StreamsSettings, SinksSettings)
+ALL: tuple[type[Settings], ...] = (MigrateSettings, IngressSettings, ApiSettings, StreamsSettings, SinksSettings)
 KNOWN = frozenset(name for cls in ALL for name in cls.model_fields)
 
 
