@@ -161,7 +161,7 @@ def _wait_rows(caller: Caller, at_least: int) -> None:
 def _wait_decided(caller: Caller, items: int) -> None:
     def probe() -> bool:
         found = lake.rows(caller.server.data_dir, _tenant(caller), "hookberg_ledger", "items")
-        return sum(row["items"] for row in found) >= items
+        return sum(int(row["items"]) for row in found) >= items
 
     eventually(f"{items} items in the ledger table", probe)
 
