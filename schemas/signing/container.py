@@ -25,10 +25,7 @@ def read(container: Container, value: str) -> Presented | None:
         return None
     if container.kind == "kv":
         return _read_kv(container, value)
-    if container.kind == "list":
-        texts = [item.strip() for item in value.split(container.separator)]
-    else:
-        texts = [value.strip()]
+    texts = [item.strip() for item in (value.split(container.separator) if container.kind == "list" else [value])]
     found = tuple(to_bytes(text[len(container.tag) :]) for text in texts if text.startswith(container.tag))
     return _presented(found, {})
 

@@ -1,7 +1,7 @@
 """Keys and MACs: HMAC over the pieces of a message (RFC 2104), rendered as hex or base64.
 
-Lives here: decoding a secret's text into a key, the digest, its text form, the constant-time comparison. Not here: which
-bytes are signed (template.py) or where the signature stands (container.py).
+Lives here: decoding a secret's text into a key, the digest, its text form, the constant-time comparison. Not here:
+which bytes are signed (template.py) or where the signature stands (container.py).
 """
 
 import base64

@@ -13,18 +13,22 @@ RECEIVED = "received"
 _CORRELATION = ("x-correlation-id", "x-request-id", "request-id")
 
 
+def event_key(headers: Headers, _body: bytes) -> str | None:
+    """Return `X-Webhook-Id`, the one header by which a sender names a delivery."""
+    return headers.get("x-webhook-id") or None
+
+
 def facts(item: Mapping[str, Any], headers: Headers) -> Facts:
     """Return the type from `event`, `type` or `action`, else `received`; ids from `x-webhook-id` and the body's `id`.
 
     `vendor_event_id` is only what identifies alone (`x-webhook-id`); a body's `id` may name a thing that changes, so it
     is the source identifier and never drops an event.
     """
-    kind = next(
-        (said for name in ("event", "type", "action") if isinstance(said := item.get(name), str) and said), None
-    )
+    said = (item.get(name) for name in ("event", "type", "action"))
+    kind = next((text for text in said if isinstance(text, str) and text), None)
     return Facts(
         event_type=kind[:256] if kind else RECEIVED,
-        vendor_event_id=headers.get("x-webhook-id") or None,
+        vendor_event_id=event_key(headers, b""),
         source_identifier=read.text(item, "id"),
         correlation_id=next((headers[name] for name in _CORRELATION if headers.get(name)), None),
     )
@@ -36,6 +40,7 @@ GENERIC = Vendor(
     docs="https://www.rfc-editor.org/rfc/rfc9110#name-post",
     auth=None,
     facts=facts,
+    event_key=event_key,
     setup=(
         "Post JSON to the source's ingest URL, or to /api/v1/webhooks/{platform} with an API key (ingestion:write).",
         "Send X-Webhook-Id with an id of your own: the same id is stored once.",

@@ -1,0 +1,150 @@
+"""One worker of `hookberg ingress`: its wiring, its life and its end.
+
+Lives here: building Env from settings and ports, serving a socket, draining. The ports' real things and the clock come
+from deploy/processes/ingress.py; several workers on one socket: workers.py.
+"""
+
+import asyncio
+import contextlib
+import gc
+import os
+import secrets
+import signal
+import socket
+
+from aiohttp import web
+
+from ingress.admission import Admission
+from ingress.env import Env, Limits
+from ingress.fast import Door
+from ingress.probes import probes
+from ingress.publish import DoorPublisher
+from ingress.tally import Tally
+from ingress.workers import Control
+from schemas.errors import EXIT_RESTART
+from schemas.logs import logger
+from schemas.metrics import Metrics
+from schemas.ports import Clock, Publisher, Registrar, RegistryView, TallySink
+from schemas.settings.processes import DoorSettings, IngressSettings
+
+BACKLOG = 1024
+_FLAG_S = 0.2
+_DRAIN_EXTRA_S = 1.0
+_NS_IN_MS = 1_000_000
+_log = logger("ingress")
+
+
+def make_env(
+    settings: DoorSettings,
+    *,
+    view: RegistryView,
+    publisher: Publisher,
+    registrar: Registrar,
+    tallies: TallySink,
+    clock: Clock,
+    metrics: Metrics,
+    receipt_key: bytes,
+) -> Env:
+    """Put a door's surroundings together; used by both doors. `receipt_key` as made by `receipt.derive`."""
+    start = f"{clock.time_ns() // _NS_IN_MS}-{secrets.token_hex(6)}"
+    return Env(
+        view=view,
+        publisher=publisher,
+        registrar=registrar,
+        tally=Tally(tallies, start, metrics, now_ms=lambda: clock.time_ns() // _NS_IN_MS),
+        admission=Admission(settings.in_flight_requests, settings.in_flight_bytes),
+        clock=clock,
+        limits=Limits(settings.body_limit_bytes, settings.body_grace_s, settings.body_min_rate_bytes_s),
+        default_tenant=settings.default_tenant,
+        public_url=settings.public_ingest_url.rstrip("/"),
+        random_bytes=os.urandom,
+        receipt_key=receipt_key,
+    )
+
+
+async def serve(
+    settings: IngressSettings,
+    *,
+    view: RegistryView,
+    publisher: DoorPublisher,
+    registrar: Registrar,
+    tallies: TallySink,
+    clock: Clock,
+    metrics: Metrics,
+    sock: socket.socket,
+    receipt_key: bytes,
+    control: Control | None = None,
+    stop: asyncio.Event | None = None,
+) -> int:
+    """Serve a bound socket until SIGTERM, SIGINT, the supervisor's end or `stop`; return the exit code.
+
+    0 after a drain; EXIT_RESTART when the producer failed for good.
+    """
+    stop = stop or asyncio.Event()
+    env = make_env(
+        settings,
+        view=view,
+        publisher=publisher,
+        registrar=registrar,
+        tallies=tallies,
+        clock=clock,
+        metrics=metrics,
+        receipt_key=receipt_key,
+    )
+    publisher.start()
+    found: list[Door] = []
+    door = Door(env, probes(env, publisher, metrics, lambda: found[0].draining))
+    found.append(door)
+    runner = web.ServerRunner(
+        door.server(settings.keepalive_s), shutdown_timeout=settings.ack_budget_s + _DRAIN_EXTRA_S
+    )
+    await runner.setup()
+    await web.SockSite(runner, sock, backlog=BACKLOG).start()
+    counting = asyncio.create_task(env.tally.run(settings.tally_flush_s), name="tally")
+    _listen(stop, control)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+    _log.info("ingress_ready", host=sock.getsockname()[0], port=sock.getsockname()[1])
+    if control is not None:
+        control.ready()
+    await _until(stop, publisher.failed)
+    await _drain(settings, door, runner, env, publisher, counting)
+    return EXIT_RESTART if publisher.failed.is_set() else 0
+
+
+async def _drain(
+    settings: IngressSettings,
+    door: Door,
+    runner: web.ServerRunner,
+    env: Env,
+    publisher: DoorPublisher,
+    counting: "asyncio.Task[None]",
+) -> None:
+    """Answer with Connection: close, stop accepting, wait for handlers, then for Kafka's reports."""
+    door.draining = True
+    await asyncio.sleep(_FLAG_S)
+    await runner.cleanup()
+    left = await publisher.drain(settings.ack_budget_s + _DRAIN_EXTRA_S)
+    counting.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await counting
+    await env.tally.flush()
+    _log.info("ingress_drained", unknown=left)
+
+
+def _listen(stop: asyncio.Event, control: Control | None) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(ValueError, RuntimeError):  # not the main thread: whoever embeds us sets `stop`
+            loop.add_signal_handler(number, stop.set)
+    if control is not None:
+        control.watch(loop, stop.set)
+
+
+async def _until(stop: asyncio.Event, failed: asyncio.Event) -> None:
+    waits = [asyncio.create_task(stop.wait()), asyncio.create_task(failed.wait())]
+    _, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)

@@ -1,0 +1,77 @@
+"""The fast door: aiohttp's low-level server, an exact match on the path, no router, no middleware, no access log.
+
+Lives here: the handler and its server. What a webhook's life is: receive.py. Health paths are answered here too.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aiohttp import StreamReader, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage
+from aiohttp.web_protocol import RequestHandler
+
+from ingress import ack, answers, routes
+from ingress.arrival import Reply
+from ingress.env import Env
+from ingress.receive import receive
+from ingress.request import RequestBody, arrival_of
+from schemas.errors import Refused
+from schemas.reasons import Reason
+
+LINGERING_S = 1.0
+Probe = Callable[[], Reply]
+_PROBED = frozenset({"GET", "HEAD"})
+
+
+class Door:
+    """Answers every request of one worker; `probes` are the replies of /livez, /readyz and /metrics by path."""
+
+    def __init__(self, env: Env, probes: Mapping[str, Probe]) -> None:
+        self.draining = False
+        self._env = env
+        self._probes = dict(probes)
+
+    def server(self, keepalive_s: float) -> web.Server:
+        """Make the server: `keepalive_s` bounds idle connections and the header phase alike."""
+        return web.Server(self.handle, request_factory=_make_request, **server_options(keepalive_s))
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        probe = self._probes.get(request.raw_path)
+        if probe is not None:
+            return ack.ordinary(probe() if request.method in _PROBED else _only_get(), closing=self.draining)
+        arrival = arrival_of(request)
+        if routes.find(arrival.path) is None:
+            reply = answers.refused(Refused(Reason.NOT_FOUND, "no such path"))
+            self._env.tally.outside(reply)
+        else:
+            reply = await receive(arrival, self._env)
+        body = arrival.body
+        assert isinstance(body, RequestBody)  # noqa: S101 arrival_of made it
+        return ack.respond(request, reply, body, closing=self.draining)
+
+
+def server_options(keepalive_s: float) -> dict[str, Any]:
+    """Return what both doors' servers are made with: the body as sent, no access log, short lingering."""
+    return {
+        "access_log": None,
+        "keepalive_timeout": keepalive_s,
+        "lingering_time": LINGERING_S,
+        "auto_decompress": False,
+    }
+
+
+def _only_get() -> Reply:
+    return answers.problem(Reason.METHOD_NOT_ALLOWED, "use GET", headers=(("Allow", "GET, HEAD"),))
+
+
+def _make_request(
+    message: RawRequestMessage,
+    payload: StreamReader,
+    protocol: RequestHandler,
+    writer: AbstractStreamWriter,
+    task: "asyncio.Task[None]",
+) -> web.BaseRequest:
+    return web.BaseRequest(message, payload, protocol, writer, task, asyncio.get_running_loop())

@@ -1,0 +1,245 @@
+"""The publisher: one idempotent producer a worker, polled on the event loop.
+
+Lives here: produce, delivery reports, the acknowledgement budget, draining. Polling on the loop (every millisecond
+while something is outstanding, else once a second) needs no thread and no wake-up across threads; it was the cheapest
+of the documented ways (README). Private or undocumented API of the client: none.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, cast
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from ingress.admission import spread
+from schemas import topics
+from schemas.errors import Overloaded, Refused
+from schemas.logs import logger
+from schemas.ports import Publisher, Stored
+from schemas.reasons import Reason
+from schemas.wire.raw import Header
+
+BUSY_POLL_S = 0.001
+IDLE_POLL_S = 1.0
+_MIB = 1 << 20
+_OVERHEAD = 2 * _MIB
+_DRAIN_STEP_S = 0.005
+_ASK_S = 2.0
+_MS = 1000
+_Headers = list[tuple[str, str | bytes | None]]
+_log = logger("ingress")
+
+
+class DoorPublisher(Publisher, Protocol):
+    """A publisher that a worker can start, watch and end. Implemented by KafkaPublisher and tests.fakes."""
+
+    failed: asyncio.Event
+
+    def start(self) -> None:
+        """Begin on the running loop."""
+
+    def problem(self) -> str | None:
+        """Say why nothing can be stored now; None when all is well."""
+
+    def clock_skew_s(self) -> float | None:
+        """Return our wall clock less the broker's, as of the newest report; None before the first."""
+
+    async def drain(self, limit_s: float) -> int:
+        """Wait for what is outstanding, at most `limit_s`; return how many records were left unknown."""
+
+
+def producer_config(client: Mapping[str, Any], body_limit: int) -> dict[str, Any]:
+    """Complete a client's connection settings: acks=all, idempotent, small linger, bounded queues and times."""
+    return {
+        **client,
+        "acks": "all",
+        "enable.idempotence": True,
+        "max.in.flight.requests.per.connection": 5,
+        "linger.ms": 2,
+        "batch.size": _MIB,
+        "compression.type": "none",
+        "message.max.bytes": body_limit + _OVERHEAD,
+        "queue.buffering.max.messages": 100_000,
+        "queue.buffering.max.kbytes": 512 << 10,
+        "delivery.timeout.ms": 30_000,
+        "socket.nagle.disable": True,
+        "reconnect.backoff.ms": 50,
+        "reconnect.backoff.max.ms": 1_000,
+        "topic.metadata.propagation.max.ms": 5_000,
+        "log_level": 2,
+    }
+
+
+class KafkaPublisher:
+    """Implements DoorPublisher on Kafka; make and use it on one event loop.
+
+    `config` as made by `producer_config`. After `ack_budget_s` without a report a record counts as "maybe stored":
+    the caller answers 503 and the sender's retry is a duplicate (rule 1). A partition whose oldest record is older than
+    the budget takes no more until a report comes, so the producer's queue stays short while Kafka is slow.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        *,
+        ack_budget_s: float,
+        now_ns: Callable[[], int],
+        retry_after: Callable[[], int] = spread,
+    ) -> None:
+        self.failed = asyncio.Event()
+        self._producer = Producer({**config, "error_cb": self._on_error})
+        self._budget = ack_budget_s
+        self._now_ns = now_ns
+        self._retry_after = retry_after
+        self._lanes: dict[tuple[str, int], dict[int, float]] = {}
+        self._waiting: deque[tuple[float, asyncio.Future[Stored]]] = deque()
+        self._outstanding = 0
+        self._sequence = 0
+        self._away: str | None = "no broker has answered yet"
+        self._asking = False
+        self._skew_s: float | None = None
+        self._skew_read = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._busy = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self) -> None:
+        """Begin polling on the running loop; asks for metadata, so readiness does not wait for a delivery."""
+        self._loop = asyncio.get_running_loop()
+        self._tick()
+
+    def problem(self) -> str | None:
+        """Say why nothing can be stored now; None when all is well."""
+        return "the producer has failed for good" if self.failed.is_set() else self._away
+
+    def clock_skew_s(self) -> float | None:
+        """Return our wall clock less the broker's, read from a delivery report at most once a second."""
+        return self._skew_s
+
+    async def publish(
+        self, topic: str, partition: int, key: bytes, value: bytes | bytearray, headers: list[Header]
+    ) -> Stored:
+        """Return after acks=all with an offset >= 0; raise `Overloaded(broker_slow|broker_away)` otherwise."""
+        loop = self._loop or asyncio.get_running_loop()
+        now = loop.time()
+        lane = self._lanes.get((topic, partition))
+        if lane is None:
+            lane = self._lanes[topic, partition] = {}
+        elif now - next(iter(lane.values()), now) > self._budget:
+            raise Overloaded(Reason.BROKER_SLOW, self._retry_after())
+        self._sequence += 1
+        sequence = self._sequence
+        future: asyncio.Future[Stored] = loop.create_future()
+
+        def reported(error: KafkaError | None, message: Message) -> None:
+            self._outstanding -= 1
+            lane.pop(sequence, None)
+            if not lane and self._lanes.get((topic, partition)) is lane:
+                del self._lanes[topic, partition]
+            self._settle(future, error, message)
+
+        try:
+            self._producer.produce(
+                topic, bytes(value), key, partition, on_delivery=reported, headers=cast("_Headers", headers)
+            )
+        except BufferError:
+            raise Overloaded(Reason.BROKER_SLOW, self._retry_after()) from None
+        except KafkaException as exc:
+            raise self._meaning(exc.args[0]) from None
+        lane[sequence] = now
+        self._outstanding += 1
+        self._waiting.append((now + self._budget, future))
+        if not self._busy:
+            self._schedule()
+        return await future
+
+    async def drain(self, limit_s: float) -> int:
+        """Wait for what is outstanding, at most `limit_s`; stop polling; return how many records stay unknown."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + limit_s
+        while len(self._producer) and loop.time() < end:
+            self._producer.poll(0)
+            await asyncio.sleep(_DRAIN_STEP_S)
+        if self._timer is not None:
+            self._timer.cancel()
+        left = len(self._producer)
+        if left:
+            self._producer.purge()
+            self._producer.poll(0)
+        return left
+
+    def _settle(self, future: "asyncio.Future[Stored]", error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            if error.fatal():
+                self.failed.set()
+            if not future.done():
+                future.set_exception(self._meaning(error))
+            return
+        self._away = None
+        offset, partition = message.offset(), message.partition()
+        self._read_clock(message)
+        if future.done():
+            return
+        if offset is None or partition is None or offset < 0:
+            future.set_exception(Overloaded(Reason.BROKER_SLOW, self._retry_after()))
+        else:
+            future.set_result(Stored(partition, offset))
+
+    def _read_clock(self, message: Message) -> None:
+        now = self._loop.time() if self._loop else 0.0
+        if now - self._skew_read >= 1.0 or self._skew_s is None:
+            self._skew_read = now
+            _, broker_ms = message.timestamp()
+            self._skew_s = self._now_ns() / 1e9 - broker_ms / _MS
+
+    def _meaning(self, error: KafkaError) -> Overloaded | Refused:
+        if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            return Refused(Reason.BODY_TOO_LARGE, "body and headers together exceed the topic's record limit")
+        _log.warning("record_not_stored", error=error.name())
+        slow = error.code() in {KafkaError._MSG_TIMED_OUT, KafkaError.REQUEST_TIMED_OUT}  # noqa: SLF001 a constant
+        return Overloaded(Reason.BROKER_SLOW if slow else Reason.BROKER_AWAY, self._retry_after())
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 a constant of the client
+            self._away = "no broker can be reached"
+        if error.fatal():
+            self.failed.set()
+        _log.warning("kafka_error", error=error.name())
+
+    def _ask_broker(self) -> None:
+        """Ask for metadata, in a thread, bounded: a worker that is not ready gets no delivery that could heal it."""
+        try:
+            self._producer.list_topics(topics.PRESSURE, timeout=_ASK_S)
+        except KafkaException as exc:
+            self._away = f"no broker answers: {exc.args[0].name()}"
+        else:
+            self._away = None
+        finally:
+            self._asking = False
+
+    def _tick(self) -> None:
+        self._producer.poll(0)
+        if self._waiting:
+            self._expire()
+        if self._away is not None and not self._asking and self._loop is not None:
+            self._asking = True
+            self._loop.run_in_executor(None, self._ask_broker)
+        self._schedule()
+
+    def _expire(self) -> None:
+        now = self._loop.time() if self._loop else 0.0
+        while self._waiting:
+            deadline, future = self._waiting[0]
+            if not future.done():
+                if deadline > now:
+                    return
+                future.set_exception(Overloaded(Reason.BROKER_SLOW, self._retry_after()))
+            self._waiting.popleft()
+
+    def _schedule(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._busy = self._outstanding > 0
+        if self._loop is not None:
+            self._timer = self._loop.call_later(BUSY_POLL_S if self._busy else IDLE_POLL_S, self._tick)

@@ -1,0 +1,119 @@
+"""One webhook's life: found, admitted, read, proven, stored, answered.
+
+Lives here: the order. Each step is a file of its own beside this one; the doors (fast.py, mount.py) call `receive` and
+nothing else. A 2xx means acknowledged by all in-sync replicas (rule 1 of the data path).
+"""
+
+import asyncio
+
+from ingress import answers, body, handshakes, record, resolve, routes
+from ingress.arrival import Arrival, Reply
+from ingress.authenticate import authenticate
+from ingress.env import Env
+from ingress.resolve import Target
+from schemas.errors import Overloaded, Refused
+from schemas.logs import logger
+from schemas.reasons import Reason
+from schemas.signing import Invalid, SignedRequest
+from schemas.wire.raw import AuthResult
+
+OFF_LOOP_BYTES = 1 << 20
+"""Above this a body is hashed in a thread: half a millisecond of a loop that serves thousands of others."""
+_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
+_UNAUTHORIZED = 401
+_NS = 1_000_000_000
+_log = logger("ingress")
+
+
+async def receive(arrival: Arrival, env: Env) -> Reply:
+    """Answer one request; total: a refusal, an overload and a bug of ours are replies too."""
+    started = env.clock.monotonic()
+    life = _Life()
+    try:
+        reply = await life.run(arrival, env)
+    except Refused as exc:
+        reply = answers.refused(exc, status=life.status_of(exc))
+    except Overloaded as exc:
+        reply = answers.overloaded(exc)
+    except ConnectionError:
+        raise
+    except Exception:  # noqa: BLE001 one request's bug is its own 500; the log has the trace
+        _log.exception("delivery_failed", source=life.source_id)
+        reply = answers.failed()
+    env.tally.answered(reply, life.source_id, life.secret_id, env.clock.monotonic() - started)
+    return reply
+
+
+class _Life:
+    """What is known of a request so far, for the counters and for a refusal's status."""
+
+    __slots__ = ("secret_id", "source_id", "target")
+
+    def __init__(self) -> None:
+        self.source_id = ""
+        self.secret_id: str | None = None
+        self.target: Target | None = None
+
+    async def run(self, arrival: Arrival, env: Env) -> Reply:
+        route = routes.find(arrival.path)
+        if route is None:
+            raise Refused(Reason.NOT_FOUND, "no such path")
+        if arrival.method != "POST":
+            return await self._without_body(route, arrival, env)
+        target = self._found(await resolve.find(route, arrival, env))
+        limit = min(env.limits.body_bytes, target.vendor.body_limit)
+        body.refuse_declared(arrival.content_length, limit)
+        with env.admission.enter(arrival.content_length) as ticket:
+            arrival.body.go_on()
+            received = await body.read(arrival.body, limit, ticket, env.limits)
+            return await self._take(target, arrival, received, env)
+
+    async def _take(self, target: Target, arrival: Arrival, received: bytes, env: Env) -> Reply:
+        hello = handshakes.answer(target, arrival, received, proven=False)
+        if hello is not None:
+            return hello
+        proof = await _prove(target, arrival, received, env)
+        self.secret_id = proof.secret_id
+        hello = handshakes.answer(target, arrival, received, proven=True)
+        if hello is not None:
+            return hello
+        if target.object_only:
+            body.refuse_unless_object(received, arrival.by_name.get("content-encoding", ""), env.limits.body_bytes)
+        outgoing = record.make(target, arrival, received, proof, env)
+        stored = await env.publisher.publish(
+            outgoing.topic, outgoing.partition, outgoing.key, received, outgoing.headers
+        )
+        if stored.offset < 0:
+            raise Overloaded(Reason.BROKER_SLOW, env.admission.retry_after())
+        return answers.accepted(target, outgoing, stored, env)
+
+    async def _without_body(self, route: routes.Route, arrival: Arrival, env: Env) -> Reply:
+        if arrival.method not in _WITHOUT_BODY:
+            return answers.not_allowed()
+        try:
+            target = self._found(await resolve.find(route, arrival, env))
+        except Refused:
+            return answers.not_allowed()
+        return handshakes.answer(target, arrival, b"", proven=False) or answers.not_allowed()
+
+    def _found(self, target: Target) -> Target:
+        self.target, self.source_id = target, target.source.id
+        return target
+
+    def status_of(self, exc: Refused) -> int | None:
+        """Return the status by which the vendor takes a failed authentication for what it is."""
+        if self.target is None or exc.reason.status != _UNAUTHORIZED:
+            return None
+        return self.target.vendor.refusal_status
+
+
+async def _prove(target: Target, arrival: Arrival, received: bytes, env: Env) -> AuthResult:
+    request = SignedRequest(arrival.method, env.public_url + arrival.url, arrival.headers, received)
+    now_s = env.clock.time_ns() / _NS
+    if len(received) > OFF_LOOP_BYTES:
+        proof = await asyncio.to_thread(authenticate, target, request, now_s)
+    else:
+        proof = authenticate(target, request, now_s)
+    if isinstance(proof, Invalid):
+        raise Refused(proof.reason)
+    return proof

@@ -1,0 +1,77 @@
+"""The raw record of an authenticated request: topic, partition, key and headers (schemas/wire/raw.py).
+
+Rule 4 of the data path: for an `event` source the id used as key is written into hb-event-id, and the partition is
+computed in schemas/topics.py from the source's frozen count.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from ingress import redact
+from ingress.arrival import Arrival
+from ingress.env import Env
+from ingress.resolve import Target
+from schemas import topics
+from schemas.ids import uuid7
+from schemas.wire import raw
+from schemas.wire.raw import AuthResult, Header, RawMeta
+
+MAX_EVENT_ID = 512
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
+_NS_IN_US = 1_000
+_NS_IN_MS = 1_000_000
+_RANDOM = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A record ready for `Publisher.publish`, and the delivery's id."""
+
+    delivery_id: str
+    topic: str
+    partition: int
+    key: bytes
+    headers: list[Header]
+
+
+def make(target: Target, arrival: Arrival, body: bytes, proof: AuthResult, env: Env) -> Outgoing:
+    """Make the record of a request; nothing secret of the request is in it."""
+    now_ns = env.clock.time_ns()
+    source = target.source
+    delivery_id = str(uuid7(now_ns // _NS_IN_MS, env.random_bytes(_RANDOM)))
+    event_id = None
+    if source.partitioning == "event":
+        event_id = bounded(target.vendor.event_key(arrival.by_name, body))
+        key = delivery_id if event_id is None else f"{source.id}:{event_id}"
+    else:
+        key = source.id
+    key_bytes = key.encode("utf-8", "surrogateescape")
+    trace = arrival.by_name.get("traceparent")
+    meta = RawMeta(
+        delivery_id=delivery_id,
+        source_id=source.id,
+        tenant=source.tenant,
+        received_at_us=now_ns // _NS_IN_US,
+        method=arrival.method,
+        path=target.path,
+        query=redact.query(arrival.query),
+        headers=redact.headers(arrival.headers),
+        auth=proof,
+        event_id=event_id,
+        overrides=target.overrides,
+        traceparent=trace if trace and _TRACEPARENT.fullmatch(trace) else None,
+    )
+    return Outgoing(
+        delivery_id, source.topic, topics.partition(key_bytes, source.partitions), key_bytes, raw.encode(meta)
+    )
+
+
+def bounded(event_id: str | None) -> str | None:
+    """Return an id of at most 512 characters of valid text: a longer or odd one becomes its digest, always the same."""
+    if event_id is None:
+        return None
+    odd = any("\ud800" <= char <= "\udfff" for char in event_id) if not event_id.isascii() else False
+    if len(event_id) <= MAX_EVENT_ID and not odd:
+        return event_id
+    return "sha256:" + hashlib.sha256(event_id.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,125 @@
+"""Counters of one worker: by source to the registry in batches (rule 24), by outcome to the metrics.
+
+Absolute since the process start, so a lost flush loses nothing. A failing sink is logged and tried again; it never
+disturbs a request. Refusals are logged here too, a bounded number a second.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ingress.arrival import Reply
+from schemas.logs import logger
+from schemas.metrics import Metrics
+from schemas.ports import TallySink
+
+LOGGED_A_SECOND = 20
+_FLUSH_LIMIT_S = 5.0
+_log = logger("ingress")
+
+
+@dataclass(slots=True)
+class _Row:
+    accepted: int = 0
+    handshakes: int = 0
+    last_event_at_ms: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+    secret_last_used: dict[str, int] = field(default_factory=dict)
+
+
+class Tally:
+    """Counts replies; `flush` hands what has changed to the sink."""
+
+    def __init__(self, sink: TallySink, process_start: str, metrics: Metrics, *, now_ms: Callable[[], int]) -> None:
+        self._sink = sink
+        self._start = process_start
+        self._now_ms = now_ms
+        self._rows: dict[str, _Row] = {}
+        self._dirty: set[str] = set()
+        self._outcomes: dict[tuple[str, str], int] = {}
+        self._exported: dict[tuple[str, str], int] = {}
+        self._deliveries = metrics.counter("hookberg_deliveries_total")
+        self._seconds = metrics.histogram("hookberg_delivery_seconds")
+        self._log_left = LOGGED_A_SECOND
+        self._not_logged = 0
+
+    def answered(self, reply: Reply, source_id: str, secret_id: str | None, seconds: float) -> None:
+        """Count one reply; `source_id` "" when no source was found."""
+        self._count(reply)
+        if reply.outcome == "accepted":
+            self._seconds.observe(seconds)
+        elif reply.reason is not None:
+            self._log_refusal(reply, source_id)
+        if not source_id:
+            return
+        row = self._rows.get(source_id)
+        if row is None:
+            row = self._rows[source_id] = _Row()
+        self._dirty.add(source_id)
+        if reply.outcome == "accepted":
+            row.accepted += 1
+            row.last_event_at_ms = self._now_ms()
+        elif reply.outcome == "handshake":
+            row.handshakes += 1
+        elif reply.reason is not None:
+            row.refused[reply.reason] = row.refused.get(reply.reason, 0) + 1
+        if secret_id is not None and reply.outcome in {"accepted", "handshake"}:
+            row.secret_last_used[secret_id] = self._now_ms()
+
+    def outside(self, reply: Reply) -> None:
+        """Count a reply that never reached `receive`."""
+        self._count(reply)
+
+    def export(self) -> None:
+        """Bring the Prometheus counter up to date; called at each scrape, so that a request costs no label look-up."""
+        for (outcome, reason), count in self._outcomes.items():
+            done = self._exported.get((outcome, reason), 0)
+            self._deliveries.labels(outcome, reason).inc(count - done)
+            self._exported[outcome, reason] = count
+
+    async def flush(self) -> bool:
+        """Hand changed rows to the sink; False when it failed (they stay changed)."""
+        if self._not_logged:
+            _log.info("refusals_not_logged", count=self._not_logged)
+        self._log_left, self._not_logged = LOGGED_A_SECOND, 0
+        taken, self._dirty = self._dirty, set()
+        if not taken:
+            return True
+        rows = [self._to_wire(source_id) for source_id in sorted(taken)]
+        try:
+            async with asyncio.timeout(_FLUSH_LIMIT_S):
+                await self._sink.flush(self._start, rows)
+        except Exception as exc:  # noqa: BLE001 statistics must never disturb the data plane
+            self._dirty |= taken
+            _log.warning("tally_not_flushed", error=type(exc).__name__, sources=len(taken))
+            return False
+        return True
+
+    async def run(self, every_s: float) -> None:
+        """Flush for ever; cancelled at the end, after which the caller flushes once more."""
+        while True:
+            await asyncio.sleep(every_s)
+            await self.flush()
+
+    def _count(self, reply: Reply) -> None:
+        key = (reply.outcome, reply.reason.value if reply.reason is not None else "")
+        self._outcomes[key] = self._outcomes.get(key, 0) + 1
+
+    def _log_refusal(self, reply: Reply, source_id: str) -> None:
+        if self._log_left > 0:
+            self._log_left -= 1
+            _log.info("delivery_refused", reason=reply.reason, status=reply.status, source=source_id)
+        else:
+            self._not_logged += 1
+
+    def _to_wire(self, source_id: str) -> dict[str, Any]:
+        row = self._rows[source_id]
+        return {
+            "source_id": source_id,
+            "accepted": row.accepted,
+            "refused": dict(row.refused),
+            "handshakes": row.handshakes,
+            "last_event_at_ms": row.last_event_at_ms or None,
+            "secret_last_used": dict(row.secret_last_used),
+        }
