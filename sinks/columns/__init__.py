@@ -1,0 +1,1 @@
+"""Which columns a payload becomes: shapes, names, limits, widening. Pure: no Kafka, no SQL, no catalog."""

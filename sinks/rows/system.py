@@ -1,0 +1,186 @@
+"""The columns that every row has, beside the payload: names, types, docs, and how clean events fill them.
+
+Lives here: the `nested` layout's system columns (spec section 8) and the reading of an event's head. The payload is
+cut out as bytes and never decoded here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sinks.rows import decode
+
+TIME = pa.timestamp("us", "UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A system column; `member` is the event's member that fills it, "" for those filled elsewhere."""
+
+    name: str
+    type: pa.DataType
+    doc: str
+    member: str = ""
+
+
+COLUMNS = (
+    Column("event_id", pa.string(), "id of the event, the same for ever: UUIDv5 of source and vendor's id", "eventId"),
+    Column("tenant_id", pa.string(), "tenant that owns the source", "tenantId"),
+    Column("platform", pa.string(), "vendor or generic name that the webhook came in under", "platform"),
+    Column("source", pa.string(), "name of the registered source", "source"),
+    Column("source_kind", pa.string(), "webhook.{label or platform}", "sourceKind"),
+    Column("source_identifier", pa.string(), "what the event is about, as the vendor names it", "sourceIdentifier"),
+    Column("vendor_event_id", pa.string(), "the vendor's own id of the event; null if it gives none", "vendorEventId"),
+    Column("event_type", pa.string(), "type of the event", "eventType"),
+    Column("event_time", TIME, "when it happened; receive time if the vendor does not say", "eventTime"),
+    Column("event_time_source", pa.string(), "where event_time comes from: payload, header or received", "eventTimeSource"),
+    Column("received_at", TIME, "when the delivery reached the ingress", "receivedAt"),
+    Column("delivery_id", pa.string(), "id of the HTTP request (UUIDv7)", "deliveryId"),
+    Column("correlation_id", pa.string(), "correlation header of the request; null if absent", "correlationId"),
+    Column("schema", pa.string(), "subject@version that the event was checked against; null if unpinned", "schema"),
+    Column("auth_coverage", pa.string(), "what the signature covered: full, partial or none", "authCoverage"),
+    Column("envelope", pa.string(), "JSON text: the enclosing object of a split batch; null if absent"),
+    Column("_topic", pa.string(), "Kafka topic id of the raw topic"),
+    Column("_partition", pa.int32(), "partition in the raw topic"),
+    Column("_offset", pa.int64(), "offset in the raw topic"),
+    Column("_item", pa.int32(), "number of the item in its delivery"),
+    Column("_extra", pa.string(), "JSON text: what has no column, an object from JSON pointer into the payload to value"),
+    Column(
+        "_raw",
+        pa.string(),
+        'JSON text: what does not fit its column, an object from JSON pointer to value; "" holds the whole payload as text',
+    ),
+)
+PAYLOAD = "payload"
+PAYLOAD_DOC = "the vendor's JSON, typed as observed; columns documented as JSON text hold the text of a JSON value"
+JSON_DOC = "JSON text"
+_TEXT = tuple(column for column in COLUMNS if column.member and column.type == pa.string())
+
+
+class _Position(msgspec.Struct):
+    topicId: str  # noqa: N815 wire name
+    partition: int
+    offset: int
+    item: int
+
+
+class _Head(msgspec.Struct):
+    """The event as wire/event.py writes it; `payload` and `envelope` stay bytes."""
+
+    position: _Position
+    payload: msgspec.Raw
+    eventId: str | None = None  # noqa: N815
+    tenantId: str | None = None  # noqa: N815
+    platform: str | None = None
+    source: str | None = None
+    sourceKind: str | None = None  # noqa: N815
+    sourceIdentifier: str | None = None  # noqa: N815
+    vendorEventId: str | None = None  # noqa: N815
+    eventType: str | None = None  # noqa: N815
+    eventTime: str | None = None  # noqa: N815
+    eventTimeSource: str | None = None  # noqa: N815
+    receivedAt: str | None = None  # noqa: N815
+    deliveryId: str | None = None  # noqa: N815
+    correlationId: str | None = None  # noqa: N815
+    schema: str | None = None
+    authCoverage: str | None = None  # noqa: N815
+    envelope: msgspec.Raw | None = None
+
+
+class Record(NamedTuple):
+    """One Kafka record of a tail's topics, with its value."""
+
+    topic_id: str
+    partition: int
+    offset: int
+    value: bytes
+
+
+_DECODER = msgspec.json.Decoder(_Head)
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """The heads of a batch, in order: one item per record."""
+
+    heads: tuple[_Head, ...]
+
+    def types(self) -> list[str]:
+        """Return the event type of each."""
+        return [head.eventType or "" for head in self.heads]
+
+    def payloads(self) -> list[bytes]:
+        """Return the payload bytes of each."""
+        return [bytes(head.payload) for head in self.heads]
+
+    def pick(self, keep: Sequence[bool]) -> "Heads":
+        """Return those that are to be kept."""
+        return Heads(tuple(head for head, kept in zip(self.heads, keep, strict=True) if kept))
+
+    def columns(self, now_us: int) -> dict[str, pa.Array]:
+        """Return the system columns but `_extra` and `_raw`; `now_us` stands in for an unreadable receive time."""
+        made: dict[str, pa.Array] = {}
+        for column in _TEXT:
+            made[column.name] = pa.array([getattr(head, column.member) for head in self.heads], pa.string())
+        received = times([head.receivedAt for head in self.heads])
+        made["received_at"] = pc.fill_null(received, pa.scalar(now_us, TIME)) if received.null_count else received
+        made["event_time"] = times([head.eventTime for head in self.heads])
+        envelopes = [None if head.envelope is None else bytes(head.envelope) for head in self.heads]
+        made["envelope"] = pa.array(
+            [None if raw in (None, b"null") else raw.decode("utf-8", "backslashreplace") for raw in envelopes], pa.string()
+        )
+        made["_topic"] = pa.array([head.position.topicId for head in self.heads], pa.string())
+        made["_partition"] = pa.array([head.position.partition for head in self.heads], pa.int32())
+        made["_offset"] = pa.array([head.position.offset for head in self.heads], pa.int64())
+        made["_item"] = pa.array([head.position.item for head in self.heads], pa.int32())
+        return made
+
+
+def heads(records: Sequence[Record]) -> Heads:
+    """Read the heads of a batch; total: a record that is no event keeps its bytes as the payload's text."""
+    read = _DECODER.decode
+    made: list[_Head] = []
+    for record in records:
+        try:
+            made.append(read(record.value))
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            made.append(_unreadable(record))
+    return Heads(tuple(made))
+
+
+def _unreadable(record: Record) -> _Head:
+    """Take what can be had of a record that is not an event as we write it."""
+    position = _Position(record.topic_id, record.partition, record.offset, 0)
+    head = _Head(position, msgspec.Raw(record.value))
+    try:
+        value = decode.lenient(record.value)
+    except ValueError:
+        return head
+    if not isinstance(value, dict):
+        return head
+    for column in COLUMNS:
+        member = value.get(column.member) if column.member else None
+        if isinstance(member, str):
+            setattr(head, column.member, member.encode("utf-8", "backslashreplace").decode())
+    return head
+
+
+def times(texts: Sequence[str | None]) -> pa.Array:
+    """Read RFC 3339 times as µs in UTC; what is no time becomes null, finer digits are cut."""
+    try:
+        return pa.array(texts, pa.string()).cast(TIME)
+    except pa.ArrowInvalid:
+        return pa.array([_time(text) for text in texts], TIME)
+
+
+def _time(text: Any) -> datetime | None:  # noqa: ANN401 from JSON
+    try:
+        moment = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

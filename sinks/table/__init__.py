@@ -1,0 +1,1 @@
+"""One Iceberg table: made, read for its state, and committed to, exactly once. See sinks/table/README.md."""

@@ -1,0 +1,102 @@
+"""Making a table, and taking one that exists: ours or nobody's.
+
+Lives here: properties, location, partitioning and the owner check. The commit that creates a table holds the resolved
+start of every partition (rule 18). A table without our owner property is never touched.
+"""
+
+from collections.abc import Callable, Mapping
+
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchTableError, TableAlreadyExistsError
+from pyiceberg.partitioning import PartitionField, PartitionSpec
+from pyiceberg.schema import Schema
+from pyiceberg.table import Table
+from pyiceberg.transforms import DayTransform
+
+from schemas.errors import Poison
+from schemas.reasons import Reason
+from sinks.table import state
+
+KEEP_METADATA = 5
+METRICS = ("received_at", "event_time", "event_id", "vendor_event_id", "event_type")
+PARTITION_FIELD_ID = 1000
+Identifier = tuple[str, str]
+
+
+class Foreign(Poison):
+    """The table exists and is not this stream's."""
+
+    def __init__(self, identifier: Identifier, owner: str | None) -> None:
+        whose = "was made by someone else" if owner is None else f"belongs to {owner}"
+        super().__init__(
+            Reason.TABLE_FOREIGN,
+            f"table {'.'.join(identifier)} {whose}: name another targetTable, or drop the table",
+        )
+
+
+def properties(owner_id: str, start: state.Offsets) -> dict[str, str]:
+    """Return the properties of a new table; measured choices: see README.md here."""
+    return {
+        "format-version": "2",
+        "write.parquet.compression-codec": "zstd",
+        "write.parquet.row-group-limit": "100000",
+        "write.metadata.delete-after-commit.enabled": "true",
+        "write.metadata.previous-versions-max": str(KEEP_METADATA),
+        "commit.retry.num-retries": "0",
+        "write.delete.isolation-level": "snapshot",
+        "write.update.isolation-level": "snapshot",
+        "write.metadata.metrics.default": "none",
+        **{f"write.metadata.metrics.column.{name}": "full" for name in METRICS},
+        state.OWNER: owner_id,
+        state.OFFSETS + owner_id: state.dump(start),
+    }
+
+
+def take(
+    catalog: Catalog,
+    identifier: Identifier,
+    schema: Schema,
+    owner_id: str,
+    start: Callable[[], state.Offsets],
+    *,
+    partition: str | None = "received_at",
+    extra: Mapping[str, str] | None = None,
+) -> Table:
+    """Return the table, made if it does not exist; raises `Foreign`, and what the catalog raises when it is away.
+
+    `start` is asked only when the table must be made. Whoever loses a race, or does not hear the answer, reads the
+    table again: the property decides.
+    """
+    try:
+        table = catalog.load_table(identifier)
+    except NoSuchTableError:
+        table = _make(catalog, identifier, schema, {**properties(owner_id, start()), **(extra or {})}, partition)
+    if state.owner(table.metadata) != owner_id:
+        raise Foreign(identifier, state.owner(table.metadata))
+    return table
+
+
+def _make(catalog: Catalog, identifier: Identifier, schema: Schema, props: dict[str, str], partition: str | None) -> Table:
+    try:
+        catalog.create_namespace(identifier[0])
+    except NamespaceAlreadyExistsError:
+        pass
+    except Exception:  # somebody was faster, or the answer was lost: then it exists
+        if not catalog.namespace_exists(identifier[0]):
+            raise
+    try:
+        return catalog.create_table(identifier, schema, partition_spec=_by_day(schema, partition), properties=props)
+    except TableAlreadyExistsError:
+        return catalog.load_table(identifier)
+    except Exception as error:  # unknown outcome (rule 20)
+        try:
+            return catalog.load_table(identifier)
+        except NoSuchTableError:
+            raise error from None
+
+
+def _by_day(schema: Schema, column: str | None) -> PartitionSpec:
+    if column is None:
+        return PartitionSpec()
+    source = schema.find_field(column)
+    return PartitionSpec(PartitionField(source.field_id, PARTITION_FIELD_ID, DayTransform(), f"{column}_day"))

@@ -1,0 +1,134 @@
+"""Arrow rows into Parquet files with Iceberg's statistics.
+
+Lives here: the file writer. One file per day of the partition column, rows in its order, column names in Avro's form
+(as Iceberg's own writers do), no Arrow schema inside (it makes whole-table scans trip over string views).
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyiceberg.io import FileIO
+from pyiceberg.io.pyarrow import (
+    StatisticsCollector,
+    compute_statistics_plan,
+    data_file_statistics_from_parquet_metadata,
+    parquet_path_to_id_mapping,
+    schema_to_pyarrow,
+)
+from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+from pyiceberg.schema import Schema, sanitize_column_names
+from pyiceberg.table.locations import load_location_provider
+from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.typedef import Record
+
+from sinks.columns.widen import to_file, widen
+
+ROW_GROUP = 100_000
+_EPOCH = date(1970, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What writing files of one schema needs, made once per schema."""
+
+    schema: Schema
+    memory: pa.Schema
+    arrow: pa.Schema
+    stats: dict[int, StatisticsCollector]
+    paths: dict[str, int]
+
+
+def plan(metadata: TableMetadata, schema: Schema) -> Plan:
+    """Return the plan for writing files of `schema` into a table."""
+    in_file = sanitize_column_names(schema)
+    return Plan(
+        schema=schema,
+        memory=_plain(schema_to_pyarrow(schema, include_field_ids=False)),
+        arrow=_plain(schema_to_pyarrow(in_file, include_field_ids=True)),
+        stats=compute_statistics_plan(in_file, metadata.properties),
+        paths=parquet_path_to_id_mapping(in_file),
+    )
+
+
+def write(
+    rows: pa.Table, metadata: TableMetadata, io: FileIO, made: Plan, name: Callable[[], str]
+) -> list[DataFile]:
+    """Write rows into files under the table's location; columns that `rows` lacks are null. Blocks on storage."""
+    spec = metadata.spec()
+    locations = load_location_provider(metadata.location, metadata.properties)
+    files = []
+    for part, day in _by_day(rows, metadata, made.schema):
+        folder = "" if day is None else f"{spec.fields[0].name}={day.isoformat()}/"
+        path = locations.new_data_location(f"{folder}{name()}.parquet")
+        arrays = []
+        for column, in_file in zip(made.memory, made.arrow, strict=True):
+            at = part.schema.get_field_index(column.name)
+            array = pa.nulls(part.num_rows, column.type) if at < 0 else _one(part.column(at))
+            arrays.append(to_file(widen(array, column.type), in_file.type))
+        table = pa.Table.from_arrays(arrays, schema=made.arrow)
+        output = io.new_output(path)
+        with output.create(overwrite=True) as stream:
+            with pq.ParquetWriter(stream, made.arrow, compression="zstd", store_schema=False) as writer:
+                writer.write_table(table, row_group_size=ROW_GROUP)
+        facts = data_file_statistics_from_parquet_metadata(writer.writer.metadata, made.stats, made.paths)
+        files.append(
+            DataFile.from_args(
+                content=DataFileContent.DATA,
+                file_path=path,
+                file_format=FileFormat.PARQUET,
+                partition=Record() if day is None else Record((day - _EPOCH).days),
+                file_size_in_bytes=len(output),
+                sort_order_id=None,
+                spec_id=metadata.default_spec_id,
+                equality_ids=None,
+                key_metadata=None,
+                **facts.to_serialized_dict(),
+            )
+        )
+    return files
+
+
+def _by_day(rows: pa.Table, metadata: TableMetadata, schema: Schema) -> Iterator[tuple[pa.Table, date | None]]:
+    spec = metadata.spec()
+    if spec.is_unpartitioned():
+        yield rows, None
+        return
+    column = schema.find_column_name(spec.fields[0].source_id)
+    rows = rows.sort_by(column) if not _sorted(rows.column(column)) else rows
+    days = pc.floor_temporal(rows.column(column), unit="day")
+    for day in pc.unique(days).to_pylist():
+        yield rows.filter(pc.equal(days, pa.scalar(day, days.type))), day.date()
+
+
+def _sorted(column: pa.ChunkedArray) -> bool:
+    values = _one(column)
+    return len(values) < 2 or bool(pc.all(pc.less_equal(values[:-1], values[1:])).as_py())  # noqa: PLR2004 a pair
+
+
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+
+
+def _plain(schema: pa.Schema) -> pa.Schema:
+    return pa.schema([_plain_field(field) for field in schema])
+
+
+def _plain_field(field: pa.Field) -> pa.Field:
+    """Return the field with plain strings and lists in place of large ones, ids kept."""
+    return field.with_type(_plain_type(field.type))
+
+
+def _plain_type(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_large_string(kind):
+        return pa.string()
+    if pa.types.is_large_binary(kind):
+        return pa.binary()
+    if pa.types.is_struct(kind):
+        return pa.struct([_plain_field(field) for field in kind])
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pa.list_(_plain_field(kind.value_field))
+    return kind

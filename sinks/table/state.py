@@ -1,0 +1,86 @@
+"""What a table says of its writer: owner and offsets. The table is the truth (rule 17).
+
+Lives here: keys, reading and writing of that state. Offsets are {topic id: {partition: next offset}}; they stand in
+the snapshot's summary (so a rollback takes them along) and as a table property (so a foreign commit or the expiry of
+snapshots cannot lose them), under keys that hold the owner's id.
+"""
+
+import json
+from dataclasses import dataclass, field
+
+from pyiceberg.table.metadata import TableMetadata
+
+Offsets = dict[str, dict[str, int]]
+OWNER = "hookberg.owner"
+OFFSETS = "hookberg.offsets."
+LOST = "hookberg.lost."
+DISCARDED = "hookberg.not-selected."
+
+
+@dataclass(frozen=True, slots=True)
+class TableState:
+    """Where a table's writer stands: next offsets, the snapshot that says so, rows, time of the last commit."""
+
+    offsets: Offsets = field(default_factory=dict)
+    snapshot_id: int | None = None
+    sequence_number: int = 0
+    rows: int = 0
+    files: int = 0
+    bytes: int = 0
+    committed_at_ms: int | None = None
+
+
+def owner(metadata: TableMetadata) -> str | None:
+    """Return the id of the stream that owns the table; None: not one of ours."""
+    return metadata.properties.get(OWNER)
+
+
+def offsets(metadata: TableMetadata, owner_id: str) -> Offsets:
+    """Return the committed offsets: those of the nearest ancestor snapshot that has them, else the property's."""
+    key = OFFSETS + owner_id
+    by_id = {snapshot.snapshot_id: snapshot for snapshot in metadata.snapshots}
+    snapshot = by_id.get(metadata.current_snapshot_id) if metadata.current_snapshot_id is not None else None
+    while snapshot is not None:
+        text = snapshot.summary.additional_properties.get(key) if snapshot.summary else None
+        if text:
+            return parse(text)
+        parent = snapshot.parent_snapshot_id
+        snapshot = by_id.get(parent) if parent is not None else None
+    return parse(metadata.properties.get(key, "{}"))
+
+
+def read(metadata: TableMetadata, owner_id: str) -> TableState:
+    """Return the state of a table that `owner_id` owns."""
+    snapshot = metadata.current_snapshot()
+    summary = snapshot.summary.additional_properties if snapshot is not None and snapshot.summary else {}
+    return TableState(
+        offsets=offsets(metadata, owner_id),
+        snapshot_id=metadata.current_snapshot_id,
+        sequence_number=metadata.last_sequence_number,
+        rows=int(summary.get("total-records", 0)),
+        files=int(summary.get("total-data-files", 0)),
+        bytes=int(summary.get("total-files-size", 0)),
+        committed_at_ms=snapshot.timestamp_ms if snapshot is not None else None,
+    )
+
+
+def parse(text: str) -> Offsets:
+    """Read offsets from their JSON text."""
+    return {topic: {partition: int(at) for partition, at in ends.items()} for topic, ends in json.loads(text).items()}
+
+
+def dump(value: Offsets) -> str:
+    """Write offsets as JSON text, in a fixed order."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def moved(base: Offsets, ends: Offsets) -> Offsets:
+    """Return `base` with the partitions of `ends` moved."""
+    return {topic: {**base.get(topic, {}), **ends.get(topic, {})} for topic in {**base, **ends}}
+
+
+def reached(have: Offsets, wanted: Offsets) -> bool:
+    """Tell whether `have` is at or past `wanted` everywhere."""
+    return all(
+        have.get(topic, {}).get(partition, -1) >= at for topic, ends in wanted.items() for partition, at in ends.items()
+    )
