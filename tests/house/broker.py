@@ -1,7 +1,7 @@
 """One broker for all workers of a test run, and one that stays up between runs (`python -m tests.house`).
 
-Lives here: who uses the broker and when it ends. May not live here: how a broker is run (deploy/local/kafka), containers
-(container.py). Order of choice: HOOKBERG_TEST_KAFKA, the kept broker, a container engine, the local broker.
+Lives here: who uses the broker and when it ends. May not live here: how a broker is run (deploy/local/kafka),
+containers (container.py). Order of choice: HOOKBERG_TEST_KAFKA, the kept broker, a container engine, the local broker.
 """
 
 import fcntl
@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from deploy.local.kafka import Broker, JvmOptions, ensure_runtime
 from deploy.local.kafka.config import load_or_create
@@ -86,14 +87,16 @@ def _join(folder: Path) -> str:
 def _leave(folder: Path) -> None:
     with _locked(folder):
         document = _read(folder)
-        users = [pid for pid in document.get("users", []) if pid != os.getpid() and _alive(pid)]
+        users = [pid for pid in document.get("users", []) if _alive(pid)]
+        if os.getpid() in users:
+            users.remove(os.getpid())
         _write(folder, {**document, "users": users})
         if not users:
             _stop(folder, document)
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start(folder: Path) -> dict[str, object]:
+def _start(folder: Path) -> dict[str, Any]:
     if container.engine_answers(os.environ):
         started = container.start_broker()
         return {"bootstrap": started.bootstrap, "container": started.container_id}
@@ -119,7 +122,7 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _read(folder: Path) -> dict[str, object] | dict[str, list[int]]:
+def _read(folder: Path) -> dict[str, Any]:
     try:
         value = json.loads((folder / "house.json").read_text())
     except (OSError, ValueError):

@@ -1,6 +1,6 @@
 """A throw-away PostgreSQL server: made in a temporary folder, without durability, gone afterwards.
 
-Lives here: finding the binaries, init, start, fresh databases. As root it drops to user `postgres` (initdb refuses root).
+Lives here: finding the binaries, init, start, fresh databases. As root it drops to user `postgres`: initdb refuses.
 https://www.postgresql.org/docs/current/non-durability.html
 """
 

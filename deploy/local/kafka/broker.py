@@ -21,6 +21,8 @@ START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 20.0
 _FORMAT_TIMEOUT_S = 60
 _POLL_S = 0.05
+_DETACH = 'log=$1; shift; "$@" </dev/null >>"$log" 2>&1 & echo $!'
+"""Run a command for good and print its pid: it outlives us and is reaped by init, whoever ends it."""
 _TAIL_LINES = 15
 _TAIL_BYTES = 32_768
 
@@ -40,7 +42,7 @@ class Broker:
         self._runtime = runtime
         self._sleep = sleep
         self._clock = clock
-        self._children: dict[int, subprocess.Popen[bytes]] = {}
+        self._launched: set[int] = set()
 
     def prepare(self, node: int) -> None:
         """Write one node's files, format its storage when it is new. Raises LocalError `broker_not_ready`."""
@@ -95,12 +97,12 @@ class Broker:
         wanted = nodes or self.config.node_ids
         deadline = self._clock() + timeout_s
         while not all(brokers_seen(self.config.nodes[node - 1].broker) >= len(wanted) for node in wanted):
-            ended = [node for node in wanted if node in self._children and self._children[node].poll() is not None]
+            ended = [node for node in wanted if node in self._launched and self.pid(node) is None]
             if ended or self._clock() > deadline:
                 why = f"node {ended[0]} ended" if ended else f"no answer within {timeout_s:.0f} s"
                 text = self.log_tail(ended[0] if ended else wanted[0])
                 for node in wanted:
-                    if node in self._children:
+                    if node in self._launched:
                         self._signal(node, signal.SIGKILL)
                 raise LocalError(Reason.BROKER_NOT_READY, f"Kafka did not become ready: {why}. Last log lines:\n{text}")
             self._sleep(_POLL_S)
@@ -126,9 +128,6 @@ class Broker:
 
     def pid(self, node: int) -> int | None:
         """Return the pid of a running node, by its pid file and its command line; None when it is not running."""
-        child = self._children.get(node)
-        if child is not None:
-            child.poll()
         try:
             pid = int((self.config.node_dir(node) / "pid").read_text())
         except (OSError, ValueError):
@@ -151,12 +150,17 @@ class Broker:
     def _launch(self, node: int) -> None:
         self.prepare(node)
         folder = self.config.node_dir(node)
-        with (folder / "server.log").open("wb") as log:
-            child = subprocess.Popen(
-                self.command(node), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=folder
-            )
-        self._children[node] = child
-        self.adopt(node, child.pid)
+        (folder / "server.log").unlink(missing_ok=True)
+        done = subprocess.run(
+            ["/bin/sh", "-c", _DETACH, "sh", str(folder / "server.log"), *self.command(node)],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=folder,
+            start_new_session=True,
+            check=True,
+        )
+        self._launched.add(node)
+        self.adopt(node, int(done.stdout))
 
     def _signal(self, node: int, number: signal.Signals) -> None:
         pid = self.pid(node)
@@ -172,10 +176,7 @@ class Broker:
             if self._clock() > deadline:
                 return False
             self._sleep(_POLL_S)
-        for node in nodes:
-            child = self._children.pop(node, None)
-            if child is not None:
-                child.wait()
+        self._launched.difference_update(nodes)
         return True
 
     def _classpath(self, folder: Path) -> tuple[str, ...]:
