@@ -36,7 +36,9 @@ class TimedAdapter(HTTPAdapter):
 def open_catalog(settings: LakeSettings, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Catalog:
     """Open the catalog; raises `ConfigurationError` when settings are missing, the driver's error when it is away."""
     if settings.catalog_uri is None and settings.catalog_type != "glue":
-        raise ConfigurationError("catalog_uri is missing: set HOOKBERG_CATALOG_URI, for example sqlite:////srv/catalog.db")
+        raise ConfigurationError(
+            "catalog_uri is missing: set HOOKBERG_CATALOG_URI, for example sqlite:////srv/catalog.db"
+        )
     if settings.catalog_warehouse is None and settings.catalog_type == "sql":
         raise ConfigurationError("catalog_warehouse is missing: set HOOKBERG_CATALOG_WAREHOUSE, file:///… or s3://…")
     properties: dict[str, Any] = {"type": settings.catalog_type}

@@ -1,0 +1,1 @@
+"""The migrations, oldest first by their number; a released one never changes."""

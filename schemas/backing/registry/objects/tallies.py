@@ -1,0 +1,100 @@
+"""Counters of the edge: absolute per (process start, source), upserted, summed when read (rule 24).
+
+Lives here: storing and summing. Volatile: no change rows, no revision. A flush that is sent twice changes nothing.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from schemas.backing.registry.objects.repository import Rim
+from schemas.backing.registry.tables import TALLIES
+
+MAX_ROWS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a source has seen over all process starts; times in ms since the epoch, None = never."""
+
+    accepted: int = 0
+    handshakes: int = 0
+    refused: Mapping[str, int] = field(default_factory=dict)
+    last_event_at_ms: int | None = None
+    secret_last_used: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Tallies:
+    """The repository of counters."""
+
+    rim: Rim
+
+    def flush(self, process_start: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Upsert the counters of one process start.
+
+        A row: `{source_id, accepted, handshakes, refused: {reason: n}, last_event_at_ms, secret_last_used: {id: ms}}`,
+        all but source_id may be absent. ValueError past 10,000 rows.
+        """
+        if len(rows) > MAX_ROWS:
+            raise ValueError(f"a flush has at most {MAX_ROWS} rows")
+        if not rows:
+            return
+        values = sorted((_values(process_start, row) for row in rows), key=lambda value: str(value["source_id"]))
+        make = sqlite.insert if self.rim.database.sqlite else postgresql.insert
+        statement = make(TALLIES)
+        new = {name: statement.excluded[name] for name in values[0] if name not in {"source_id", "process_start"}}
+        upsert = statement.on_conflict_do_update(index_elements=["source_id", "process_start"], set_=new)
+        with self.rim.database.write() as connection:
+            connection.execute(upsert, values)
+
+    def read(self, source_id: str) -> Tally:
+        """Return the sums of a source; zeros when it never saw anything."""
+        with self.rim.database.read() as connection:
+            return read_tally(connection, source_id)
+
+
+@dataclass(frozen=True, slots=True)
+class TallyFlusher:
+    """Implements ports.TallySink: flushes in a thread."""
+
+    tallies: Tallies
+
+    async def flush(self, process_start: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Upsert one row per source; raises `Refused(registry_away)`: flush again later, counters are absolute."""
+        await asyncio.to_thread(self.tallies.flush, process_start, rows)
+
+
+def read_tally(connection: Connection, source_id: str) -> Tally:
+    """Sum the rows of one source inside a transaction."""
+    accepted = handshakes = 0
+    refused: dict[str, int] = {}
+    used: dict[str, int] = {}
+    last: int | None = None
+    for row in connection.execute(select(TALLIES).where(TALLIES.c.source_id == source_id)):
+        accepted += row.accepted
+        handshakes += row.handshakes
+        for reason, n in orjson.loads(row.refused).items():
+            refused[reason] = refused.get(reason, 0) + n
+        for secret_id, at_ms in orjson.loads(row.secrets).items():
+            used[secret_id] = max(used.get(secret_id, 0), at_ms)
+        if row.last_event_at_ms is not None:
+            last = max(last or 0, row.last_event_at_ms)
+    return Tally(accepted, handshakes, refused, last, used)
+
+
+def _values(process_start: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "source_id": row["source_id"],
+        "process_start": process_start,
+        "accepted": row.get("accepted", 0),
+        "handshakes": row.get("handshakes", 0),
+        "refused": orjson.dumps(dict(row.get("refused", {}))).decode(),
+        "secrets": orjson.dumps(dict(row.get("secret_last_used", {}))).decode(),
+        "last_event_at_ms": row.get("last_event_at_ms"),
+    }

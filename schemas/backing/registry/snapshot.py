@@ -1,0 +1,163 @@
+"""Loads the registry into one immutable snapshot: one read transaction, one query a table.
+
+Lives here: rows -> views. Not here: when it is loaded (view.py). What has not changed is not parsed again.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, select
+
+from schemas import topics
+from schemas.backing.registry import tables
+from schemas.backing.registry.changes import revision
+from schemas.backing.registry.vault import Vault
+from schemas.definitions.base import Definition
+from schemas.definitions.key import KeyDefinition
+from schemas.definitions.source import SourceDefinition
+from schemas.definitions.stream import StreamDefinition
+from schemas.definitions.view import KeyView, SecretView, Snapshot, SourceView, StreamView, TopicView
+
+D = TypeVar("D", bound=Definition)
+
+
+class Loader:
+    """Makes snapshots; keeps the parsed definitions of the last one by (id, version)."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+        self._parsed: Mapping[tuple[str, int], Definition] = {}
+
+    def load(self, connection: Connection) -> Snapshot:
+        """Return the registry as this transaction sees it; raises `ConfigurationError` when the vault key is wrong."""
+        parse = _Parse(self._parsed)
+        alive = frozenset(
+            connection.execute(select(tables.TENANTS.c.id).where(tables.TENANTS.c.disabled.is_(False))).scalars()
+        )
+        sources = self._sources(connection, parse)
+        by_platform = _by_platform(sources, alive)
+        snapshot = Snapshot(
+            revision=revision(connection),
+            tenants=alive,
+            sources=sources,
+            by_platform=by_platform,
+            by_url=_by_url(connection, sources, alive),
+            keys=_keys(connection, alive, parse),
+            streams=_streams(connection, by_platform, parse),
+            topics=_topics(connection),
+            schemas=_schemas(connection),
+        )
+        self._parsed = parse.used
+        return snapshot
+
+    def _sources(self, connection: Connection, parse: "_Parse") -> dict[str, SourceView]:
+        secrets: dict[str, list[SecretView]] = defaultdict(list)
+        rows = tables.SOURCE_SECRETS
+        for row in connection.execute(select(rows).order_by(rows.c.created_at_ms, rows.c.id)):
+            secrets[row.source_id].append(SecretView(row.id, self._vault.decrypt(row.ciphertext, row.id)))
+        return {
+            row.id: SourceView(
+                id=row.id,
+                tenant=row.tenant_id,
+                platform=row.platform,
+                name=row.name,
+                version=row.version,
+                definition=parse(SourceDefinition, row),
+                partitioning=row.partitioning,
+                partitions=row.partitions,
+                topic=row.topic,
+                open=row.open,
+                secrets=tuple(secrets.get(row.id, ())),
+                key_id=row.key_id,
+            )
+            for row in connection.execute(select(tables.SOURCES))
+        }
+
+
+class _Parse:
+    """Parses a row's definition unless the last snapshot held it."""
+
+    def __init__(self, known: Mapping[tuple[str, int], Definition]) -> None:
+        self._known = known
+        self.used: dict[tuple[str, int], Definition] = {}
+
+    def __call__(self, model: type[D], row: Any) -> D:  # noqa: ANN401 a row with id, version, definition
+        key = (row.id, row.version)
+        found = self._known.get(key)
+        definition = found if isinstance(found, model) else model.model_validate_json(row.definition)
+        self.used[key] = definition
+        return definition
+
+
+def _by_platform(
+    sources: Mapping[str, SourceView], alive: frozenset[str]
+) -> dict[tuple[str, str], tuple[SourceView, ...]]:
+    found: dict[tuple[str, str], list[SourceView]] = defaultdict(list)
+    for source in sorted(sources.values(), key=lambda source: source.name):
+        if source.tenant in alive:
+            found[source.tenant, source.platform].append(source)
+    return {key: tuple(views) for key, views in found.items()}
+
+
+def _by_url(
+    connection: Connection, sources: Mapping[str, SourceView], alive: frozenset[str]
+) -> dict[bytes, tuple[str, str]]:
+    rows = connection.execute(select(tables.SOURCE_URLS))
+    return {bytes(row.digest): (row.source_id, row.id) for row in rows if sources[row.source_id].tenant in alive}
+
+
+def _keys(connection: Connection, alive: frozenset[str], parse: _Parse) -> dict[bytes, KeyView]:
+    return {
+        bytes(row.digest): KeyView(row.id, row.tenant_id, frozenset(parse(KeyDefinition, row).permissions), row.name)
+        for row in connection.execute(select(tables.KEYS))
+        if row.tenant_id is None or row.tenant_id in alive
+    }
+
+
+def _streams(
+    connection: Connection, by_platform: Mapping[tuple[str, str], tuple[SourceView, ...]], parse: _Parse
+) -> dict[str, StreamView]:
+    found = {}
+    for row in connection.execute(select(tables.STREAMS)):
+        definition = parse(StreamDefinition, row)
+        found[row.id] = StreamView(
+            id=row.id,
+            tenant=row.tenant_id,
+            name=row.name,
+            version=row.version,
+            definition=definition,
+            desired=row.desired,
+            generation=row.generation,
+            accept_loss=row.accept_loss,
+            frozen=_frozen(definition, by_platform),
+        )
+    return found
+
+
+def _frozen(definition: StreamDefinition, by_platform: Mapping[tuple[str, str], tuple[SourceView, ...]]) -> bool:
+    """Tell whether a production source feeds the stream: its table infers nothing then (spec section 5)."""
+    named = [topics.parse(topic) for topic in definition.topics]
+    return any(
+        source.definition.production
+        for name in named
+        if name is not None
+        for source in by_platform.get((name.tenant, name.target), ())
+    )
+
+
+def _topics(connection: Connection) -> dict[str, TopicView]:
+    return {
+        row.name: TopicView(
+            row.name, row.topic_id, row.tenant_id, row.kind, row.platform, row.partitions, row.group_name, row.paused
+        )
+        for row in connection.execute(select(tables.TOPICS))
+    }
+
+
+def _schemas(connection: Connection) -> dict[tuple[str, str], bytes]:
+    versions, subjects = tables.SCHEMA_VERSIONS, tables.SUBJECTS
+    query = select(subjects.c.tenant_id, subjects.c.name, versions.c.number, versions.c.text).join_from(
+        versions, subjects, versions.c.subject_id == subjects.c.id
+    )
+    return {(row.tenant_id, f"{row.name}@{row.number}"): bytes(row.text) for row in connection.execute(query)}
