@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Self
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from schemas.backing.registry.record import RandomBytes
 from schemas.errors import ConfigurationError
@@ -25,12 +27,13 @@ _KEY = 32
 class Vault:
     """Encrypts and decrypts with one key; `key` is 32 bytes. Its repr shows nothing of it."""
 
-    __slots__ = ("_cipher", "_random_bytes")
+    __slots__ = ("_cipher", "_key", "_random_bytes")
 
     def __init__(self, key: bytes, *, random_bytes: RandomBytes = os.urandom) -> None:
         if len(key) != _KEY:
             raise ConfigurationError(f"the vault key must be {_KEY} bytes, this one has {len(key)}: {_HOW}")
         self._cipher = AESGCM(key)
+        self._key = key
         self._random_bytes = random_bytes
 
     @classmethod
@@ -58,6 +61,10 @@ class Vault:
                 "the vault key does not open the registry's secrets: give HOOKBERG_VAULT_KEY the key they were "
                 "written with"
             ) from None
+
+    def derive(self, purpose: str) -> bytes:
+        """Return 32 bytes for another use of the installation's key; neither tells the other (RFC 5869)."""
+        return HKDF(hashes.SHA256(), _KEY, salt=None, info=f"hookberg {purpose}".encode()).derive(self._key)
 
     def __repr__(self) -> str:
         """Return a text without the key."""
