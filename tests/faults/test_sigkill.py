@@ -6,9 +6,9 @@ HOOKBERG_FAULT_SEED repeats a run's traffic, order and moments of the kills.
 
 import os
 import random
-import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,7 +48,7 @@ def history(server: Server) -> History:
     with Sender(caller, SEED) as sender:
         for name in order:
             _wait_row_of_a_new_event(caller, sender)
-            time.sleep(rng.uniform(0.2, 1.5))  # the moment of the kill is part of the seed; nothing is awaited
+            sender.wait_posts(rng.randrange(10, 75))  # the moment of the kill is part of the seed
             _kill(server, name, rng)
         _wait_row_of_a_new_event(caller, sender)
     print(f"killed {order}; {_said(sender.ledger)}")
@@ -57,7 +57,7 @@ def history(server: Server) -> History:
 
 def _set_up(server: Server) -> Caller:
     caller = server.new_tenant("faults")
-    sources = {
+    sources: dict[str, dict[str, Any]] = {
         GITHUB: {"auth": {"type": "github", "secrets": [SECRET]}},
         ORDERS: {"auth": {"type": "none"}, "dedupe": {"path": "/id"}},
     }

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from tests.system.client import Caller, Reply
+from tests.system.client import Caller, Reply, eventually
 from tests.system.github import Delivery
 
 SECRET = "a secret for the fault run"
@@ -114,6 +114,11 @@ class Sender:
             thread.join(60)
             assert not thread.is_alive(), "a post was never answered with a 2xx"
         assert not self._errors, self._errors
+
+    def wait_posts(self, more: int) -> None:
+        """Wait until `more` further posts were taken up."""
+        until = self._taken + more
+        eventually(f"{more} more posts", lambda: self._taken >= until)
 
     def newest_clean(self) -> str:
         """Return the id of the valid GitHub event that was acknowledged last."""

@@ -1,0 +1,81 @@
+"""Load: prepared requests sent as fast as answers come, or at a constant rate, over kept-alive connections.
+
+A plain HTTP/1.1 client on asyncio streams (RFC 9112): the client shares the machine with what it measures, so it must
+cost as little as it can. Its own CPU time is reported beside every figure.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One prepared request: a name to find it again, and its bytes on the wire."""
+
+    name: str
+    wire: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What came of a load: when each request was answered (2xx, by the wall clock), how long it took in all."""
+
+    answered_at: dict[str, float]
+    latency_s: list[float]
+    seconds: float
+    client_cpu_s: float
+
+
+def prepare(base: str, path: str, name: str, body: bytes, headers: dict[str, str]) -> Request:
+    """Build a POST request's bytes."""
+    head = {"Host": urlsplit(base).netloc, "Content-Length": str(len(body)), **headers}
+    lines = "".join(f"{key}: {value}\r\n" for key, value in head.items())
+    return Request(name, f"POST {path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body)
+
+
+async def send(base: str, requests: Sequence[Request], connections: int, rate_per_s: float | None = None) -> Sent:
+    """Send every request once over `connections`, at `rate_per_s` when given; AssertionError on an answer but 2xx."""
+    queue = iter(requests)
+    answered: dict[str, float] = {}
+    latency: list[float] = []
+    began, cpu, taken = time.monotonic(), time.process_time(), 0
+
+    async def run() -> None:
+        nonlocal taken
+        to = urlsplit(base)
+        reader, writer = await asyncio.open_connection(to.hostname, to.port)
+        for request in queue:
+            taken += 1
+            if rate_per_s is not None:
+                await asyncio.sleep(max(0.0, began + taken / rate_per_s - time.monotonic()))
+            start = time.monotonic()
+            writer.write(request.wire)
+            status = await _answer(reader)
+            latency.append(time.monotonic() - start)
+            answered[request.name] = time.time()
+            assert 200 <= status < 300, f"{request.name}: {status}"
+        writer.close()
+        await writer.wait_closed()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(connections):
+            group.create_task(run())
+    return Sent(answered, latency, time.monotonic() - began, time.process_time() - cpu)
+
+
+async def _answer(reader: asyncio.StreamReader) -> int:
+    head = await reader.readuntil(b"\r\n\r\n")
+    lowered = head.lower()
+    at = lowered.find(b"content-length:")
+    if at >= 0:
+        await reader.readexactly(int(lowered[at + 15 : lowered.index(b"\r", at)]))
+    return int(head[9:12])
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Return the value below which `share` of the values lie (nearest rank)."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
