@@ -1,1 +1,1 @@
-"""Stream processing: raw topics to clean topics (Faust). A stream object, what REST creates, is run by sinks/."""
+"""Stream processing: raw topics -> clean topics on Faust, one Kafka transaction per interval. See README.md."""

@@ -1,0 +1,207 @@
+"""The stage of one worker group: a table of contents. Start order: rule 8.
+
+Lives here: what the app is made of, and its life from fence to drain. Not here: how groups become processes
+(supervise.py), the real clock, registry and health server (deploy/processes).
+"""
+
+import asyncio
+import contextlib
+import gc
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from schemas.errors import EXIT_RESTART
+from schemas.logs import logger
+from schemas.metrics import Metrics
+from schemas.ports import Clock, RegistryView
+from schemas.settings import StreamsSettings
+from schemas.vendors.base import Vendor
+from streams.agents.ingest import Ingest
+from streams.emit import Decided
+from streams.engine.agent import Batches, Ledger
+from streams.engine.app import App
+from streams.engine.conductor import raw_topics, resolve
+from streams.engine.directory import Directory, LiveTopic
+from streams.engine.recovery import changelog, ensure_changelog, recover
+from streams.engine.sweep import Sweep
+from streams.engine.table import FirstSeenTable, Writes
+from streams.engine.transaction import Transactions
+
+STOP_S = 4.0
+_WAIT_S = 0.25
+_log = logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Env:
+    """What a group needs of the world; `kafka` is the client configuration of confluent-kafka."""
+
+    settings: StreamsSettings
+    kafka: Mapping[str, Any] = field(repr=False)
+    registry: RegistryView
+    adapter: Callable[[str], Vendor]
+    clock: Clock
+    metrics: Metrics
+
+    def now_us(self) -> int:
+        """Return the wall clock in µs since the epoch."""
+        return self.clock.time_ns() // 1000
+
+
+class Health:
+    """What `ready` answers: problems by name, none = ready. Read by the health server of the process."""
+
+    def __init__(self) -> None:
+        self._problems = {"stage": "starting: fencing and recovering"}
+
+    def ready(self) -> dict[str, str]:
+        """Return the problems now."""
+        return dict(self._problems)
+
+    def set(self, problem: str | None) -> None:
+        """Replace the problem; None = ready."""
+        self._problems = {} if problem is None else {"stage": problem}
+
+
+def build(group: str, env: Env, live: Mapping[str, LiveTopic], directory: Directory, table: FirstSeenTable) -> App:
+    """Put a group's app together; `live` are the topics that it starts with, the registry says what follows."""
+    settings = env.settings
+    transactions = Transactions(
+        env.kafka,
+        group,
+        changelog(group),
+        table,
+        interval_s=settings.commit_interval_s,
+        max_records=settings.transaction_max_records,
+        timeout_s=settings.transaction_timeout_s,
+        on_commit=lambda took_s, writes: committed(took_s, writes),  # noqa: PLW0108 made below
+    )
+    ledger = Ledger(transactions, group=group, groups=settings.groups, now_us=env.now_us, count=_counter(env.metrics))
+    app = App(
+        group,
+        settings,
+        directory=directory,
+        live=live,
+        topics_of=lambda: raw_topics(env.registry.current(), group),
+        table=table,
+        transactions=transactions,
+        ledger=ledger,
+    )
+    seconds = env.metrics.histogram("hookberg_transaction_seconds").labels(group)
+    number = env.metrics.counter("hookberg_transactions_total").labels(group)
+    lag = env.metrics.gauge("hookberg_stage_lag_records").labels(group)
+    sweep = Sweep(table, transactions, lambda: env.registry.current().sources)
+    judge = Ingest(table, env.registry, env.adapter, env.now_us)
+
+    @app.batch_agent("ingest")
+    async def ingest(batches: Batches) -> AsyncIterator[Decided]:
+        async for decided in judge.agent(batches):
+            yield decided
+
+    @app.timer(1.0)  # type: ignore[untyped-decorator]
+    async def expire() -> None:
+        sweep.step()
+
+    @app.timer(1.0)  # type: ignore[untyped-decorator]
+    async def progress() -> None:
+        lag.set(app.batch_consumer.lag())
+
+    def committed(took_s: float, writes: Writes) -> None:
+        seconds.observe(took_s)
+        number.inc()
+        app.committed(writes)
+
+    return app
+
+
+async def run_group(group: str, env: Env, health: Health, stop: asyncio.Event | None = None) -> int:
+    """Run one worker group until SIGTERM, SIGINT or `stop`; return the process' exit code.
+
+    0 after a drain; errors of transactions end the process at once with 75 (rule 10).
+    """
+    gc.set_threshold(100_000, 50, 1000)  # the largest single lever on throughput: README.md
+    stop = stop or asyncio.Event()
+    _on_signals(stop)
+    directory = Directory(env.kafka)
+    table = FirstSeenTable("seen", env.settings.state_dir / group)
+    live = await _first_topics(group, env, directory, health, stop)
+    if stop.is_set():
+        return 0
+    health.set("starting: fencing and recovering")
+    app = build(group, env, live, directory, table)
+    await asyncio.to_thread(_recover, group, env, directory, app)
+    return await _serve(group, app, health, stop)
+
+
+async def _first_topics(
+    group: str, env: Env, directory: Directory, health: Health, stop: asyncio.Event
+) -> dict[str, LiveTopic]:
+    """Wait until the group has a topic: Kafka has no subscription to nothing."""
+    live: dict[str, LiveTopic] = {}
+    while not live and not stop.is_set():
+        topics = raw_topics(env.registry.current(), group)
+        live = await resolve(directory, topics) if topics else {}
+        if not live:
+            health.set("topics of the registry are not there yet" if topics else None)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _WAIT_S)
+    return live
+
+
+def _recover(group: str, env: Env, directory: Directory, app: App) -> None:
+    settings = env.settings
+    ensure_changelog(
+        directory.admin, group, replication=settings.replication_factor, min_insync=settings.min_insync_replicas
+    )
+    marks = app.transactions.fence()
+    topic_id = directory.ids([changelog(group)])[changelog(group)][0]
+    read = recover(env.kafka, app.table, group, topic_id, marks)
+    app.transactions.start()
+    _log.info("recovered", group=group, records=read, partitions=len(app.table.stands))
+
+
+async def _serve(group: str, app: App, health: Health, stop: asyncio.Event) -> int:
+    rhythm = asyncio.create_task(app.transactions.run(), name="transactions")
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        app.loop = asyncio.get_running_loop()
+        await app.start()
+        health.set(None)
+        _log.info("stage_ready", group=group, topics=len(app.live))
+        over = asyncio.create_task(app.wait_until_stopped(), name="app")
+        crashed = asyncio.create_task(app._crashed.wait(), name="crash")  # noqa: SLF001 engine/README.md
+        await asyncio.wait({rhythm, stopping, over, crashed}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (over, crashed):
+            task.cancel()
+    finally:
+        health.set("stopping")
+        stopping.cancel()
+    if not stop.is_set():
+        app.end("the app ended by itself", app.crash_reason)
+        return EXIT_RESTART
+    await app.batch_consumer.commit_all()
+    rhythm.cancel()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(app.stop(), STOP_S)
+    app.table.close()
+    _log.info("stage_drained", group=group)
+    return 0
+
+
+def _on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.add_signal_handler(number, stop.set)
+
+
+def _counter(metrics: Metrics) -> Callable[[dict[str, int]], None]:
+    items = metrics.counter("hookberg_items_total")
+
+    def count(outcomes: dict[str, int]) -> None:
+        for outcome, n in outcomes.items():
+            items.labels(outcome).inc(n)
+
+    return count

@@ -1,0 +1,123 @@
+"""Event + what is known of its id -> exactly one decision (spec section 7, rules 12, 15 and 16).
+
+Lives here: first clean one wins, duplicates, conflicts, what quarantine may still become. Total and pure: what is known
+comes in as a look-up and goes out as the decision's `write`, which the caller remembers before the next.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from schemas import ids
+from schemas.contracts import Library
+from schemas.definitions.view import Snapshot, SourceView
+from schemas.reasons import Outcome, Reason
+from schemas.wire.position import Position
+from streams import seen
+from streams.identify import Event, distinct
+from streams.parse import Fault
+from streams.seen import Seen
+from streams.validate import denied, validate
+
+
+class Decision(NamedTuple):
+    """What became of one item.
+
+    `event_id` is the event's own, or that of its distinct content in quarantine; `write` goes under `key`; `of` is the
+    first copy of a duplicate; `resolves` the quarantined copy that this clean one settles.
+    """
+
+    event: Event
+    outcome: Outcome
+    event_id: str
+    fault: Fault | None = None
+    schema: str | None = None
+    key: bytes = b""
+    write: Seen | None = None
+    of: Position | None = None
+    resolves: Position | None = None
+
+
+Known = Callable[[bytes], Seen | None]
+"""What is remembered under a key, the open transaction's own decisions included."""
+
+
+def key_of(event: Event) -> bytes:
+    """Return the key that a decision about this event looks up first."""
+    return seen.key(_source_id(event), event.event_id)
+
+
+def decide(  # noqa: PLR0911 one line for each outcome
+    event: Event, known: Known, position: Position, snapshot: Snapshot, contracts: Library
+) -> Decision:
+    """Decide about one event standing at `position`; its `write` must be known before the next one is decided."""
+    delivery, source = event.delivery, event.delivery.source
+    if source is None or delivery.meta is None:
+        return _quarantined(event, event.fault or _unknown(), position, known, schema=None)
+    if delivery.meta.shed is not None:
+        return Decision(event, Outcome.SHED, event.event_id)
+    if event.fault is None and not delivery.items:
+        return Decision(event, Outcome.EMPTY, event.event_id)
+    if event.control:
+        return Decision(event, Outcome.CONTROL, event.event_id)
+    if event.fault is None and denied(event, source):
+        return Decision(event, Outcome.DROPPED_DENIED, event.event_id)
+    key = seen.key(source.id, event.event_id)
+    found = _counting(known(key), event, source)
+    if found is not None and found.clean:
+        return _again(event, found, position, known)
+    verdict = validate(event, source, snapshot.schemas, contracts)
+    if verdict.drop is not None:
+        return Decision(event, verdict.drop, event.event_id)
+    if verdict.fault is not None:
+        return _quarantined(event, verdict.fault, position, known, schema=verdict.schema)
+    write = Seen(position, delivery.time_ms, clean=True, fingerprint=event.fingerprint)
+    resolves = None if found is None else found.first
+    return Decision(event, Outcome.CLEAN, event.event_id, None, verdict.schema, key, write, None, resolves)
+
+
+def _again(event: Event, found: Seen, position: Position, known: Known) -> Decision:
+    """Decide about an id that has a clean copy: the same content is a duplicate, another one a conflict."""
+    if found.fingerprint == event.fingerprint:
+        return Decision(event, Outcome.DUPLICATE, event.event_id, of=found.first)
+    fault = Fault(Reason.ID_CONFLICT, "", f"event {event.event_id} was seen with another content at {found.first}")
+    return _distinct(event, fault, position, known, schema=None)
+
+
+def _quarantined(event: Event, fault: Fault, position: Position, known: Known, *, schema: str | None) -> Decision:
+    """Put an event into quarantine once: an equal copy that is there already makes this one a duplicate."""
+    key = seen.key(_source_id(event), event.event_id)
+    found = _counting(known(key), event, event.delivery.source)
+    if found is None:
+        write = Seen(position, event.delivery.time_ms, clean=False, fingerprint=event.fingerprint)
+        return Decision(event, Outcome.QUARANTINED, event.event_id, fault, schema, key, write)
+    if found.fingerprint == event.fingerprint:
+        return Decision(event, Outcome.DUPLICATE, event.event_id, of=found.first)
+    return _distinct(event, fault, position, known, schema=schema)
+
+
+def _distinct(event: Event, fault: Fault, position: Position, known: Known, *, schema: str | None) -> Decision:
+    """Quarantine another content of a known id under an id of its own, once."""
+    event_id = _distinct_id(event)
+    key = seen.key(_source_id(event), event_id)
+    found = _counting(known(key), event, event.delivery.source)
+    if found is not None:
+        return Decision(event, Outcome.DUPLICATE, event_id, of=found.first)
+    write = Seen(position, event.delivery.time_ms, clean=False, fingerprint=event.fingerprint)
+    return Decision(event, Outcome.QUARANTINED, event_id, fault, schema, key, write)
+
+
+def _counting(found: Seen | None, event: Event, source: SourceView | None) -> Seen | None:
+    window_ms = seen.MAX_WINDOW_MS if source is None else source.definition.dedupe.window_seconds * 1000
+    return found if found is not None and found.counts(event.delivery.time_ms, window_ms) else None
+
+
+def _distinct_id(event: Event) -> str:
+    return ids.event_id(_source_id(event), event.kind, distinct(event.id_text, event.fingerprint))
+
+
+def _source_id(event: Event) -> str:
+    return "" if event.delivery.meta is None else event.delivery.meta.source_id
+
+
+def _unknown() -> Fault:
+    return Fault(Reason.BAD_RECORD, "", "the record names no known source")

@@ -1,0 +1,191 @@
+"""Decision -> records: the clean event, the quarantine record, the note that a quarantined event became clean.
+
+Lives here: values, keys and sizes of output records. Not here: producing them (engine/transaction.py).
+Output partition = source partition, so order is kept (spec section 3). Sizes: rule 5. Pure.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import NamedTuple
+
+from schemas.reasons import Outcome, Reason
+from schemas.topics import TopicName
+from schemas.wire import event as event_wire
+from schemas.wire import quarantine as quarantine_wire
+from schemas.wire.position import Position
+from schemas.wire.quarantine import FAILED, RESOLVED, Quarantine
+from streams.decide import Decision
+from streams.identify import MAX_TEXT, clean_text
+from streams.parse import MAX_TIME_US, Fault
+
+OVERHEAD = 1024
+"""Bytes kept free beside value and key: the record batch's and the record's own framing."""
+_US = 1_000_000
+
+
+class Record(NamedTuple):
+    """One record to produce; a value of None is a tombstone."""
+
+    topic: str
+    partition: int
+    key: bytes
+    value: bytes | None
+
+
+class Decided(NamedTuple):
+    """A decision and what it writes to the output topics."""
+
+    decision: Decision
+    records: tuple[Record, ...]
+
+
+class Limits(NamedTuple):
+    """The largest record that each output topic takes, in bytes."""
+
+    event: int
+    quarantine: int
+
+
+class Place(NamedTuple):
+    """Where a batch comes from and goes to: topic id and partition of the raw topic, names of the output topics."""
+
+    raw: TopicName
+    topic_id: str
+    partition: int
+    event: str
+    quarantine: str
+    limits: Limits
+
+    def position(self, offset: int, item: int) -> Position:
+        """Return the position of an item of this partition."""
+        return Position(self.topic_id, self.partition, offset, item)
+
+
+def emit(decision: Decision, place: Place, now_us: int) -> Decided:
+    """Return a decision with its records; a clean event larger than its topic takes is `too_large` instead (rule 5)."""
+    if decision.outcome is Outcome.CLEAN:
+        value = clean(decision, place)
+        if len(value) + OVERHEAD > place.limits.event:
+            decision = _too_large(decision, place, len(value))
+        else:
+            record = Record(place.event, place.partition, decision.event_id.encode(), value)
+            if decision.resolves is None:
+                return Decided(decision, (record,))
+            return Decided(decision, (record, _quarantine(decision, place, now_us, RESOLVED)))
+    if decision.outcome is Outcome.QUARANTINED:
+        return Decided(decision, (_quarantine(decision, place, now_us, FAILED),))
+    return Decided(decision, ())
+
+
+def _too_large(decision: Decision, place: Place, size: int) -> Decision:
+    where = place.position(decision.event.delivery.record.offset, decision.event.item.number)
+    message = f"the clean event would be {size} bytes, the topic takes {place.limits.event}; see {where}"
+    write = None if decision.write is None else decision.write._replace(clean=False)
+    fault = Fault(Reason.TOO_LARGE, "", message)
+    return decision._replace(outcome=Outcome.QUARANTINED, fault=fault, write=write, resolves=None)
+
+
+def clean(decision: Decision, place: Place) -> bytes:
+    """Return the clean event's value, the payload byte for byte."""
+    event = decision.event
+    delivery = event.delivery
+    meta, source = delivery.meta, delivery.source
+    if meta is None or source is None:
+        raise ValueError("only an event of a known source can be clean")
+    return event_wire.encode(
+        event_wire.Event(
+            event_id=decision.event_id,
+            tenant_id=source.tenant,
+            platform=source.platform,
+            event_type=event.event_type,
+            event_time=rfc3339(event.event_time_us),
+            event_time_source=event.event_time_source,
+            received_at=rfc3339(meta.received_at_us),
+            source=source.name,
+            source_kind=event.source_kind,
+            source_identifier=event.source_identifier,
+            vendor_event_id=event.vendor_event_id,
+            correlation_id=event.correlation_id,
+            delivery_id=meta.delivery_id,
+            schema=decision.schema,
+            auth_coverage=meta.auth.coverage,
+            position=place.position(delivery.record.offset, event.item.number),
+            envelope=None,
+            payload=event.item.payload,
+        )
+    )
+
+
+def _quarantine(decision: Decision, place: Place, now_us: int, kind: str) -> Record:
+    event = decision.event
+    delivery = event.delivery
+    meta, source = delivery.meta, delivery.source
+    own = place.position(delivery.record.offset, event.item.number)
+    resolved = kind == RESOLVED
+    fault = decision.fault or Fault(Reason.BAD_RECORD, "", "")
+
+    def make(payload: bytes, message: str) -> bytes:
+        return quarantine_wire.encode(
+            Quarantine(
+                kind=kind,
+                event_id=decision.event_id,
+                tenant_id=place.raw.tenant,
+                platform=place.raw.target,
+                source="" if source is None else source.name,
+                source_id="" if meta is None else clean_text(meta.source_id),
+                source_kind=event.source_kind or f"webhook.{place.raw.target}",
+                event_type=event.event_type,
+                vendor_event_id=event.vendor_event_id,
+                delivery_id="" if meta is None else clean_text(meta.delivery_id),
+                received_at_us=_received(decision),
+                decided_at_us=now_us,
+                position=decision.resolves if resolved and decision.resolves is not None else own,
+                reason="" if resolved else fault.reason,
+                pointer="" if resolved else clean_text(fault.pointer),
+                message=message,
+                schema=decision.schema,
+                content_type=_content_type(decision),
+                auth_coverage="none" if meta is None else clean_text(meta.auth.coverage),
+                payload=payload,
+                by=own if resolved else None,
+            )
+        )
+
+    message = "" if resolved else clean_text(fault.message)
+    payload = b"" if resolved else event.item.payload
+    value = _bounded(make, payload, message, own, place.limits.quarantine)
+    return Record(place.quarantine, place.partition, decision.event_id.encode(), value)
+
+
+def _bounded(make: Callable[[bytes, str], bytes], payload: bytes, message: str, own: Position, limit: int) -> bytes:
+    """Return the value; without the payload, which stays in the raw topic, when it would not fit."""
+    if len(payload) + OVERHEAD <= limit:
+        value = make(payload, message)
+        if len(value) + OVERHEAD <= limit:
+            return value
+    return make(b"", f"{message} (payload of {len(payload)} bytes left out: it stands at {own})"[: 2 * MAX_TEXT])
+
+
+def _received(decision: Decision) -> int:
+    delivery = decision.event.delivery
+    if delivery.meta is not None:
+        return delivery.meta.received_at_us
+    return max(0, min(delivery.record.timestamp_ms * 1000, MAX_TIME_US - 1))
+
+
+def _content_type(decision: Decision) -> str | None:
+    found = decision.event.delivery.headers.get("content-type")
+    return None if found is None else clean_text(found)
+
+
+def rfc3339(us: int) -> str:
+    """Return a time in µs since the epoch as RFC 3339 in UTC: ms, or µs where there are any."""
+    second, rest = divmod(us, _US)
+    ms, small = divmod(rest, 1000)
+    return f"{_second(second)}.{rest:06d}Z" if small else f"{_second(second)}.{ms:03d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")

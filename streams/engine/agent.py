@@ -1,0 +1,160 @@
+"""The batch agent: an async generator over batches of one partition, whose yields go into the open transaction.
+
+Lives here: handing batches to the agent, taking what it yields, all or nothing a batch. Not here: what it decides.
+The idiom is Faust's (https://faust-streaming.github.io/faust/userguide/agents.html), by the batch instead of the event.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from schemas.reasons import Outcome
+from schemas.wire import ledger as ledger_wire
+from schemas.wire.raw import RawRecord
+from streams.account import Account, ledger_partition
+from streams.emit import Decided, Place, Record
+from streams.engine.directory import LiveTopic
+from streams.engine.table import FirstSeenTable, Partition, Stand
+from streams.engine.transaction import Transactions
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records of one raw partition in order; `time_ms` is partition time before the first of them."""
+
+    topic: LiveTopic
+    place: Place
+    records: tuple[RawRecord, ...]
+    time_ms: int
+
+    @property
+    def partition(self) -> Partition:
+        """Return (topic id, partition)."""
+        return self.place.topic_id, self.place.partition
+
+    @property
+    def stand(self) -> Stand:
+        """Return where the stage stands after this batch."""
+        newest = max(record.timestamp_ms for record in self.records)
+        return Stand(self.records[-1].offset + 1, max(self.time_ms, newest))
+
+
+Agent = Callable[["Batches"], AsyncIterator[Decided]]
+
+
+class Batches:
+    """What a batch agent iterates over; asking for the next batch says that the one before is decided."""
+
+    def __init__(self, write: Callable[[Batch], None]) -> None:
+        self._write = write
+        self._batch: Batch | None = None
+        self._next: asyncio.Future[Batch] | None = None
+        self._done: asyncio.Future[None] | None = None
+
+    def __aiter__(self) -> "Batches":
+        """Return itself."""
+        return self
+
+    async def __anext__(self) -> Batch:
+        """Wait for the next batch."""
+        if self._batch is not None and self._done is not None:
+            self._write(self._batch)
+            self._done.set_result(None)
+        if self._next is None:
+            self._next = asyncio.get_running_loop().create_future()
+        self._batch = await self._next
+        self._next = None
+        return self._batch
+
+    async def hand(self, batch: Batch) -> None:
+        """Hand over a batch and return when it is decided."""
+        if self._next is None:
+            self._next = asyncio.get_running_loop().create_future()
+        done = self._done = asyncio.get_running_loop().create_future()
+        self._next.set_result(batch)
+        await done
+
+
+class Ledger:
+    """The accounts of the open transaction, one a raw partition; written when it closes (rule 14)."""
+
+    def __init__(
+        self,
+        transactions: Transactions,
+        *,
+        group: str,
+        groups: int,
+        now_us: Callable[[], int],
+        count: Callable[[dict[str, int]], None],
+    ) -> None:
+        self._transactions, self._group, self._groups = transactions, group, groups
+        self._now_us, self.count = now_us, count
+        self._open: dict[Partition, Account] = {}
+
+    def account(self, topic: LiveTopic, partition: int, first: int) -> Account:
+        """Return the open account of a raw partition, opened at offset `first` when there is none."""
+        key = (topic.topic_id, partition)
+        account = self._open.get(key)
+        if account is None:
+            account = self._open[key] = Account(first)
+            self._transactions.at_close(lambda: self._close(key, topic, partition))
+        return account
+
+    def _close(self, key: Partition, topic: LiveTopic, partition: int) -> list[Record]:
+        account = self._open.pop(key)
+        self.count(account.outcomes())
+        record = account.record(str(topic.name), topic.topic_id, partition, self._group, self._now_us())
+        where = f"{topic.name}:{partition}".encode()
+        index = int(self._group) if self._group.isdecimal() else 0
+        number = ledger_partition(where, topic.ledger_partitions, index, self._groups)
+        return [Record(topic.ledger, number, where, ledger_wire.encode(record))]
+
+
+class BatchAgent:
+    """Runs one agent for the life of the process; `process` is called by the consumer, one batch at a time."""
+
+    def __init__(
+        self, name: str, fun: Agent, *, transactions: Transactions, ledger: Ledger, table: FirstSeenTable
+    ) -> None:
+        self.name = name
+        self._fun, self._transactions, self._ledger, self._table = fun, transactions, ledger, table
+        self._batches = Batches(self._write)
+        self._yielded: list[Decided] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def process(self, topic: LiveTopic, partition: int, records: tuple[RawRecord, ...]) -> None:
+        """Decide records and put everything about them into the open transaction. An error ends the process."""
+        await self._transactions.room()
+        stand = self._table.stand((topic.topic_id, partition))
+        batch = Batch(topic, topic.place(partition), records, stand.time_ms if stand else 0)
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name=f"agent-{self.name}")
+        handed = asyncio.ensure_future(self._batches.hand(batch))
+        await asyncio.wait({handed, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        if self._task.done():
+            handed.cancel()
+            self._task.result()
+            raise RuntimeError(f"agent {self.name} ended")
+
+    def lost(self, topic: LiveTopic, partition: int, start: int, end: int, next_offset: int) -> None:
+        """Write offsets `start`..`end`-1 off as lost and go on from `next_offset` (rule 9)."""
+        key = (topic.topic_id, partition)
+        stand = self._table.stand(key)
+        self._ledger.account(topic, partition, min(start, next_offset)).lose(start, end, next_offset)
+        self._ledger.count({Outcome.LOST.value: end - start})
+        self._transactions.add(key, Stand(next_offset, stand.time_ms if stand else 0), {}, [])
+
+    async def _run(self) -> None:
+        async for decided in self._fun(self._batches):
+            self._yielded.append(decided)
+
+    def _write(self, batch: Batch) -> None:
+        """Put what was yielded for a batch into the open transaction; no await in here."""
+        yielded, self._yielded = self._yielded, []
+        decisions = [decided.decision for decided in yielded]
+        states = {decision.key: decision.write.pack() for decision in decisions if decision.write is not None}
+        records = [record for decided in yielded for record in decided.records]
+        stand = batch.stand
+        account = self._ledger.account(batch.topic, batch.place.partition, batch.records[0].offset)
+        account.add(decisions, stand.next_offset)
+        self._transactions.add(batch.partition, stand, states, records)

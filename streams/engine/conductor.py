@@ -1,0 +1,93 @@
+"""Faust's conductor following the registry: raw topics of the group come and go, pause and resume, without a restart.
+
+Lives here: the live set of topics. Not here: seeking (consumer.py), what Kafka says of topics (directory.py).
+Private names of Faust: README.md beside this file.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from confluent_kafka import KafkaException
+from faust.transport.conductor import Conductor
+from mode import Service
+
+from schemas.definitions.view import Snapshot, TopicView
+from schemas.logs import logger
+from schemas.topics import Kind
+from streams.engine.directory import Directory, LiveTopic
+
+if TYPE_CHECKING:
+    from streams.engine.app import App
+
+_log = logger(__name__)
+_FOLLOW_S = 0.25
+_CHECK_S = 5.0
+TopicsOf = Callable[[], Mapping[str, TopicView]]
+
+
+def raw_topics(snapshot: Snapshot, group: str) -> dict[str, TopicView]:
+    """Return the raw topics of a group by name (rule 11)."""
+    return {
+        topic.name: topic for topic in snapshot.topics.values() if topic.kind == Kind.WEBHOOK and topic.group == group
+    }
+
+
+async def resolve(directory: Directory, topics: Mapping[str, TopicView]) -> dict[str, LiveTopic]:
+    """Ask Kafka about topics, in a thread; those that are not complete are left out, and all while Kafka is away."""
+    try:
+        found = await asyncio.to_thread(directory.resolve, list(topics))
+    except KafkaException as exc:
+        _log.warning("topics_not_described", error=str(exc))
+        return {}
+    for name, live in found.items():
+        if topics[name].topic_id != live.topic_id:
+            told = {"registry": topics[name].topic_id, "kafka": live.topic_id}
+            _log.warning("topic_id_differs", topic=name, use="kafka", **told)
+    return found
+
+
+class RegistryConductor(Conductor):  # type: ignore[misc]
+    """Subscribes to `app.live`; a change is one rebalance of this group of one process."""
+
+    app: "App"
+    _resubscribe_sleep_lock_seconds = 0.1
+    _subscribed: frozenset[str] | None = None
+
+    async def _update_indices(self) -> Iterable[str]:
+        await super()._update_indices()
+        wanted = frozenset(self.app.live)
+        if self._subscribed is not None and wanted != self._subscribed:
+            await self.app.batch_consumer.commit_all()  # subscribe() drops the assignment
+        self._subscribed = wanted
+        return wanted
+
+    @Service.task
+    async def _follow(self) -> None:
+        due = 0.0
+        while not self.should_stop:
+            await self.sleep(_FOLLOW_S)
+            if self._subscribed is None or self.app.rebalancing:
+                continue
+            due -= _FOLLOW_S
+            topics = self.app.topics_of()
+            if frozenset(topics) != frozenset(self.app.live) or due <= 0:
+                due = _CHECK_S
+                await self._look(topics)
+            if frozenset(self.app.live) != self._subscribed:
+                self._flag_changes()
+            self.app.batch_consumer.hold(name for name, topic in topics.items() if topic.paused)
+
+    async def _look(self, topics: Mapping[str, TopicView]) -> None:
+        """Take over what Kafka says of the wanted topics; a topic made anew under an old name ends the process."""
+        found = await resolve(self.app.directory, topics)
+        live = {name: found.get(name) or self.app.live.get(name) for name in topics}
+        changed = [
+            name for name, old in self.app.live.items() if name in found and found[name].topic_id != old.topic_id
+        ]
+        wanted: dict[str, Any] = {name: topic for name, topic in live.items() if topic is not None}
+        if changed or (not wanted and not topics):
+            await self.app.batch_consumer.commit_all()
+            self.app.end(f"topics made anew: {changed}" if changed else "no topic is left", None)
+        if wanted:
+            self.app.live = wanted

@@ -1,0 +1,203 @@
+"""Faust's consumer with a batch path: whole fetched batches go to the agent, positions come from the changelog.
+
+Lives here: draining, gaps and losses (rule 9), seeking at every assignment (rule 8), pause and resume. Not here: which
+topics (conductor.py), when transactions end (transaction.py). Private names of Faust: README.md beside this file.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from schemas.logs import logger
+from schemas.wire.raw import RawRecord
+from streams.engine.directory import LiveTopic
+
+if TYPE_CHECKING:
+    from streams.engine.app import App
+
+_log = logger(__name__)
+_WAIT_S = 1.0
+_CHUNK_RECORDS = 500
+_CHUNK_BYTES = 4 << 20
+_END_ASKS = 6
+_END_PAUSE_S = 0.5
+
+
+class BatchConsumer(driver.Consumer):  # type: ignore[misc]
+    """Reads batches; `app` is our App. Everything runs on the event loop, aiokafka in Faust's consumer thread."""
+
+    app: "App"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 Faust's signature
+        super().__init__(*args, **kwargs)
+        self._expected: dict[TP, int] = {}
+        self._reread: dict[TP, int] = {}
+        self._decided: dict[TP, int] = {}
+        self._held: frozenset[str] = frozenset()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def _drain_messages(self, fetcher: Any) -> None:  # noqa: ANN401 Faust's Fetcher
+        try:
+            while not (self._stopped.is_set() or fetcher._stopped.is_set()):  # noqa: SLF001 engine/README.md
+                records, _ = await self._wait_next_records(_WAIT_S)
+                generation = self.app.consumer_generation_id
+                await asyncio.sleep(0)
+                if records and not self.should_stop:
+                    await self._take(records, generation)
+        except self.consumer_stopped_errors:
+            if not self.app.should_stop:
+                raise
+        except asyncio.CancelledError:
+            if not self.app.should_stop:
+                raise
+        except Exception as exc:  # noqa: BLE001 a bug: nothing of this batch was written
+            self.app.end("the stage failed", exc)
+
+    async def _take(self, records: Mapping[Any, list[Any]], generation: int) -> None:
+        if not self.flow_active:
+            await self.perform_seek()
+            return
+        for found, batch in records.items():
+            if not self.flow_active or generation != self.app.consumer_generation_id:
+                break
+            await self._batch(TP(found.topic, found.partition), batch)
+
+    async def _batch(self, tp: TP, records: list[Any]) -> None:
+        topic = self.app.live.get(tp.topic)
+        expected = self._expected.get(tp)
+        if topic is None or expected is None:
+            return
+        if records[0].offset < expected:
+            records = [record for record in records if record.offset >= expected]
+            if not records:
+                return
+        if records[0].offset > expected:
+            first = records[0].offset
+            if self._reread.get(tp) != first:  # ask once more before believing a gap
+                self._reread[tp] = first
+                await self.seek_wait({tp: expected})
+                return
+            self._lost(topic, tp, expected, first, first)
+        self._idle.clear()
+        try:
+            for chunk in _chunks(records):
+                await self.app.process(topic, tp.partition, chunk)
+                self._expected[tp] = chunk[-1].offset + 1
+                await asyncio.sleep(0)
+                if not self.flow_active:
+                    break
+        finally:
+            self._idle.set()
+
+    async def perform_seek(self) -> None:
+        """Commit what is open, then seek every assigned partition to where the changelog says the stage stands."""
+        await self.app.transactions.commit()
+        assigned = [tp for tp in self.assignment() if tp.topic in self.app.live]
+        if not assigned:
+            return
+        starts = await self.earliest_offsets(*assigned)
+        ends = await self.highwaters(*assigned)
+        wanted: dict[TP, int] = {}
+        for tp in assigned:
+            topic = self.app.live[tp.topic]
+            stand = self.app.table.stand((topic.topic_id, tp.partition))
+            at, start = 0 if stand is None else stand.next_offset, int(starts.get(tp) or 0)
+            if at < start:
+                self._lost(topic, tp, at, start, start)
+                at = start
+            elif at > int(ends.get(tp) or 0):
+                end = await self._believed_end(tp, at)
+                if end < at:
+                    self._lost(topic, tp, end, at, end)
+                    at = end
+            wanted[tp] = at
+        await self.seek_wait(wanted)
+        self._expected = dict(wanted)
+        self._reread.clear()
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Seek as `perform_seek` does: the group's offsets are for lag tools only."""
+        await self.perform_seek()
+        return dict(self._expected)
+
+    async def _believed_end(self, tp: TP, at: int) -> int:
+        """Ask for the end of a log again and again: a new leader may tell a stale one for a moment."""
+        end = 0
+        for _ in range(_END_ASKS):
+            end = int((await self.highwaters(tp)).get(tp) or 0)
+            if end >= at:
+                break
+            await self.sleep(_END_PAUSE_S)
+        return end
+
+    def _lost(self, topic: LiveTopic, tp: TP, start: int, end: int, next_offset: int) -> None:
+        where = {"topic": tp.topic, "topic_id": topic.topic_id, "partition": tp.partition}
+        _log.error("records_lost", first=start, next=end, goes_on_at=next_offset, **where)
+        self.app.agent_of_topics.lost(topic, tp.partition, start, end, next_offset)
+        self._expected[tp] = next_offset
+
+    # ---- group offsets: decoration for lag tools, written by Faust's own commit timer
+    def committed(self, offsets: Mapping[TP, int]) -> None:
+        """Tell which offsets a transaction has committed."""
+        self._decided.update(offsets)
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:  # noqa: ANN401 Faust's signature
+        yield from (tp for tp in list(self._decided) if topics is None or tp in topics or tp.topic in topics)
+
+    def _new_offset(self, tp: TP) -> int | None:
+        return self._decided.pop(tp, None)
+
+    # ---- standing still
+    async def commit_all(self) -> None:
+        """Take nothing more, let the running batch end, commit its transaction."""
+        self.stop_flow()
+        await self._idle.wait()
+        await self.app.transactions.commit()
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Commit before partitions go."""
+        await self.commit_all()
+        for tp in revoked:
+            self._decided.pop(tp, None)
+            self._expected.pop(tp, None)
+        await super().on_partitions_revoked(revoked)
+
+    def resume_partitions(self, tps: Iterable[TP]) -> None:
+        """Resume partitions but those of paused topics: Faust resumes all after a rebalance."""
+        super().resume_partitions({tp for tp in tps if tp.topic not in self._held})
+
+    def hold(self, paused: Iterable[str]) -> None:
+        """Pause exactly these topics, without a rebalance."""
+        before, self._held = self._held, frozenset(paused)
+        if before == self._held:
+            return
+        assigned = self.assignment()
+        self.pause_partitions({tp for tp in assigned if tp.topic in self._held})
+        super().resume_partitions({tp for tp in assigned if tp.topic in before - self._held})
+
+    def lag(self) -> int:
+        """Return the records not yet decided, by the high watermarks that fetches have told."""
+        behind = 0
+        for tp, at in self._expected.items():
+            end = self.highwater(tp)
+            behind += max(0, int(end) - at) if end is not None else 0
+        return behind
+
+
+def _chunks(records: list[Any]) -> Iterator[tuple[RawRecord, ...]]:
+    chunk: list[RawRecord] = []
+    size = 0
+    for record in records:
+        headers = tuple((name, value) for name, value in record.headers)
+        value = record.value or b""
+        chunk.append(RawRecord(record.partition, record.offset, record.timestamp, value, headers))
+        size += len(value)
+        if len(chunk) >= _CHUNK_RECORDS or size >= _CHUNK_BYTES:
+            yield tuple(chunk)
+            chunk, size = [], 0
+    if chunk:
+        yield tuple(chunk)

@@ -1,0 +1,101 @@
+"""What Kafka says of topics: ids, partition counts, size limits. The id is Kafka's, never the registry's (rule 19).
+
+Lives here: describing topics, in a thread. Not here: which topics a group follows (conductor.py).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]
+
+from schemas import topics
+from schemas.topics import TopicName
+from streams.emit import Limits, Place
+
+_ASK_S = 15.0
+_MAX_MESSAGE = "max.message.bytes"
+
+
+@dataclass(frozen=True, slots=True)
+class LiveTopic:
+    """A raw topic with the topics that its events go to, as Kafka knows them."""
+
+    name: TopicName
+    topic_id: str
+    partitions: int
+    event: str
+    quarantine: str
+    ledger: str
+    ledger_partitions: int
+    limits: Limits
+
+    def place(self, partition: int) -> Place:
+        """Return the place of one of its partitions."""
+        return Place(self.name, self.topic_id, partition, self.event, self.quarantine, self.limits)
+
+
+class Directory:
+    """Asks Kafka; every call blocks for at most `_ASK_S` seconds and raises KafkaException when Kafka is away."""
+
+    def __init__(self, kafka: Mapping[str, Any]) -> None:
+        self._kafka = dict(kafka)
+        self._admin: AdminClient | None = None
+
+    @property
+    def admin(self) -> AdminClient:
+        """Return the client, made at first use."""
+        if self._admin is None:
+            self._admin = AdminClient(self._kafka)
+        return self._admin
+
+    def ids(self, names: Iterable[str]) -> dict[str, tuple[str, int]]:
+        """Return (topic id, partitions) of the topics that exist and have a leader for every partition."""
+        wanted = list(names)
+        if not wanted:
+            return {}
+        found: dict[str, tuple[str, int]] = {}
+        for name, future in self.admin.describe_topics(TopicCollection(wanted), request_timeout=_ASK_S).items():
+            try:
+                told: Any = future.result(_ASK_S)
+            except KafkaException as exc:
+                if exc.args[0].retriable() or exc.args[0].fatal():
+                    raise
+                continue
+            if told.partitions and all(part.leader is not None and part.leader.id >= 0 for part in told.partitions):
+                found[name] = (str(told.topic_id), len(told.partitions))
+        return found
+
+    def resolve(self, raw_topics: Iterable[str]) -> dict[str, LiveTopic]:
+        """Return the raw topics that are complete: they and their event, quarantine and ledger topics exist."""
+        parsed = {name: where for name in raw_topics if (where := topics.parse(name)) is not None}
+        outputs = {name: _outputs(where) for name, where in parsed.items()}
+        ids = self.ids({*parsed, *(topic for out in outputs.values() for topic in out)})
+        complete = {name: out for name, out in outputs.items() if name in ids and all(topic in ids for topic in out)}
+        sizes = self._sizes({topic for event, quarantine, _ in complete.values() for topic in (event, quarantine)})
+        return {
+            name: LiveTopic(
+                name=parsed[name],
+                topic_id=ids[name][0],
+                partitions=ids[name][1],
+                event=event,
+                quarantine=quarantine,
+                ledger=ledger,
+                ledger_partitions=ids[ledger][1],
+                limits=Limits(sizes[event], sizes[quarantine]),
+            )
+            for name, (event, quarantine, ledger) in complete.items()
+        }
+
+    def _sizes(self, names: Iterable[str]) -> dict[str, int]:
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+        if not resources:
+            return {}
+        asked = self.admin.describe_configs(resources, request_timeout=_ASK_S)
+        return {resource.name: int(future.result(_ASK_S)[_MAX_MESSAGE].value) for resource, future in asked.items()}
+
+
+def _outputs(where: TopicName) -> tuple[str, str, str]:
+    tenant, platform = where.tenant, where.target
+    return topics.event(tenant, platform), topics.quarantine(tenant, platform), topics.ledger(tenant)

@@ -1,0 +1,235 @@
+"""State of one group on disk: RocksDB, written after a commit only, and what open transactions would write (rule 7).
+
+Lives here: keys of positions and marks, look-ups through the overlay, the sweep. Not here: producing (transaction.py),
+reading the changelog (recovery.py), what a value means (streams/seen.py). https://github.com/rocksdict/RocksDict
+"""
+
+import shutil
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import rocksdict
+
+from streams import seen
+from streams.seen import Seen
+
+POSITION, MARK, META = b"\x01", b"\x02", b"\x04"
+CHANGELOG_ID = META + b"changelog"
+_NUMBER = struct.Struct("<q")
+_PLACE = struct.Struct(">i")
+_STAND = struct.Struct("<qq")
+_BLOCK_CACHE = 64 << 20
+_WRITE_BUFFER = 32 << 20
+
+
+class Stand(NamedTuple):
+    """Where the stage stands in a raw partition: the next offset, and partition time in ms."""
+
+    next_offset: int
+    time_ms: int
+
+
+Partition = tuple[str, int]
+"""(topic id, partition) of a raw topic."""
+
+
+def position_key(partition: Partition) -> bytes:
+    """Return the key of a raw partition's stand in the changelog and on disk."""
+    return POSITION + partition[0].encode() + _PLACE.pack(partition[1])
+
+
+def partition_of(key: bytes) -> Partition:
+    """Read a key that `position_key` made."""
+    return key[1:-4].decode(), _PLACE.unpack(key[-4:])[0]
+
+
+def mark_key(partition: int) -> bytes:
+    """Return the key of the mark of a changelog partition."""
+    return MARK + _NUMBER.pack(partition)
+
+
+def pack_stand(stand: Stand) -> bytes:
+    """Return a stand as the changelog holds it."""
+    return _STAND.pack(*stand)
+
+
+class Writes:
+    """What one transaction will write to disk: states by key (None removes) and stands."""
+
+    __slots__ = ("stands", "states")
+
+    def __init__(self) -> None:
+        self.states: dict[bytes, bytes | None] = {}
+        self.stands: dict[Partition, Stand] = {}
+
+
+class FirstSeenTable:
+    """Faust's idea of a table for event ids: `read`, `[key]`, changelog. One RocksDB for the group."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name = name
+        self._folder = folder / name
+        self._db: Any = None
+        self.open_writes: tuple[Writes, ...] = ()
+        self.stands: dict[Partition, Stand] = {}
+        self._cursor = seen.PREFIX
+
+    def open(self) -> None:
+        """Open or make the database; blocks."""
+        options = rocksdict.Options(raw_mode=True)
+        options.create_if_missing(True)
+        options.set_write_buffer_size(_WRITE_BUFFER)
+        options.set_max_write_buffer_number(3)
+        blocks = rocksdict.BlockBasedOptions()
+        blocks.set_bloom_filter(10, False)
+        blocks.set_block_cache(rocksdict.Cache(_BLOCK_CACHE))
+        options.set_block_based_table_factory(blocks)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._db = rocksdict.Rdict(str(self._folder), options)
+        self.stands = {partition_of(key): Stand(*_STAND.unpack(value)) for key, value in self._scan(POSITION)}
+
+    def close(self) -> None:
+        """Close the database."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    def wipe(self) -> None:
+        """Throw the database away and make a new one: the changelog holds everything."""
+        self.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self.open()
+
+    # ---- look-ups: the open transactions first, then the disk
+    def read(self, keys: Iterable[bytes]) -> "View":
+        """Return a view in which `keys` are read already; other keys are read when they are asked for."""
+        return View(self, keys)
+
+    def pending(self, key: bytes) -> tuple[bool, bytes | None]:
+        """Return whether an open transaction writes `key`, and what (None = removes it)."""
+        for writes in self.open_writes:
+            if key in writes.states:
+                return True, writes.states[key]
+        return False, None
+
+    def many(self, keys: list[bytes]) -> list[bytes | None]:
+        """Return the stored values of `keys`, in order."""
+        found: list[bytes | None] = self._db.get(keys)
+        return found
+
+    def stand(self, partition: Partition) -> Stand | None:
+        """Return where the stage stands, open transactions included."""
+        for writes in self.open_writes:
+            if partition in writes.stands:
+                return writes.stands[partition]
+        return self.stands.get(partition)
+
+    # ---- writes, after a commit only
+    def apply(self, writes: Writes, marks: Mapping[int, int]) -> None:
+        """Write a committed transaction: states, stands and marks in one batch."""
+        batch = rocksdict.WriteBatch(raw_mode=True)
+        for key, value in writes.states.items():
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        for partition, stand in writes.stands.items():
+            batch.put(position_key(partition), pack_stand(stand))
+        for number, offset in marks.items():
+            batch.put(mark_key(number), _NUMBER.pack(offset))
+        self._db.write(batch)
+
+    def restore(self, entries: Iterable[tuple[bytes, bytes | None]], marks: Mapping[int, int]) -> None:
+        """Write changelog records as they were read, with the marks they reach, in one batch."""
+        batch = rocksdict.WriteBatch(raw_mode=True)
+        for key, value in entries:
+            if key[:1] == MARK:
+                continue
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+                if key[:1] == POSITION:
+                    self.stands[partition_of(key)] = Stand(*_STAND.unpack(value))
+        for number, offset in marks.items():
+            batch.put(mark_key(number), _NUMBER.pack(offset))
+        self._db.write(batch)
+
+    def marks(self, partitions: int) -> dict[int, int]:
+        """Return how far each changelog partition is in the database."""
+        found = self._db.get([mark_key(number) for number in range(partitions)])
+        return {number: _NUMBER.unpack(value)[0] for number, value in enumerate(found) if value is not None}
+
+    def changelog_id(self) -> str | None:
+        """Return the topic id of the changelog that the database was made from."""
+        value = self._db.get(CHANGELOG_ID)
+        return None if value is None else value.decode()
+
+    def set_changelog_id(self, topic_id: str) -> None:
+        """Remember the topic id of the changelog."""
+        self._db.put(CHANGELOG_ID, topic_id.encode())
+
+    # ---- the sweep
+    def sweep(self, examine: int) -> Iterator[tuple[bytes, Seen]]:
+        """Yield at most `examine` stored states, going on where the last sweep ended, round and round."""
+        iterator = self._db.iter()
+        iterator.seek(self._cursor)
+        for _ in range(examine):
+            if not iterator.valid() or iterator.key()[:1] != seen.PREFIX:
+                self._cursor = seen.PREFIX
+                return
+            yield iterator.key(), Seen.unpack(iterator.value())
+            iterator.next()
+        if iterator.valid():
+            self._cursor = iterator.key()
+
+    def _scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        iterator = self._db.iter()
+        iterator.seek(prefix)
+        while iterator.valid() and iterator.key()[:1] == prefix:
+            yield iterator.key(), iterator.value()
+            iterator.next()
+
+
+class View:
+    """What is known while one batch is decided; `look` sees what `remember` was told (rule 12)."""
+
+    __slots__ = ("_own", "_read", "_table")
+
+    def __init__(self, table: FirstSeenTable, keys: Iterable[bytes]) -> None:
+        self._table = table
+        self._own: dict[bytes, Seen] = {}
+        self._read: dict[bytes, bytes | None] = {}
+        self.fetch(keys)
+
+    def fetch(self, keys: Iterable[bytes]) -> None:
+        """Read keys from disk at once; what an open transaction writes is not asked for."""
+        missing = [key for key in dict.fromkeys(keys) if not self._table.pending(key)[0]]
+        if missing:
+            self._read.update(zip(missing, self._table.many(missing), strict=True))
+
+    def look(self, key: bytes) -> Seen | None:
+        """Return what is remembered under `key`."""
+        own = self._own.get(key)
+        if own is not None:
+            return own
+        pending, value = self._table.pending(key)
+        if not pending:
+            if key not in self._read:
+                self.fetch((key,))
+            value = self._read[key]
+        return None if value is None else Seen.unpack(value)
+
+    def remember(self, key: bytes, state: Seen) -> None:
+        """Let the next look-ups of this batch see `state`."""
+        self._own[key] = state
+
+    def remembered(self) -> dict[bytes, Seen]:
+        """Return a copy of what `remember` was told."""
+        return dict(self._own)
+
+    def forget(self, before: dict[bytes, Seen]) -> None:
+        """Go back to what `remembered` returned."""
+        self._own = before

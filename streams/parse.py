@@ -1,0 +1,136 @@
+"""Raw record -> delivery: headers read, body read by its content type, split into items. Total: a fault is a value.
+
+Lives here: content types and the bounds on nesting. Not here: what an item says of itself (identify.py).
+Pure: no Kafka, no disk, no clock. Parse rules: spec section 7.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+from schemas.definitions.view import SourceView
+from schemas.errors import Poison
+from schemas.reasons import Reason
+from schemas.wire import raw
+from schemas.wire.raw import RawMeta, RawRecord
+from streams.split import Item, split
+
+MAX_DEPTH = 100
+MAX_TIME_US = 253_402_300_800_000_000
+_JSON = "application/json"
+
+
+class Fault(NamedTuple):
+    """Why something cannot become a row: reason, JSON pointer, message for people."""
+
+    reason: Reason
+    pointer: str
+    message: str
+
+
+class Delivery(NamedTuple):
+    """One raw record as the stage reads it; `time_ms` is partition time: the running maximum of broker time (rule 3).
+
+    `meta` None: the headers cannot be read. `source` None: nobody knows the source. With a `fault` there are no items.
+    """
+
+    record: RawRecord
+    time_ms: int
+    meta: RawMeta | None
+    source: SourceView | None
+    headers: Mapping[str, str]
+    items: tuple[Item, ...]
+    fault: Fault | None
+
+
+def parse(records: Iterable[RawRecord], sources: Mapping[str, SourceView], time_ms: int) -> Iterator[Delivery]:
+    """Read records of one partition in order; `time_ms` is partition time before the first of them."""
+    for record in records:
+        time_ms = max(time_ms, record.timestamp_ms)
+        yield delivery(record, sources, time_ms)
+
+
+def delivery(record: RawRecord, sources: Mapping[str, SourceView], time_ms: int) -> Delivery:
+    """Read one record; never raises on what a sender or a producer may have written."""
+    try:
+        meta = _meta(record)
+    except (Poison, ValueError, TypeError) as exc:
+        fault = Fault(Reason.BAD_RECORD, "", str(exc))
+        return Delivery(record, time_ms, None, None, {}, (), fault)
+    headers = first_values(meta.headers)
+    source = sources.get(meta.source_id)
+    if source is None:
+        fault = Fault(Reason.BAD_RECORD, "", f"no source has the id {meta.source_id[:64]!r}")
+        return Delivery(record, time_ms, meta, None, headers, (), fault)
+    if meta.shed is not None:
+        return Delivery(record, time_ms, meta, source, headers, (), None)
+    try:
+        forced = source.definition.parse.content_type
+        items = read_body(record.value, forced or headers.get("content-type"))
+    except Poison as exc:
+        fault = Fault(exc.reason, exc.pointer, exc.message)
+        return Delivery(record, time_ms, meta, source, headers, (), fault)
+    return Delivery(record, time_ms, meta, source, headers, items, None)
+
+
+def _meta(record: RawRecord) -> RawMeta:
+    meta = raw.decode(record.headers)
+    if not 0 <= meta.received_at_us < MAX_TIME_US:
+        raise Poison(Reason.BAD_RECORD, "hb-received-at is not a time")
+    return meta
+
+
+def read_body(body: bytes, content_type: str | None) -> tuple[Item, ...]:
+    """Return the items of a body; raise `Poison` with the reason when it has none that can be read."""
+    if not is_json(content_type):
+        raise Poison(Reason.UNSUPPORTED_CONTENT_TYPE, f"no parser for content type {(content_type or '')[:100]!r}")
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as exc:
+        raise _unreadable(body, exc) from None
+    if deeper_than(body, value, MAX_DEPTH):
+        raise Poison(Reason.TOO_DEEP, f"the JSON nests deeper than {MAX_DEPTH}")
+    try:
+        return split(body, value)
+    except ValueError as exc:
+        raise Poison(Reason.NOT_PARSEABLE, str(exc)[:300]) from None
+
+
+def is_json(content_type: str | None) -> bool:
+    """Tell whether a content type means JSON; an absent one does."""
+    kind = (content_type or "").partition(";")[0].strip().lower()
+    return kind in ("", _JSON) or kind.endswith("+json")
+
+
+def deeper_than(body: bytes, value: Any, depth: int) -> bool:  # noqa: ANN401 JSON
+    """Tell whether `value`, whose text is `body`, nests deeper than `depth` containers."""
+    if body.count(b"{") + body.count(b"[") <= depth:
+        return False
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(depth):
+        level = [
+            member
+            for outer in level
+            for member in (outer.values() if type(outer) is dict else outer)
+            if type(member) is dict or type(member) is list
+        ]
+        if not level:
+            return False
+    return True
+
+
+def first_values(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return headers by lower-case name; the first value wins."""
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        found.setdefault(name.lower(), value)
+    return found
+
+
+def _unreadable(body: bytes, exc: orjson.JSONDecodeError) -> Poison:
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError as wrong:
+        return Poison(Reason.NOT_UTF8, f"the body is not UTF-8 at byte {wrong.start}")
+    return Poison(Reason.NOT_PARSEABLE, f"the body is not JSON: {exc.msg} (byte {exc.pos})"[:300])
