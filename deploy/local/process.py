@@ -30,21 +30,46 @@ class ProcessSpec:
     drain_s: float = 4.0
 
 
-Spawn = Callable[[ProcessSpec], Awaitable[asyncio.subprocess.Process]]
+@dataclass(frozen=True, slots=True)
+class Spawned:
+    """A running child and what it prints; `close` gives its pipe back."""
+
+    process: asyncio.subprocess.Process
+    output: asyncio.StreamReader
+    close: Callable[[], None]
 
 
-async def spawn_process(spec: ProcessSpec) -> asyncio.subprocess.Process:
-    """Spawn a child in its own session, output merged into one pipe; it dies with us (Linux). Raises OSError."""
-    return await asyncio.create_subprocess_exec(
-        *spec.argv,
-        env=spec.env,
-        cwd=spec.cwd,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
-        preexec_fn=die_with(os.getpid()),
-    )
+Spawn = Callable[[ProcessSpec], Awaitable[Spawned]]
+
+
+async def spawn_process(spec: ProcessSpec) -> Spawned:
+    """Spawn a child in its own session, output merged into one pipe; it dies with us (Linux). Raises OSError.
+
+    The pipe is ours, not the process transport's: with PIPE, Python 3.11's `Process.wait()` returns only when every
+    holder of the pipe is gone, so a crashed child whose own workers live on would never be noticed.
+    """
+    read_end, write_end = os.pipe()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *spec.argv,
+            env=spec.env,
+            cwd=spec.cwd,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=write_end,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=die_with(os.getpid()),
+        )
+    except BaseException:
+        os.close(read_end)
+        raise
+    finally:
+        os.close(write_end)
+    output = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    pipe = os.fdopen(read_end, "rb", buffering=0)
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(output), pipe)
+    return Spawned(process, output, transport.close)
 
 
 def die_with(parent: int) -> Callable[[], None] | None:

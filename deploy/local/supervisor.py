@@ -190,12 +190,12 @@ class Supervisor:
 
     async def _run_once(self, child: _Child) -> int:
         """Spawn, watch and reap one process; return its exit code."""
-        process = await self._spawn(child.spec)
-        child.process = process
+        spawned = await self._spawn(child.spec)
+        process = child.process = spawned.process
         if child.stopping.is_set():  # asked to end while it was being spawned
             terminate(process)
         self._on_change(self.states())
-        pump = asyncio.create_task(self._pump(child, process))
+        pump = asyncio.create_task(self._pump(child, spawned.output))
         watch = asyncio.create_task(self._watch(child))
         try:
             code = await process.wait()
@@ -205,6 +205,7 @@ class Supervisor:
             _, unfinished = await asyncio.wait({pump, watch}, timeout=_PIPE_GRACE_S)
             for task in unfinished:
                 task.cancel()
+            spawned.close()
             child.process = None
             child.ready.clear()
             self._on_change(self.states())
@@ -216,11 +217,9 @@ class Supervisor:
         child.ready.set()
         self._on_change(self.states())
 
-    async def _pump(self, child: _Child, process: asyncio.subprocess.Process) -> None:
-        if process.stdout is None:
-            return
+    async def _pump(self, child: _Child, output: asyncio.StreamReader) -> None:
         splitter = LineSplitter()
-        while piece := await process.stdout.read(_READ_BYTES):
+        while piece := await output.read(_READ_BYTES):
             self._take(child, splitter.feed(piece))
         self._take(child, splitter.end())
 

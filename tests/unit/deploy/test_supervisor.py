@@ -113,7 +113,8 @@ async def test_reaps_a_child_before_its_successor_starts(house: House) -> None:
 
 async def test_ends_grandchildren_with_a_crashed_child(house: House) -> None:
     code = (
-        "import subprocess,sys,time\nc = subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(60)'])\n"
+        "import subprocess,sys,time\n"
+        "c = subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(60)'])\n"
         f"open({str(house.journal)!r} + '.grandchild', 'w').write(str(c.pid))\nnote('up')\ntime.sleep(60)"
     )
     await house.supervisor.start([house.spec("parent", code)], 10.0)
