@@ -1,0 +1,90 @@
+"""The control plane's application: routes of the table, problems, health, the document, the docs page.
+
+Lives here: the wiring. `build_app(env)` is what deploy/processes/api.py calls; the data plane is mounted by
+ingress.mount beside it.
+"""
+
+from collections.abc import AsyncIterator
+
+import orjson
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+from prometheus_client import generate_latest
+
+from ingress.api import openapi, problems, reading, requests
+from ingress.api.call import Threads
+from ingress.api.dispatch import Dispatcher
+from ingress.api.docs import add_docs
+from ingress.api.env import ApiEnv
+from ingress.api.routes import PREFIX
+from ingress.api.table import ROUTES
+from schemas import logs
+from schemas.errors import HookbergError
+
+THREADS = 16
+"""Blocking registry calls at a time; SQLite serialises writes anyway, PostgreSQL's pool is of the same order."""
+log = logs.logger("ingress.api")
+
+
+def build_app(env: ApiEnv) -> web.Application:
+    """Make the application: control plane, `/livez /readyz /metrics`, `/docs`, the OpenAPI document."""
+    threads = Threads(THREADS)
+    app = web.Application(client_max_size=reading.BODY_LIMIT, middlewares=[_guard(env)])
+    dispatcher = Dispatcher(env, threads)
+    for route in ROUTES:
+        app.router.add_route(route.method, PREFIX + route.path, dispatcher.handler(route))
+    document = orjson.dumps(openapi.document(ROUTES))
+
+    async def openapi_json(_request: web.Request) -> web.Response:
+        return web.Response(body=document, content_type="application/json", headers={"Cache-Control": "no-cache"})
+
+    app.router.add_get(f"{PREFIX}/openapi.json", openapi_json)
+    add_docs(app, env)
+    _add_health(app, env)
+
+    async def close_threads(_app: web.Application) -> AsyncIterator[None]:
+        yield
+        threads.close()
+
+    app.cleanup_ctx.append(close_threads)
+    return app
+
+
+def _guard(env: ApiEnv) -> Middleware:
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        request_id = requests.assign(request, env.clock, env.random_bytes(10))
+        try:
+            response = await handler(request)
+        except web.HTTPException as exc:
+            if exc.status < 400:  # noqa: PLR2004 a redirect is no error
+                raise
+            response = problems.translate(exc, request_id)
+        except HookbergError as exc:
+            response = problems.translate(exc, request_id)
+        except Exception as exc:
+            log.exception("request_failed", request_id=request_id, method=request.method, path=request.path)
+            response = problems.translate(exc, request_id)
+        if not response.prepared:
+            response.headers[requests.HEADER] = request_id
+        return response
+
+    return guard
+
+
+def _add_health(app: web.Application, env: ApiEnv) -> None:
+    async def livez(_request: web.Request) -> web.Response:
+        return web.json_response({"status": "live"})
+
+    async def readyz(_request: web.Request) -> web.Response:
+        found = dict(env.ready())
+        return web.json_response(
+            {"status": "unready" if found else "ready", "problems": found}, status=503 if found else 200
+        )
+
+    async def metrics(_request: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(env.metrics.registry), content_type="text/plain", charset="utf-8")
+
+    app.router.add_get("/livez", livez)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", metrics)

@@ -1,0 +1,43 @@
+"""What the control plane needs of the process that runs it, as one frozen value; deploy builds it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from schemas.backing.registry import Registry, SourceRecord, TopicRecord
+from schemas.metrics import Metrics
+from schemas.ports import Clock, RegistryView, TableReader
+from schemas.settings.processes import ApiSettings
+
+STATIC = Path(__file__).parent / "static"
+
+
+class TopicsAdmin(Protocol):
+    """Makes topics; blocking. Implemented by schemas.backing.kafka.Topics and tests' fakes."""
+
+    def ensure_source_topics(self, source: SourceRecord) -> Sequence[TopicRecord]:
+        """Create raw, event and quarantine topics, wait for leaders, return their TopicRecords."""
+
+    def ensure_tenant_topics(self, tenant: str) -> Sequence[TopicRecord]:
+        """Create ledger and table topics of a tenant, return their TopicRecords."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiEnv:
+    """The world of one API process.
+
+    `ready()` returns problems by name, empty = ready. `random_bytes` makes request ids. `static` holds Swagger UI's
+    files where `swagger_ui.fetch` put them; without them `/docs` says so.
+    """
+
+    registry: Registry
+    view: RegistryView
+    topics: TopicsAdmin
+    tables: TableReader
+    clock: Clock
+    metrics: Metrics
+    settings: ApiSettings
+    ready: Callable[[], Mapping[str, str]]
+    random_bytes: Callable[[int], bytes] = field(repr=False)
+    static: Path = STATIC

@@ -1,0 +1,81 @@
+"""`/platforms`: every vendor adapter with its auth, limits and set-up steps. Read-only, for any key."""
+
+from typing import Any
+
+from ingress.api import paging
+from ingress.api.call import Answer, Call
+from ingress.api.resources import shapes
+from ingress.api.routes import Route, Scope
+from schemas.definitions.base import Definition
+from schemas.errors import Refused
+from schemas.reasons import Reason
+from schemas.vendors import VENDORS
+from schemas.vendors.base import Vendor, no_key
+
+
+class Limits(Definition):
+    """What a vendor allows itself and us."""
+
+    body_bytes: int
+    answer_within_seconds: float
+    retries_for_seconds: int
+
+
+class Platform(Definition):
+    """A vendor adapter; `auth` is the `auth.type` that a source of it takes by default."""
+
+    name: str
+    title: str
+    docs: str
+    auth: str
+    partitioning: str
+    handshake: bool
+    limits: Limits
+    setup: list[str]
+
+
+class PlatformPage(Definition):
+    """One page of platforms."""
+
+    items: list[Platform]
+    next_cursor: str | None
+
+
+async def list_platforms(call: Call) -> Answer:
+    """List the vendor adapters, by name."""
+    after = call.cursor or ""
+    names = sorted(name for name in VENDORS if name > after)
+    shown, more = names[: call.limit], len(names) > call.limit
+    return Answer(paging.page([_wire(VENDORS[name]) for name in shown], shown[-1] if more else None))
+
+
+async def get_platform(call: Call) -> Answer:
+    """Show one vendor adapter."""
+    vendor = VENDORS.get(call.named("name"))
+    if vendor is None:
+        raise Refused(Reason.NOT_FOUND, "no adapter of this name: such a platform is taken as generic")
+    return Answer(_wire(vendor))
+
+
+def _wire(vendor: Vendor) -> dict[str, Any]:
+    return {
+        "name": vendor.name,
+        "title": vendor.title,
+        "docs": vendor.docs,
+        "auth": "none" if vendor.auth is None else vendor.name,
+        "partitioning": "source" if vendor.event_key is no_key else vendor.partitioning,
+        "handshake": vendor.handshake is not None,
+        "limits": {
+            "bodyBytes": vendor.body_limit,
+            "answerWithinSeconds": vendor.deadline_s,
+            "retriesForSeconds": vendor.retry_span_s,
+        },
+        "setup": list(vendor.setup),
+    }
+
+
+ROUTES = (
+    Route("GET", "/platforms", list_platforms, "List vendor adapters", None, PlatformPage, query=shapes.PAGE,
+          scope=Scope.SERVER),
+    Route("GET", "/platforms/{name}", get_platform, "Show a vendor adapter", None, Platform, scope=Scope.SERVER),
+)  # fmt: skip

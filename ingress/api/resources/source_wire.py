@@ -1,0 +1,131 @@
+"""How a source looks in answers: its definition without secrets, where it listens, its secrets' dates, its counters."""
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import create_model
+
+from ingress.api.call import Call
+from ingress.api.resources import shapes
+from schemas.backing.registry import SourceRecord
+from schemas.definitions.base import Definition
+from schemas.definitions.source import SourceDefinition
+
+
+class AuthShown(Definition):
+    """How senders prove themselves; secrets are never shown."""
+
+    type: str
+
+
+class SecretShown(Definition):
+    """A secret of a source, without its value: watch `lastUsedAt` move while rotating."""
+
+    id: str
+    created_at: datetime
+    last_used_at: datetime | None
+
+
+class UrlShown(Definition):
+    """A secret URL of a source, without its token."""
+
+    id: str
+    created_at: datetime
+
+
+class Stats(Definition):
+    """Counters of a source since it was made."""
+
+    events_received: int
+    last_event_at: datetime | None
+    rejected: int
+    rejected_by_reason: dict[str, int]
+    handshakes: int
+    degraded: bool
+
+
+class SourceBase(shapes.Stamped):
+    """A source."""
+
+    topic: str
+    open: bool
+    secrets: list[SecretShown]
+    urls: list[UrlShown]
+    stats: Stats
+
+
+def _fields(skip: str) -> dict[str, Any]:
+    return {name: (field.annotation, field) for name, field in SourceDefinition.model_fields.items() if name != skip}
+
+
+SourceAnswer: type[SourceBase] = create_model(  # the definition's members beside ours, so they cannot differ
+    "SourceAnswer", __base__=SourceBase, __doc__="A source.", auth=(AuthShown, ...), **_fields("auth")
+)
+SourceCreated: type[SourceBase] = create_model(
+    "SourceCreated",
+    __base__=SourceAnswer,
+    __doc__="A source with its ingest URL, shown this once.",
+    ingest_url=(str | None, ...),
+)
+
+
+async def wire(call: Call, record: SourceRecord) -> dict[str, Any]:
+    """Return a source as answered; reads its secrets' and URLs' dates and its counters."""
+    return await call.threads.run(_wire, call, record)
+
+
+def _wire(call: Call, record: SourceRecord) -> dict[str, Any]:
+    registry = call.env.registry
+    tally = registry.tallies.read(record.id)
+    definition: SourceDefinition = record.definition
+    rejected = sum(tally.refused.values())
+    return {
+        **definition.to_wire(),
+        "name": record.name,
+        "auth": {"type": definition.auth.type},
+        "partitioning": record.partitioning,
+        "id": record.id,
+        "tenantId": record.tenant_id,
+        "version": record.version,
+        "createdAt": shapes.instant(record.created_at_ms),
+        "updatedAt": shapes.instant(record.updated_at_ms),
+        "topic": record.topic,
+        "open": record.open,
+        "secrets": [
+            {
+                "id": secret.id,
+                "createdAt": shapes.instant(secret.created_at_ms),
+                "lastUsedAt": shapes.instant(secret.last_used_at_ms),
+            }
+            for secret in registry.sources.secrets(record.tenant, record.id)
+        ],
+        "urls": [
+            {"id": url.id, "createdAt": shapes.instant(url.created_at_ms)}
+            for url in registry.sources.urls(record.tenant, record.id)
+        ],
+        "stats": {
+            "eventsReceived": tally.accepted,
+            "lastEventAt": shapes.instant(tally.last_event_at_ms),
+            "rejected": rejected,
+            "rejectedByReason": dict(tally.refused),
+            "handshakes": tally.handshakes,
+            "degraded": _degraded(definition, tally.accepted, rejected),
+        },
+    }
+
+
+def _degraded(definition: SourceDefinition, accepted: int, rejected: int) -> bool:
+    ratio = definition.flood.ratio
+    return ratio is not None and rejected > 0 and rejected / (accepted + rejected) >= ratio
+
+
+def secret_url(call: Call, token: str) -> str:
+    """Return the secret URL of a token, as vendors reach it."""
+    return f"{call.env.settings.public_ingest_url.rstrip('/')}/in/{token}"
+
+
+def plain_url(call: Call, record: SourceRecord) -> str:
+    """Return the ingest path of a source whose senders bring an API key."""
+    base = call.env.settings.public_ingest_url.rstrip("/")
+    return f"{base}/api/v1/webhooks/{record.definition.platform}?source={quote(record.name)}"

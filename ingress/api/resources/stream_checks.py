@@ -1,0 +1,55 @@
+"""What a stream's definition must meet beyond its own shape: topics of its tenant, values this release runs."""
+
+from pydantic.alias_generators import to_camel
+
+from ingress.api.resources.shapes import refuse
+from schemas import names, topics
+from schemas.definitions.stream import UNSUPPORTED_YET, StreamDefinition, read_topic, resolve
+from schemas.errors import Refused
+from schemas.reasons import Reason
+
+_READABLE = frozenset({topics.Kind.WEBHOOK, topics.Kind.EVENT})
+
+
+def resolved(definition: StreamDefinition, tenant: str) -> StreamDefinition:
+    """Return the definition with `{tenantId}` filled in; raise `Refused` (unsupported, invalid_definition)."""
+    _supported(definition)
+    found = tuple(resolve(topic, tenant) for topic in definition.topics)
+    read: dict[str, int] = {}
+    for index, topic in enumerate(found):
+        _own(topic, tenant, f"/topics/{index}")
+        first = read.setdefault(read_topic(topic), index)
+        if first != index:
+            raise refuse(f"/topics/{index}", f"names the same events as /topics/{first}")
+    return definition.model_copy(update={"topics": found})
+
+
+def _supported(definition: StreamDefinition) -> None:
+    faults = tuple(
+        (f"/{to_camel(name)}", f"this release takes {' or '.join(_shown(value) for value in values)} only")
+        for name, values in UNSUPPORTED_YET.items()
+        if getattr(definition, name) not in values
+    )
+    if faults:
+        detail = "; ".join(f"{pointer}: {message}" for pointer, message in faults)
+        raise Refused(Reason.UNSUPPORTED, detail, errors=faults)
+
+
+def _shown(value: object) -> str:
+    if value is None or value == ():
+        return "nothing"
+    if isinstance(value, tuple):
+        return ", ".join(str(each) for each in value)
+    return value if isinstance(value, str) else "evolve"
+
+
+def _own(topic: str, tenant: str, pointer: str) -> None:
+    parsed = topics.parse(topic)
+    if parsed is None or parsed.kind not in _READABLE:
+        raise refuse(pointer, "name a topic as {tenantId}.webhook.PLATFORM or {tenantId}.event.PLATFORM")
+    if parsed.tenant != tenant:
+        raise refuse(pointer, "a stream reads topics of its own tenant: write {tenantId}")
+    try:
+        names.platform(parsed.target)
+    except Refused as exc:
+        raise refuse(pointer, exc.detail) from None

@@ -1,0 +1,57 @@
+"""A stream's table: where it is, its newest rows, its columns. Read through ports.TableReader."""
+
+from typing import Any
+
+from ingress.api.call import Answer, Call
+from ingress.api.resources import shapes
+from ingress.api.resources.streams import find
+from ingress.api.routes import Query, Route
+from schemas.definitions.base import Definition
+from schemas.definitions.key import Permission
+from schemas.definitions.view import StreamView
+
+_READ = Permission.TABLES_READ
+_LIMIT = Query("limit", "integer", "how many rows", minimum=1, maximum=200)
+
+
+class Items(Definition):
+    """A list that has one page."""
+
+    items: list[dict[str, Any]]
+
+
+async def get_stream_table(call: Call) -> Answer:
+    """Show catalog, metadata location and snippets to query the table with; 404 before its first commit."""
+    return Answer(await call.env.tables.table(await _view(call)))
+
+
+async def list_stream_rows(call: Call) -> Answer:
+    """Show the newest rows."""
+    return Answer({"items": await call.env.tables.rows(await _view(call), call.limit)})
+
+
+async def list_stream_columns(call: Call) -> Answer:
+    """Show the data dictionary."""
+    return Answer({"items": await call.env.tables.columns(await _view(call))})
+
+
+async def _view(call: Call) -> StreamView:
+    record = await find(call)
+    return StreamView(
+        id=record.id,
+        tenant=record.tenant,
+        name=record.name,
+        version=record.version,
+        definition=record.definition,
+        desired=record.desired,
+        generation=record.generation,
+        accept_loss=record.accept_loss,
+        frozen=False,
+    )
+
+
+ROUTES = (
+    Route("GET", "/streams/{id}/table", get_stream_table, "Show a stream's table", _READ, shapes.AnyObject),
+    Route("GET", "/streams/{id}/rows", list_stream_rows, "Show the newest rows", _READ, Items, query=(_LIMIT,)),
+    Route("GET", "/streams/{id}/columns", list_stream_columns, "Show the data dictionary", _READ, Items),
+)

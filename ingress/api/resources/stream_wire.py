@@ -1,0 +1,96 @@
+"""How a stream looks in answers: its definition, what is wanted of it, its state, and its status in figures."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from ingress.api.call import Call
+from ingress.api.resources import shapes
+from ingress.api.resources.stream_state import state_of, trouble_of
+from schemas.backing.registry import StreamRecord, StreamState
+from schemas.definitions.base import Definition
+from schemas.definitions.stream import State, StreamDefinition
+
+
+class Trouble(Definition):
+    """Why a stream failed."""
+
+    reason: str
+    message: str | None
+
+
+class StreamAnswer(StreamDefinition):
+    """A stream; `topics` are resolved."""
+
+    id: str
+    tenant_id: str
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    desired: Literal["running", "stopped"]
+    state: State
+    error: Trouble | None
+
+
+class StatusAnswer(Definition):
+    """A stream's state in figures; null = not known (yet)."""
+
+    id: str
+    name: str
+    desired: Literal["running", "stopped"]
+    state: State
+    error: Trouble | None
+    generation: int
+    rows: int
+    last_commit_at: datetime | None
+    snapshot_id: str | None
+    freshness_p50_seconds: float | None
+    freshness_p95_seconds: float | None
+    lag_events: int | None
+    lag_seconds: float | None
+    positions: dict[str, dict[str, int]]
+    expires_at: datetime | None
+    files: int | None
+    size_bytes: int | None
+    overflow: int | None
+    updated_at: datetime | None
+
+
+def wire(call: Call, record: StreamRecord, said: StreamState | None) -> dict[str, Any]:
+    """Return a stream as answered."""
+    return {
+        **record.definition.to_wire(),
+        "id": record.id,
+        "tenantId": record.tenant,
+        "version": record.version,
+        "createdAt": shapes.instant(record.created_at_ms),
+        "updatedAt": shapes.instant(record.updated_at_ms),
+        "desired": record.desired,
+        "state": state_of(record, said, call.env.view.current().topics).value,
+        "error": trouble_of(record, said),
+    }
+
+
+def status(call: Call, record: StreamRecord, said: StreamState | None) -> dict[str, Any]:
+    """Return a stream's status; snapshot ids are text, because JavaScript cannot hold 64 bits."""
+    known = said or StreamState(record.id, State.CREATED)
+    return {
+        "id": record.id,
+        "name": record.name,
+        "desired": record.desired,
+        "state": state_of(record, said, call.env.view.current().topics).value,
+        "error": trouble_of(record, said),
+        "generation": record.generation,
+        "rows": known.rows,
+        "lastCommitAt": shapes.instant(known.committed_at_ms),
+        "snapshotId": None if known.snapshot_id is None else str(known.snapshot_id),
+        "freshnessP50Seconds": known.freshness_p50_s,
+        "freshnessP95Seconds": known.freshness_p95_s,
+        "lagEvents": known.lag_records,
+        "lagSeconds": known.lag_s,
+        "positions": known.positions,
+        "expiresAt": None,
+        "files": known.files,
+        "sizeBytes": known.bytes,
+        "overflow": known.overflow,
+        "updatedAt": None if said is None else shapes.instant(said.updated_at_ms),
+    }

@@ -1,0 +1,32 @@
+"""The table of all routes of the control plane, in the order of the document."""
+
+from ingress.api.resources import (
+    audit,
+    jobs,
+    keys,
+    platforms,
+    quarantine,
+    schemas,
+    source_rotation,
+    sources,
+    stream_run,
+    stream_tables,
+    streams,
+    tenants,
+)
+from ingress.api.routes import Route
+
+ROUTES: tuple[Route, ...] = (
+    *tenants.ROUTES,
+    *keys.ROUTES,
+    *platforms.ROUTES,
+    *sources.ROUTES,
+    *source_rotation.ROUTES,
+    *schemas.ROUTES,
+    *streams.ROUTES,
+    *stream_run.ROUTES,
+    *stream_tables.ROUTES,
+    *quarantine.ROUTES,
+    *jobs.ROUTES,
+    *audit.ROUTES,
+)
