@@ -38,12 +38,14 @@ from schemas.backing.registry.record import (
 )
 from schemas.backing.registry.snapshot import Loader
 from schemas.backing.registry.vault import Vault
+from schemas.backing.registry.view import CachedView
 from schemas.definitions.view import Snapshot
 from schemas.ports import Clock
 
 __all__ = [
     "SYSTEM",
     "Actor",
+    "CachedView",
     "Page",
     "PageRequest",
     "Record",

@@ -17,6 +17,7 @@ from schemas.backing.registry.objects.tallies import read_tally
 from schemas.backing.registry.record import Actor, Page, PageRequest, SecretRecord, SourceRecord, UrlRecord
 from schemas.backing.registry.tables import SOURCES
 from schemas.backing.registry.vault import Vault
+from schemas.definitions.auth import SecretRef
 from schemas.definitions.source import SourceDefinition
 from schemas.errors import Refused
 from schemas.reasons import Reason
@@ -156,8 +157,9 @@ class Sources:
             source_urls.revoke(connection, row.id, url_id)
             self._log(connection, row, actor, Op.UPDATED, (FieldChange(f"/urls/{url_id}", HIDDEN, None),))
 
-    def add_secret(self, tenant: str, source_id: str, value: bytes, *, actor: Actor) -> str:
+    def add_secret(self, tenant: str, source_id: str, secret: bytes | SecretRef, *, actor: Actor) -> str:
         """Add a secret beside the others (two-step rotation); returns its id. Raises `Refused`: not_found, in_use."""
+        value = secret if isinstance(secret, bytes) else self.resolver(secret)
         with self.rim.database.change() as connection:
             row = find(connection, SOURCES, tenant, source_id)
             secret_id = source_secrets.add(connection, self.rim, self.vault, row.id, value)

@@ -22,7 +22,7 @@ class SchemaVersion:
     """One version of a subject; `schema_json` as it was given."""
 
     subject: str
-    number: int
+    version: int
     created_at_ms: int
     schema_json: bytes
 
@@ -66,8 +66,8 @@ class Subjects:
         with self.rim.database.read() as connection:
             return page_of(connection, query, SUBJECTS.c.name, SUBJECTS.c.id, page, _record)
 
-    def add_version(self, tenant: str, subject: str, schema_json: bytes, *, actor: Actor) -> int:
-        """Add a version and return its number; the same bytes again return the number they have.
+    def add_version(self, tenant: str, subject: str, schema_json: bytes, *, actor: Actor) -> SchemaVersion:
+        """Add a version; the same bytes again return the version that has them.
 
         Raises `Refused`: not_found, body_too_large past 2 MiB. Compatibility is the caller's to check first.
         """
@@ -77,31 +77,36 @@ class Subjects:
         rows = SCHEMA_VERSIONS.c
         with self.rim.database.change() as connection:
             row = find(connection, SUBJECTS, tenant, subject)
-            same = select(rows.number).where(rows.subject_id == row.id, rows.digest == digest)
-            present = connection.execute(same).scalar()
+            same = select(SCHEMA_VERSIONS).where(rows.subject_id == row.id, rows.digest == digest)
+            present = connection.execute(same).first()
             if present is not None:
-                return int(present)
+                return _version(row.name, present)
             last = connection.execute(select(func.max(rows.number)).where(rows.subject_id == row.id)).scalar()
             number = int(last or 0) + 1
-            connection.execute(
-                insert(SCHEMA_VERSIONS).values(
+            added = connection.execute(
+                insert(SCHEMA_VERSIONS)
+                .values(
                     subject_id=row.id,
                     number=number,
                     digest=digest,
                     text=schema_json,
                     created_at_ms=self.rim.now_ms(),
                 )
-            )
+                .returning(*rows)
+            ).one()
             fields = (FieldChange(f"/versions/{number}", None, f"sha256:{digest.hex()}"),)
             self._log(connection, row, actor, Op.UPDATED, fields)
-        return number
+        return _version(row.name, added)
 
-    def versions(self, tenant: str, subject: str) -> tuple[int, ...]:
-        """Return the version numbers of a subject, ascending; raises `Refused(not_found)`."""
+    def versions(self, tenant: str, subject: str, page: PageRequest) -> Page[SchemaVersion]:
+        """Return the versions of a subject, ascending; raises `Refused(not_found)`."""
+        rows = SCHEMA_VERSIONS.c
         with self.rim.database.read() as connection:
             row = find(connection, SUBJECTS, tenant, subject)
-            query = select(SCHEMA_VERSIONS.c.number).where(SCHEMA_VERSIONS.c.subject_id == row.id)
-            return tuple(connection.execute(query.order_by(SCHEMA_VERSIONS.c.number)).scalars())
+            query = select(SCHEMA_VERSIONS).where(rows.subject_id == row.id)
+            return page_of(
+                connection, query, rows.number, rows.subject_id, page, lambda found: _version(row.name, found)
+            )
 
     def get_version(self, tenant: str, subject: str, number: int) -> SchemaVersion:
         """Return one version; raises `Refused(not_found)`."""
@@ -111,7 +116,7 @@ class Subjects:
             found = connection.execute(query.where(SCHEMA_VERSIONS.c.number == number)).first()
         if found is None:
             raise Refused(Reason.NOT_FOUND, f"subject {row.name!r} has no version {number}")
-        return SchemaVersion(row.name, number, found.created_at_ms, found.text)
+        return _version(row.name, found)
 
     def delete(self, tenant: str, subject: str, *, if_match: int | None = None, actor: Actor) -> None:
         """Remove a subject with its versions. Raises `Refused`: not_found, precondition_failed, in_use (pinned)."""
@@ -127,6 +132,10 @@ class Subjects:
     ) -> None:
         entity = ("subject", row.id, row.name)
         self.rim.changes.append(connection, actor, entity, op, tenant=row.tenant_id, version=row.version, fields=fields)
+
+
+def _version(subject: str, row: Row[Any]) -> SchemaVersion:
+    return SchemaVersion(subject, row.number, row.created_at_ms, bytes(row.text))
 
 
 def _unpinned(connection: Connection, tenant: str, subject: str) -> None:
