@@ -15,6 +15,7 @@ from deploy.local.errors import LocalError
 from deploy.local.kafka.config import LOG4J, BrokerConfig
 from deploy.local.kafka.fetch import Runtime
 from deploy.local.kafka.probe import brokers_seen
+from deploy.local.ports import is_free
 from schemas.reasons import Reason
 
 START_TIMEOUT_S = 90.0
@@ -113,7 +114,7 @@ class Broker:
 
     def stop(self, nodes: Iterable[int] | None = None, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """End nodes cleanly (SIGTERM), with SIGKILL after `timeout_s` (the last of three nodes waits for a quorum)."""
-        wanted = tuple(nodes or self.config.node_ids)
+        wanted = self._running(nodes)
         for node in wanted:
             self._signal(node, signal.SIGTERM)
         if not self._await_gone(wanted, timeout_s):
@@ -121,7 +122,7 @@ class Broker:
 
     def kill(self, nodes: Iterable[int] | None = None) -> None:
         """Send SIGKILL and wait until the processes are gone."""
-        wanted = tuple(nodes or self.config.node_ids)
+        wanted = self._running(nodes)
         for node in wanted:
             self._signal(node, signal.SIGKILL)
         self._await_gone(wanted, STOP_TIMEOUT_S)
@@ -170,9 +171,13 @@ class Broker:
             except ProcessLookupError:
                 return
 
+    def _running(self, nodes: Iterable[int] | None) -> tuple[int, ...]:
+        return tuple(node for node in nodes or self.config.node_ids if self.pid(node) is not None)
+
     def _await_gone(self, nodes: tuple[int, ...], timeout_s: float) -> bool:
+        """Wait until the nodes are gone and their listeners too: the kernel empties the command line first."""
         deadline = self._clock() + timeout_s
-        while any(self.pid(node) is not None for node in nodes):
+        while any(self.pid(node) is not None or not is_free(self.config.nodes[node - 1].broker) for node in nodes):
             if self._clock() > deadline:
                 return False
             self._sleep(_POLL_S)
