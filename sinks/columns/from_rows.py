@@ -66,7 +66,10 @@ def _wish_new(name: str, member: Any, wish: Wish, depth: int, limits: Limits) ->
         return
     if before is None:
         wish[name] = kind
-    elif not isinstance(before, dict) and {before, kind} in ({Kind.LONG, Kind.DOUBLE}, {Kind.LIST_LONG, Kind.LIST_DOUBLE}):
+    elif not isinstance(before, dict) and {before, kind} in (
+        {Kind.LONG, Kind.DOUBLE},
+        {Kind.LIST_LONG, Kind.LIST_DOUBLE},
+    ):
         wish[name] = Kind.DOUBLE if Kind.DOUBLE in {before, kind} else Kind.LIST_DOUBLE
 
 

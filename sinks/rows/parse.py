@@ -44,7 +44,7 @@ class Parser:
     def parse(self, payloads: Sequence[bytes], shape: Branch) -> Parsed:
         """Return the rows of `payloads` in order, and the shape with the columns that they add; total."""
         parts: list[tuple[int, int, pa.Array | None]] = []
-        if not shape.fields or has_json(shape) or self._misses > _PATIENCE and self._misses % _RETRY_EVERY:
+        if not shape.fields or has_json(shape) or (self._misses > _PATIENCE and self._misses % _RETRY_EVERY):
             self._misses += 1
             parts.append((0, len(payloads), None))
         else:
@@ -112,7 +112,9 @@ def _strict(payloads: Sequence[bytes], shape: Branch, wanted: pa.DataType) -> pa
             return None
         table = paj.read_json(
             pa.py_buffer(joined),
-            read_options=paj.ReadOptions(block_size=max(BLOCK_BYTES, 2 * max(map(len, payloads)) + 2), use_threads=False),
+            read_options=paj.ReadOptions(
+                block_size=max(BLOCK_BYTES, 2 * max(map(len, payloads)) + 2), use_threads=False
+            ),
             parse_options=paj.ParseOptions(explicit_schema=pa.schema(list(wanted)), unexpected_field_behavior="infer"),
         )
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError):

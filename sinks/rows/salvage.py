@@ -72,7 +72,9 @@ def pointer(name: str) -> str:
     return "/" + name.replace("~", "~0").replace("/", "~1")
 
 
-def _spread(value: dict[str, Any], shape: Branch, at: str, extra: dict[str, Any], raw: dict[str, Any]) -> dict[str, Any]:
+def _spread(
+    value: dict[str, Any], shape: Branch, at: str, extra: dict[str, Any], raw: dict[str, Any]
+) -> dict[str, Any]:
     out: dict[str, Any] = {}
     fields = shape.fields
     for name, member in value.items():

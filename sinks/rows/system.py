@@ -38,7 +38,9 @@ COLUMNS = (
     Column("vendor_event_id", pa.string(), "the vendor's own id of the event; null if it gives none", "vendorEventId"),
     Column("event_type", pa.string(), "type of the event", "eventType"),
     Column("event_time", TIME, "when it happened; receive time if the vendor does not say", "eventTime"),
-    Column("event_time_source", pa.string(), "where event_time comes from: payload, header or received", "eventTimeSource"),
+    Column(
+        "event_time_source", pa.string(), "where event_time comes from: payload, header or received", "eventTimeSource"
+    ),
     Column("received_at", TIME, "when the delivery reached the ingress", "receivedAt"),
     Column("delivery_id", pa.string(), "id of the HTTP request (UUIDv7)", "deliveryId"),
     Column("correlation_id", pa.string(), "correlation header of the request; null if absent", "correlationId"),
@@ -49,7 +51,9 @@ COLUMNS = (
     Column("_partition", pa.int32(), "partition in the raw topic"),
     Column("_offset", pa.int64(), "offset in the raw topic"),
     Column("_item", pa.int32(), "number of the item in its delivery"),
-    Column("_extra", pa.string(), "JSON text: what has no column, an object from JSON pointer into the payload to value"),
+    Column(
+        "_extra", pa.string(), "JSON text: what has no column, an object from JSON pointer into the payload to value"
+    ),
     Column(
         "_raw",
         pa.string(),
@@ -132,7 +136,8 @@ class Heads:
         made["event_time"] = times([head.eventTime for head in self.heads])
         envelopes = [None if head.envelope is None else bytes(head.envelope) for head in self.heads]
         made["envelope"] = pa.array(
-            [None if raw in (None, b"null") else raw.decode("utf-8", "backslashreplace") for raw in envelopes], pa.string()
+            [None if raw in (None, b"null") else raw.decode("utf-8", "backslashreplace") for raw in envelopes],
+            pa.string(),
         )
         made["_topic"] = pa.array([head.position.topicId for head in self.heads], pa.string())
         made["_partition"] = pa.array([head.position.partition for head in self.heads], pa.int32())

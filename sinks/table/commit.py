@@ -14,6 +14,7 @@ from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.manifest import DataFile
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
+from pyiceberg.table.update import TableRequirement, TableUpdate
 
 from schemas import logs
 from sinks.table import snapshot, state
@@ -106,15 +107,17 @@ def _schema(table: Table, wanted: Schema) -> Schema | None:
     if wanted.fields == current.fields:
         return current
     highest = max(schema.schema_id for schema in table.metadata.schemas)
-    grown = wanted.schema_id == highest + 1 and {f.field_id for f in current.fields} <= {f.field_id for f in wanted.fields}
+    grown = wanted.schema_id == highest + 1 and {f.field_id for f in current.fields} <= {
+        f.field_id for f in wanted.fields
+    }
     return wanted if grown else None
 
 
 def _call(
     catalog: Catalog,
     table: Table,
-    updates: tuple[snapshot.TableUpdate, ...],
-    requirements: tuple[snapshot.TableRequirement, ...],
+    updates: tuple[TableUpdate, ...],
+    requirements: tuple[TableRequirement, ...],
 ) -> None:
     """Do what `Table._do_commit` does, but let a REST server delete old metadata files itself (it would be twice)."""
     before = table.metadata

@@ -76,7 +76,9 @@ def take(
     return table
 
 
-def _make(catalog: Catalog, identifier: Identifier, schema: Schema, props: dict[str, str], partition: str | None) -> Table:
+def _make(
+    catalog: Catalog, identifier: Identifier, schema: Schema, props: dict[str, str], partition: str | None
+) -> Table:
     try:
         catalog.create_namespace(identifier[0])
     except NamespaceAlreadyExistsError:

@@ -54,9 +54,7 @@ def plan(metadata: TableMetadata, schema: Schema) -> Plan:
     )
 
 
-def write(
-    rows: pa.Table, metadata: TableMetadata, io: FileIO, made: Plan, name: Callable[[], str]
-) -> list[DataFile]:
+def write(rows: pa.Table, metadata: TableMetadata, io: FileIO, made: Plan, name: Callable[[], str]) -> list[DataFile]:
     """Write rows into files under the table's location; columns that `rows` lacks are null. Blocks on storage."""
     spec = metadata.spec()
     locations = load_location_provider(metadata.location, metadata.properties)

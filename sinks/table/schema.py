@@ -45,7 +45,9 @@ _KIND: dict[type[IcebergType], Kind] = {
 def fixed(columns: Sequence[Column]) -> Schema:
     """Return the schema of fixed columns, with docs."""
     ids = count(1)
-    return Schema(*(NestedField(next(ids), c.name, _from_arrow(c.type, ids), required=False, doc=c.doc) for c in columns))
+    return Schema(
+        *(NestedField(next(ids), c.name, _from_arrow(c.type, ids), required=False, doc=c.doc) for c in columns)
+    )
 
 
 def events() -> Schema:

@@ -8,6 +8,7 @@ expired in the same commit (40 -> 20) and manifests folded at 50. Iceberg spec, 
 import secrets
 import uuid
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from pyiceberg.io import FileIO
 from pyiceberg.manifest import (
@@ -20,7 +21,7 @@ from pyiceberg.manifest import (
 )
 from pyiceberg.schema import Schema
 from pyiceberg.table.locations import load_location_provider
-from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.table.metadata import TableMetadata, TableMetadataV2
 from pyiceberg.table.snapshots import (
     Operation,
     Snapshot,
@@ -44,7 +45,8 @@ from pyiceberg.table.update import (
 KEEP_SNAPSHOTS = 20
 EXPIRE_AT = 40
 FOLD_AT = 50
-_COMPRESSION = "gzip"
+_COMPRESSION: Literal["deflate"] = "deflate"
+_NO_LIMITS: dict[str, int | None] = {"max_ref_age_ms": None, "max_snapshot_age_ms": None, "min_snapshots_to_keep": None}
 Commit = tuple[tuple[TableUpdate, ...], tuple[TableRequirement, ...]]
 
 
@@ -78,6 +80,8 @@ def build(
         parent.summary.additional_properties if parent is not None and parent.summary else None,
     )
     list_path = locations.new_metadata_location(f"snap-{snapshot_id}-0-{made}.avro")
+    if not isinstance(metadata, TableMetadataV2):
+        raise TypeError("only tables of format version 2 are written")
     sequence = metadata.last_sequence_number + 1
     with write_manifest_list(2, io.new_output(list_path), snapshot_id, parent_id, sequence, _COMPRESSION) as writer:
         writer.add_manifests(manifests)
@@ -92,11 +96,13 @@ def build(
     )
     updates: list[TableUpdate] = []
     if schema.schema_id != metadata.current_schema_id:
-        updates += [AddSchemaUpdate(schema=schema), SetCurrentSchemaUpdate(schema_id=-1)]
+        updates += [AddSchemaUpdate(schema_=schema), SetCurrentSchemaUpdate(schema_id=-1)]
     updates += [
         SetPropertiesUpdate(updates=dict(kept)),
         AddSnapshotUpdate(snapshot=snapshot),
-        SetSnapshotRefUpdate(snapshot_id=snapshot_id, parent_snapshot_id=parent_id, ref_name="main", type="branch"),
+        SetSnapshotRefUpdate(
+            snapshot_id=snapshot_id, parent_snapshot_id=parent_id, ref_name="main", type="branch", **_NO_LIMITS
+        ),
     ]
     if dead := expired(metadata):
         updates.append(RemoveSnapshotsUpdate(snapshot_ids=dead))
@@ -126,7 +132,11 @@ def _manifest(
     snapshot_id: int,
 ) -> list[ManifestFile]:
     """Return the new list of manifests: the added files' one, with small older ones of the same spec folded in."""
-    fold = [m for m in before if m.partition_spec_id == metadata.default_spec_id and _data(m)] if len(before) >= FOLD_AT else []
+    fold = (
+        [m for m in before if m.partition_spec_id == metadata.default_spec_id and _data(m)]
+        if len(before) >= FOLD_AT
+        else []
+    )
     fold = sorted(fold, key=_entries)[: max(1, FOLD_AT - 5)] if fold else []
     folded = {m.manifest_path for m in fold}
     with write_manifest(2, metadata.spec(), schema, io.new_output(path), snapshot_id, _COMPRESSION) as writer:

@@ -8,13 +8,13 @@ snapshots cannot lose them), under keys that hold the owner's id.
 import json
 from dataclasses import dataclass, field
 
-from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.table.metadata import TableMetadata, TableMetadataV2
 
 Offsets = dict[str, dict[str, int]]
 OWNER = "hookberg.owner"
 OFFSETS = "hookberg.offsets."
 LOST = "hookberg.lost."
-DISCARDED = "hookberg.not-selected."
+NOT_SELECTED = "hookberg.not-selected."
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def read(metadata: TableMetadata, owner_id: str) -> TableState:
     return TableState(
         offsets=offsets(metadata, owner_id),
         snapshot_id=metadata.current_snapshot_id,
-        sequence_number=metadata.last_sequence_number,
+        sequence_number=metadata.last_sequence_number if isinstance(metadata, TableMetadataV2) else 0,
         rows=int(summary.get("total-records", 0)),
         files=int(summary.get("total-data-files", 0)),
         bytes=int(summary.get("total-files-size", 0)),

@@ -12,7 +12,9 @@ from sinks.columns.shape import EMPTY, leaves
 from sinks.rows.parse import Parser
 from sinks.rows.rebuild import rebuild
 
-NAMES = st.sampled_from(["a", "b", "c", "A", "a b", "a_x20b", "", "a.b", "é", "~", "/", "id", "0"]) | st.text(max_size=3)
+NAMES = st.sampled_from(["a", "b", "c", "A", "a b", "a_x20b", "", "a.b", "é", "~", "/", "id", "0"]) | st.text(
+    max_size=3
+)
 NUMBERS = (
     st.integers()
     | st.integers(-(2**70), 2**70)
@@ -26,7 +28,11 @@ VALUES = st.recursive(
 PAYLOADS = st.dictionaries(NAMES, VALUES, max_size=5)
 REGULAR = st.fixed_dictionaries(
     {"id": st.text(max_size=4), "n": st.integers(-5, 5)},
-    optional={"v": st.floats(-1, 1) | st.integers(0, 3), "t": st.lists(st.text(max_size=2)), "o": st.fixed_dictionaries({"x": st.booleans()})},
+    optional={
+        "v": st.floats(-1, 1) | st.integers(0, 3),
+        "t": st.lists(st.text(max_size=2)),
+        "o": st.fixed_dictionaries({"x": st.booleans()}),
+    },
 )
 
 
@@ -68,19 +74,29 @@ def check(batches: list[list[bytes]], limits: Limits) -> None:
 )
 def test_rebuilds_every_payload(batches: list[list[dict[str, Any]]], depth: int, columns: int, spaced: bool) -> None:
     separators = (", ", " : ") if spaced else (",", ":")
-    texts = [[json.dumps(payload, separators=separators, indent=1 if spaced else None).encode() for payload in batch] for batch in batches]
+    texts = [
+        [json.dumps(payload, separators=separators, indent=1 if spaced else None).encode() for payload in batch]
+        for batch in batches
+    ]
     check(texts, Limits(depth, columns))
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.lists(REGULAR, min_size=1, max_size=8), min_size=2, max_size=4), st.lists(PAYLOADS, max_size=2))
-def test_rebuilds_regular_payloads_with_odd_ones_among_them(batches: list[list[dict[str, Any]]], odd: list[dict[str, Any]]) -> None:
+def test_rebuilds_regular_payloads_with_odd_ones_among_them(
+    batches: list[list[dict[str, Any]]], odd: list[dict[str, Any]]
+) -> None:
     batches[-1].extend(odd)
     check([[json.dumps(payload).encode() for payload in batch] for batch in batches], Limits())
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.text("0123456789", min_size=1, max_size=25), st.text("0123456789", max_size=25), st.none() | st.integers(-400, 400), st.booleans())
+@given(
+    st.text("0123456789", min_size=1, max_size=25),
+    st.text("0123456789", max_size=25),
+    st.none() | st.integers(-400, 400),
+    st.booleans(),
+)
 def test_keeps_the_digits_of_a_number(whole: str, fraction: str, exponent: int | None, first_is_double: bool) -> None:
     text = str(int(whole)) + ("." + fraction if fraction else "") + ("" if exponent is None else f"e{exponent}")
     sent = b'{"n":' + text.encode() + b"}"
@@ -98,7 +114,10 @@ def test_keeps_the_text_of_a_payload_that_names_a_member_twice() -> None:
     sent = [b'{"a":1}', b'{"a":1,"a":2}', b'{"b":{"c" :1,"c":2}}', b'{"a":null,"a":3}']
     parsed = Parser(Limits()).parse(sent, EMPTY)
     assert [raw and json.loads(raw) for raw in parsed.raw.to_pylist()] == [
-        None, {"": sent[1].decode()}, {"": sent[2].decode()}, {"": sent[3].decode()},
+        None,
+        {"": sent[1].decode()},
+        {"": sent[2].decode()},
+        {"": sent[3].decode()},
     ]
     assert parsed.payload.field("a").to_pylist() == [1, 2, None, 3]
     again = Parser(Limits()).parse(sent, parsed.shape)

@@ -1,0 +1,113 @@
+"""One writers' process, wired: ownership, tails, states, jobs.
+
+Lives here: the wiring and the quarter-second round that keeps tails what the registry says. Not here: settings from
+the environment, the real clock, health (deploy/processes/sinks.py).
+"""
+
+import asyncio
+import os
+import socket
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from confluent_kafka.admin import AdminClient
+from pyiceberg.catalog import Catalog
+
+from schemas import logs
+from schemas.definitions.stream import State
+from schemas.metrics import Metrics
+from schemas.ports import Clock, JobQueue, RegistryView
+from schemas.settings.processes import SinksSettings
+from sinks.fleet import Fleet
+from sinks.jobs.drop_table import run_one
+from sinks.ownership import Ownership
+from sinks.spec import Env
+from sinks.status import States
+
+ROUND_S = 0.25
+TELL_S = 1.0
+FLUSHES = 4
+QUEUE_BUDGET_KIB = 256 << 10
+_MIN_QUEUE_KIB, _MAX_QUEUE_KIB = 1 << 10, 64 << 10
+log = logs.logger(__name__)
+
+
+async def run(
+    settings: SinksSettings,
+    *,
+    kafka: Mapping[str, Any] | None = None,
+    view: RegistryView,
+    states: States,
+    jobs: JobQueue | None,
+    catalog: Catalog,
+    clock: Clock,
+    metrics: Metrics,
+) -> None:
+    """Run until cancelled; raises what ends the process (another process under the same instance id, a bug).
+
+    `kafka` is the client configuration; by default that of the settings. When cancelled it returns in about 5 s: tails
+    finish the commit in flight, buffers are dropped, the log still has them.
+    """
+    if kafka is None:
+        from schemas.backing.kafka import client_config
+
+        kafka = client_config(settings)
+    owner = f"{socket.gethostname()}-{os.getpid()}"
+    config = dict(kafka)
+    admin = AdminClient(config)
+    flushes = threading.BoundedSemaphore(FLUSHES)
+
+    def env(tails: int) -> Env:
+        queue = max(_MIN_QUEUE_KIB, min(_MAX_QUEUE_KIB, QUEUE_BUDGET_KIB // max(1, tails)))
+        return Env(catalog, admin, config, clock, metrics, owner, settings.flush_bytes, queue, flushes)
+
+    fleet = Fleet(env)
+    ownership = Ownership(
+        kafka,
+        session_timeout_s=settings.session_timeout_s,
+        instance=f"{socket.gethostname()}-{settings.sinks_health_port}" if settings.sinks_health_port else None,
+        gone=lambda gone: fleet.release(gone, ownership.count),
+    )
+    ownership.start()
+    try:
+        await _rounds(fleet, ownership, view, states, jobs, catalog, clock, metrics, owner)
+    finally:
+        await asyncio.shield(asyncio.to_thread(ownership.stop))
+
+
+async def _rounds(
+    fleet: Fleet,
+    ownership: Ownership,
+    view: RegistryView,
+    states: States,
+    jobs: JobQueue | None,
+    catalog: Catalog,
+    clock: Clock,
+    metrics: Metrics,
+    owner: str,
+) -> None:
+    told: dict[str, object] = {}
+    tell_at = 0.0
+    while True:
+        if ownership.failed is not None:
+            raise ownership.failed
+        snapshot, owned, count = view.current(), ownership.owned(), ownership.count
+        if count and snapshot.revision >= 0:
+            await asyncio.to_thread(fleet.reconcile, snapshot, owned, count)
+            found = fleet.states(snapshot, owned, count, clock.time_ns() // 1_000_000)
+            full = clock.monotonic() >= tell_at
+            tell_at = clock.monotonic() + TELL_S if full else tell_at
+            news = [one for one in found if full or told.get(one.stream_id) != (one.state, one.generation)]
+            if news:
+                try:
+                    await asyncio.to_thread(states.put, news)
+                except Exception as error:  # noqa: BLE001 the data plane outlives the control plane
+                    log.warning("states_not_stored", error=str(error))
+                else:
+                    told |= {one.stream_id: (one.state, one.generation) for one in news}
+            for state in State:
+                metrics.gauge("hookberg_streams").labels(state).set(sum(one.state is state for one in found))
+            if jobs is not None and full and owned:
+                await asyncio.to_thread(run_one, jobs, catalog, owner)
+        await asyncio.sleep(ROUND_S)

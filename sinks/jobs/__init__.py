@@ -1,0 +1,1 @@
+"""Heavy work asked over REST that touches tables."""

@@ -1,0 +1,48 @@
+"""The job `sinks.drop_table`: drop the table of a deleted stream, files included.
+
+Lives here: the job. Arguments: `streamId`, `namespace`, `table`. Only a table that this stream owns is dropped.
+"""
+
+from typing import Any
+
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import NoSuchTableError
+
+from schemas import logs
+from schemas.ports import JobQueue
+from sinks.table import state
+
+KIND = "sinks.drop_table"
+LEASE_S = 120.0
+log = logs.logger(__name__)
+
+
+def run_one(jobs: JobQueue, catalog: Catalog, owner: str) -> bool:
+    """Claim and do one job; False when there is none, or the registry is away. Blocks on catalog and storage."""
+    try:
+        job = jobs.claim([KIND], owner, LEASE_S)
+    except Exception as error:  # noqa: BLE001 the data plane outlives the control plane
+        log.warning("jobs_not_read", error=str(error))
+        return False
+    if job is None:
+        return False
+    try:
+        result, failed = drop(catalog, job.arguments)
+    except Exception as error:
+        log.exception("drop_table_failed", job=job.id)
+        result, failed = {"message": f"{type(error).__name__}: {error}"}, True
+    jobs.finish(job.id, owner, result, failed=failed)
+    return True
+
+
+def drop(catalog: Catalog, arguments: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    """Drop the table if the stream owns it; returns the job's result and whether it failed."""
+    identifier = (str(arguments["namespace"]), str(arguments["table"]))
+    try:
+        table = catalog.load_table(identifier)
+    except NoSuchTableError:
+        return {"dropped": False, "message": "the table does not exist"}, False
+    if state.owner(table.metadata) != arguments["streamId"]:
+        return {"dropped": False, "message": "the table belongs to another stream, or to none of ours"}, True
+    catalog.purge_table(identifier)
+    return {"dropped": True}, False

@@ -1,0 +1,185 @@
+"""A tail from one reading of its table to the next: poll, buffer, flush.
+
+Lives here: the loop, and where it begins. It ends by an exception; the next session starts from the table again.
+"""
+
+import json
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Protocol
+
+from pyiceberg.table import Table
+
+from schemas import logs
+from sinks.layout import Layout
+from sinks.rows.system import Record
+from sinks.source import Expired, Source, Topic
+from sinks.spec import Env, Spec
+from sinks.table import commit, files, state
+
+POLL_S = 0.1
+LOOK_S = 0.5
+LOOK_AGAIN_S = 10.0
+IDLE_COMMIT_S = 600.0
+IDLE_COMMIT_RECORDS = 100_000
+log = logs.logger(__name__)
+
+
+class Stopped(Exception):
+    """The tail was told to stop."""
+
+
+class Again(Exception):
+    """The session is over, the next one starts from the table."""
+
+
+class Watcher(Protocol):
+    """What a session tells and asks."""
+
+    def wait(self, seconds: float) -> None:
+        """Sleep; raises `Stopped` when told to stop meanwhile."""
+
+    def check_stop(self) -> None:
+        """Raise `Stopped` when told to stop."""
+
+    def committed(self, table: state.TableState, ages: list[float], overflow: int) -> None:
+        """Take note of a commit: the table's state, ages of sampled rows in seconds, rows with `_extra`."""
+
+    def moved(self, at: state.Offsets, lag: int, behind_us: int | None) -> None:
+        """Take note of positions, records ahead, and the broker's time of the last record read."""
+
+
+class Session:
+    """From one reading of the table to the next: everything that is known only since then."""
+
+    def __init__(
+        self,
+        env: Env,
+        spec: Spec,
+        layout: Layout,
+        tail: Watcher,
+        source: Source,
+        table: Table,
+        lost: Mapping[str, str],
+    ) -> None:
+        self._env, self._spec, self._layout, self._tail = env, spec, layout, tail
+        self._source, self._table = source, table
+        self._base = state.offsets(table.metadata, self._spec.id)
+        self._notes = dict(lost)
+        self._plan: files.Plan | None = None
+        self._buffer: list[Record] = []
+        self._bytes = 0
+        self._due: float | None = None
+        self._skipped = 0
+        self._skipped_since: float | None = None
+
+    def run(self, *, complete: bool) -> None:
+        """Poll and flush until told to stop or something moves."""
+        clock = self._env.clock
+        look_at = clock.monotonic() + (LOOK_S if not complete else LOOK_AGAIN_S)
+        tell_at = 0.0
+        if self._notes:  # a gap that was accepted is written down before anything else
+            self._flush(force=True)
+        while True:
+            self._tail.check_stop()
+            now = clock.monotonic()
+            records, size = self._source.poll(POLL_S if self._due is None else max(0.0, min(POLL_S, self._due - now)))
+            now = clock.monotonic()
+            if records:
+                if not self._buffer:
+                    self._due = now + self._spec.freshness_s / 2
+                self._buffer += records
+                self._bytes += size
+            if self._bytes >= self._env.flush_bytes or (self._due is not None and now >= self._due):
+                self._flush()
+            elif self._skipped_since is not None and now - self._skipped_since >= IDLE_COMMIT_S:
+                self._flush(force=True)
+            if now >= tell_at:
+                tell_at = now + LOOK_S
+                self._tail.moved(self._source.ends(), self._source.lag() + len(self._buffer), self._source.read_us)
+            if now >= look_at:
+                look_at = now + (LOOK_S if not complete else LOOK_AGAIN_S)
+                self._source.check()
+
+    def _flush(self, *, force: bool = False) -> None:
+        with self._env.flushes:
+            self._tail.check_stop()
+            self._source.check()
+            now_us = self._env.clock.time_ns() // 1000
+            built = self._layout.build(self._buffer, self._table.metadata, now_us)
+            records, self._buffer, self._bytes, self._due = len(self._buffer), [], 0, None
+            self._skipped += built.not_selected
+            if not built.rows.num_rows and not force and self._skipped < IDLE_COMMIT_RECORDS:
+                if records and self._skipped_since is None:
+                    self._skipped_since = self._env.clock.monotonic()
+                return
+            written = []
+            if built.rows.num_rows:
+                if self._plan is None or self._plan.schema != built.schema:
+                    self._plan = files.plan(self._table.metadata, built.schema)
+                written = files.write(
+                    built.rows, self._table.metadata, self._table.io, self._plan, lambda: str(uuid.uuid4())
+                )
+            if self._skipped:
+                self._notes[state.NOT_SELECTED + self._spec.id] = str(self._skipped)
+            self._put(commit.Batch(written, built.schema, self._base, self._source.ends(), dict(self._notes)))
+            ages = built.ages_s(self._layout.time, self._env.clock.time_ns() // 1000) if written else []
+            self._tail.committed(state.read(self._table.metadata, self._spec.id), ages, built.overflow)
+            self._count(built.rows.num_rows, ages)
+            self._notes, self._skipped, self._skipped_since = {}, 0, None
+
+    def _put(self, batch: commit.Batch) -> None:
+        started = self._env.clock.monotonic()
+        result = commit.commit(
+            self._env.catalog, self._table, self._spec.id, batch,
+            now_ms=lambda: self._env.clock.time_ns() // 1_000_000, wait=self._tail.wait, random=self._env.random,
+        )  # fmt: skip
+        self._env.metrics.histogram("hookberg_commit_seconds").observe(self._env.clock.monotonic() - started)
+        outcome = type(result).__name__.lower()
+        self._env.metrics.counter("hookberg_commits_total").labels(self._spec.id, outcome).inc()
+        if isinstance(result, commit.Fenced):
+            log.warning("fenced", stream=self._spec.id, table=".".join(self._spec.identifier))
+            raise Again
+        self._base = result.state.offsets
+
+    def _count(self, rows: int, ages: list[float]) -> None:
+        self._env.metrics.counter("hookberg_rows_total").labels(self._spec.id).inc(rows)
+        for age in ages[:20]:
+            self._env.metrics.histogram("hookberg_freshness_seconds").observe(age)
+
+
+def starts(source: Source, topics: Mapping[str, Topic], spec: Spec) -> state.Offsets:
+    """Resolve where every partition begins, for the commit that makes the table."""
+    return {
+        topic.id: {str(p): source.start(name, p, spec.start_from) for p in range(topic.partitions)}
+        for name, topic in topics.items()
+    }
+
+
+def positions(
+    source: Source, topics: Mapping[str, Topic], spec: Spec, offsets: state.Offsets
+) -> tuple[dict[tuple[str, int], int], dict[str, str]]:
+    """Return where to read on, and the note of a gap that the stream's owner accepted; raises `Expired` otherwise.
+
+    What came after the table was made (a topic, a partition) is read from its first record, or from the start time.
+    """
+    since = spec.start_from if isinstance(spec.start_from, datetime) else "earliest"
+    at: dict[tuple[str, int], int] = {}
+    lost: dict[str, dict[str, list[int]]] = {}
+    for name, topic in topics.items():
+        have = offsets.get(topic.id, {})
+        for partition in range(topic.partitions):
+            position = have.get(str(partition))
+            if position is None:
+                at[name, partition] = source.start(name, partition, since)
+                continue
+            low, high = source.bounds(name, partition)
+            if not low <= position <= high:
+                if not spec.accept_loss:
+                    raise Expired(name, partition, position, low, high)
+                on = low if position < low else high
+                lost.setdefault(topic.id, {})[str(partition)] = [position, on]
+                position = on
+            at[name, partition] = position
+    return at, ({state.LOST + spec.id: json.dumps(lost, sort_keys=True)} if lost else {})

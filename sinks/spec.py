@@ -1,0 +1,49 @@
+"""What a tail is to do, and what the tails of one process share.
+
+Lives here: two value types.
+"""
+
+import random
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from confluent_kafka.admin import AdminClient
+from pyiceberg.catalog import Catalog
+
+from schemas.metrics import Metrics
+from schemas.ports import Clock
+from sinks.table.create import Identifier
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What a tail is to do; two that are equal need no restart."""
+
+    id: str
+    identifier: Identifier
+    topics: tuple[str, ...]
+    start_from: str | datetime
+    freshness_s: float
+    generation: int
+    accept_loss: bool
+    kind: str
+    layout: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Env:
+    """What tails of one process share; `flushes` bounds how many build and write at once."""
+
+    catalog: Catalog
+    admin: AdminClient
+    kafka: Mapping[str, Any]
+    clock: Clock
+    metrics: Metrics
+    owner: str
+    flush_bytes: int
+    queue_kib: int
+    flushes: threading.BoundedSemaphore
+    random: Callable[[], float] = field(default=random.random)

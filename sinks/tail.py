@@ -1,0 +1,163 @@
+"""One table's tail: poll, buffer, flush, in a thread of its own; the table says where to go on.
+
+Lives here: the loop and what ends it. Not here: which tails run (fleet.py), what a commit is (table/commit.py).
+A tail that is told to stop drops its buffer: nothing was promised for it, the log still has it (rule 21).
+"""
+
+import threading
+from collections import deque
+
+from schemas import logs
+from schemas.definitions.stream import State
+from schemas.errors import Transient
+from schemas.reasons import Reason
+from sinks.layout import Layout
+from sinks.session import LOOK_S, Again, Session, Stopped, positions, starts
+from sinks.source import Expired, Source, options
+from sinks.spec import Env, Spec
+from sinks.status import StreamState
+from sinks.table import create, state
+
+_BACKOFF_S, _LONGEST_BACKOFF_S = 0.5, 30.0
+_SAMPLES = 2000
+log = logs.logger(__name__)
+
+
+class Tail:
+    """Runs one table until stopped; `status()` may be asked from any thread."""
+
+    def __init__(self, spec: Spec, layout: Layout, env: Env) -> None:
+        self.spec = spec
+        self._layout = layout
+        self._env = env
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"tail-{spec.id}", daemon=True)
+        self._state = State.STARTING
+        self._reason: Reason | None = None
+        self._message: str | None = None
+        self._table_state = state.TableState()
+        self._positions: state.Offsets = {}
+        self._lag: int | None = None
+        self._behind_us: int | None = None
+        self._ages: deque[float] = deque(maxlen=_SAMPLES)
+        self._overflow = 0
+
+    # ---- asked from outside
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask it to end: no further poll, at most the commit in flight."""
+        self._stop.set()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the end; False when it has not come in time."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether its thread runs."""
+        return self._thread.is_alive()
+
+    def status(self) -> StreamState:
+        """Return what there is to tell now."""
+        ages = sorted(self._ages)
+        table, now_ms = self._table_state, self._env.clock.time_ns() // 1_000_000
+        return StreamState(
+            stream_id=self.spec.id,
+            state=self._state,
+            owner=self._env.owner,
+            generation=self.spec.generation,
+            updated_at_ms=now_ms,
+            reason=self._reason,
+            message=self._message,
+            rows=table.rows,
+            snapshot_id=table.snapshot_id,
+            sequence_number=table.sequence_number,
+            committed_at_ms=table.committed_at_ms,
+            positions=self._positions or table.offsets,
+            lag_records=self._lag,
+            lag_s=0.0 if self._lag == 0 else self._behind_s(now_ms),
+            freshness_p50_s=ages[len(ages) // 2] if ages else None,
+            freshness_p95_s=ages[len(ages) * 95 // 100] if ages else None,
+            files=table.files,
+            bytes=table.bytes,
+            overflow=self._overflow,
+        )
+
+    def _behind_s(self, now_ms: int) -> float | None:
+        return None if self._behind_us is None else max(0.0, now_ms / 1e3 - self._behind_us / 1e6)
+
+    # ---- its own thread
+    def _run(self) -> None:
+        backoff = _BACKOFF_S
+        while not self._stop.is_set():
+            try:
+                self._session()
+            except Stopped:
+                break
+            except Again:
+                backoff = _BACKOFF_S
+            except (Expired, create.Foreign) as error:  # a person must decide: wait for another generation
+                self._fail(error.reason, error.message)
+                self._stop.wait()
+            except Transient as error:
+                log.warning("tail_waits", stream=self.spec.id, error=str(error), wait_s=backoff)
+                self._message = str(error)
+                backoff = self._wait(backoff)
+            except Exception as error:
+                log.exception("tail_failed", stream=self.spec.id)
+                self._fail(Reason.WRITER_FAILED, f"{type(error).__name__}: {error}")
+                backoff = self._wait(backoff)
+        self._state = State.STOPPED
+
+    def _wait(self, backoff: float) -> float:
+        self._stop.wait(backoff * (0.5 + self._env.random() / 2))
+        return min(_LONGEST_BACKOFF_S, backoff * 2)
+
+    def _fail(self, reason: Reason, message: str) -> None:
+        self._state, self._reason, self._message = State.FAILED, reason, message
+
+    def _session(self) -> None:
+        env, spec = self._env, self.spec
+        source = Source(options(env.kafka, env.queue_kib), env.admin, spec.topics)
+        try:
+            topics = source.look()
+            table = create.take(
+                env.catalog, spec.identifier, self._layout.first_schema(), spec.id,
+                lambda: starts(source, topics, spec), partition=self._layout.time,
+            )  # fmt: skip
+            self._table_state = state.read(table.metadata, spec.id)
+            while not topics:
+                self._state, self._reason, self._message = State.WAITING, None, f"waiting for {', '.join(spec.topics)}"
+                if self._stop.wait(LOOK_S):
+                    raise Stopped
+                topics = source.look()
+            at, lost = positions(source, topics, spec, self._table_state.offsets)
+            source.assign(topics, at)
+            self._state, self._reason, self._message = State.RUNNING, None, None
+            Session(env, spec, self._layout, self, source, table, lost).run(complete=len(topics) == len(spec.topics))
+        finally:
+            source.close()
+
+    def committed(self, table: state.TableState, ages: list[float], overflow: int) -> None:
+        """Take note of a commit."""
+        self._table_state = table
+        self._ages.extend(ages)
+        self._overflow += overflow
+
+    def moved(self, at: state.Offsets, lag: int, behind_us: int | None) -> None:
+        """Take note of where reading is."""
+        self._positions, self._lag, self._behind_us = at, lag, behind_us
+
+    def wait(self, seconds: float) -> None:
+        """Sleep; raises `Stopped` when told to stop meanwhile."""
+        if self._stop.wait(seconds):
+            raise Stopped
+
+    def check_stop(self) -> None:
+        """Raise `Stopped` when told to stop."""
+        if self._stop.is_set():
+            raise Stopped
