@@ -1,0 +1,98 @@
+"""`hookberg api`: the control plane and, for convenience, the data plane, in one aiohttp application."""
+
+import asyncio
+import contextlib
+import os
+import socket
+
+from aiohttp import web  # noqa: TID251 the composition root hands the application to its runner
+
+from deploy.processes.foundation import Foundation, foundation, run, stop_event
+from ingress import receipt
+from ingress.api.app import build_app
+from ingress.api.env import ApiEnv
+from ingress.app import BACKLOG, make_env
+from ingress.env import Env
+from ingress.mount import add_data_plane, server_options
+from ingress.probes import problems
+from ingress.publish import KafkaPublisher, producer_config
+from ingress.workers import bind
+from schemas import settings
+from schemas.backing.kafka import Topics, client_config
+from schemas.backing.lake import open_catalog
+from schemas.backing.registry import TallyFlusher
+from schemas.backing.registry.registrar import SelfRegistrar
+from schemas.errors import ConfigurationError
+from schemas.metrics import Metrics
+from schemas.reasons import Reason
+from sinks.read import LakeReader
+
+DRAIN_EXTRA_S = 1.0
+
+
+def main(given: settings.ApiSettings) -> int:
+    """Bind the port and serve until SIGTERM; return the exit code."""
+    try:
+        sock = bind(given.api_host, given.api_port)
+    except OSError as exc:
+        raise ConfigurationError(
+            f"{Reason.PORT_TAKEN}: {given.api_host}:{given.api_port}: {exc.strerror}; set HOOKBERG_API_PORT to a free one"
+        ) from None
+    return run("api", given, lambda: _serve(given, sock))
+
+
+async def _serve(given: settings.ApiSettings, sock: socket.socket) -> int:
+    stop = stop_event()
+    async with foundation("api", given) as base:
+        publisher = KafkaPublisher(
+            producer_config(client_config(given), given.body_limit_bytes),
+            ack_budget_s=given.ack_budget_s,
+            now_ns=base.clock.time_ns,
+        )
+        topics, metrics = Topics(given), Metrics()
+        door = _door(given, base, publisher, topics, metrics)
+        catalog = await asyncio.to_thread(open_catalog, given)
+        app = build_app(
+            ApiEnv(
+                registry=base.registry,
+                view=base.view,
+                topics=topics,
+                tables=LakeReader(catalog, given),
+                clock=base.clock,
+                metrics=metrics,
+                settings=given,
+                ready=lambda: problems(door, publisher),
+                random_bytes=os.urandom,
+            )
+        )
+        add_data_plane(app, door)
+        publisher.start()
+        runner = web.AppRunner(
+            app, shutdown_timeout=given.ack_budget_s + DRAIN_EXTRA_S, **server_options(given.keepalive_s)
+        )
+        await runner.setup()
+        await web.SockSite(runner, sock, backlog=BACKLOG).start()
+        counting = asyncio.create_task(door.tally.run(given.tally_flush_s), name="tally")
+        await stop.wait()
+        await runner.cleanup()
+        await publisher.drain(given.ack_budget_s + DRAIN_EXTRA_S)
+        counting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await counting
+        await door.tally.flush()
+    return 0
+
+
+def _door(
+    given: settings.ApiSettings, base: Foundation, publisher: KafkaPublisher, topics: Topics, metrics: Metrics
+) -> Env:
+    return make_env(
+        given,
+        view=base.view,
+        publisher=publisher,
+        registrar=SelfRegistrar(base.registry, topics, base.view, given),
+        tallies=TallyFlusher(base.registry.tallies),
+        clock=base.clock,
+        metrics=metrics,
+        receipt_key=receipt.derive(base.vault.derive("receipts")),
+    )

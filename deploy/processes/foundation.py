@@ -1,0 +1,66 @@
+"""What every process stands on: logs, registry, cached view, health page, and how it ends.
+
+Lives here: the parts that the composition roots share. The rest of a process is in its own file.
+"""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from deploy.processes.clock import SystemClock
+from schemas import logs, settings
+from schemas.backing.registry import Registry, Vault
+from schemas.backing.registry.view import CachedView
+from schemas.settings.processes import LogSettings, RegistrySettings
+
+
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """The registry and a view of it that polls."""
+
+    clock: SystemClock
+    registry: Registry
+    view: CachedView
+    vault: Vault
+
+
+@asynccontextmanager
+async def foundation(process: str, given: RegistrySettings) -> AsyncIterator[Foundation]:
+    """Open the registry, refuse a foreign version of it, load and follow its snapshot; close everything at the end."""
+    clock = SystemClock()
+    vault = Vault.from_settings(given)
+    registry = Registry(given.registry_url.get_secret_value(), vault=vault, clock=clock, groups=given.groups)
+    try:
+        await asyncio.to_thread(registry.check_version)
+        view = CachedView(registry, poll_s=given.registry_poll_s, clock=clock)
+        await view.start()
+        logs.logger(process).info("process_started", settings=settings.redacted(given))
+        try:
+            yield Foundation(clock, registry, view, vault)
+        finally:
+            await view.stop()
+    finally:
+        registry.close()
+
+
+def stop_event() -> asyncio.Event:
+    """Return an event that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def run(process: str, given: LogSettings, main: Callable[[], Awaitable[int]]) -> int:
+    """Configure logs and run `main` on uvloop; return its exit code."""
+    import uvloop
+
+    logs.configure(process, level=given.log_level, fmt=given.log_format)
+
+    async def whole() -> int:
+        return await main()
+
+    return uvloop.run(whole())

@@ -1,0 +1,72 @@
+"""`hookberg ingress`: the fast door. One worker serves in this process; several share one inherited socket."""
+
+import argparse
+import socket
+import sys
+
+from deploy.processes.foundation import foundation, run
+from ingress import app, receipt
+from ingress.publish import KafkaPublisher, producer_config
+from ingress.workers import Control, Workers, bind
+from schemas import settings
+from schemas.backing.kafka import Topics, client_config
+from schemas.backing.registry import TallyFlusher
+from schemas.backing.registry.registrar import SelfRegistrar
+from schemas.errors import ConfigurationError
+from schemas.metrics import Metrics
+from schemas.reasons import Reason
+
+
+def main(given: settings.IngressSettings) -> int:
+    """Bind the port and serve until SIGTERM; return the exit code."""
+    try:
+        sock = bind(given.ingest_host, given.ingest_port)
+    except OSError as exc:
+        raise ConfigurationError(
+            f"{Reason.PORT_TAKEN}: {given.ingest_host}:{given.ingest_port}: {exc.strerror}; "
+            "set HOOKBERG_INGEST_PORT to a free one"
+        ) from None
+    if given.ingest_workers == 1:
+        return run("ingress", given, lambda: worker(given, sock, None))
+    return run("ingress", given, Workers(_command, given.ingest_workers, sock).run)
+
+
+async def worker(given: settings.IngressSettings, sock: socket.socket, control: Control | None) -> int:
+    """Serve `sock` as one worker; `control` leads to the supervisor of several."""
+    async with foundation("ingress", given) as base:
+        topics = Topics(given)
+        publisher = KafkaPublisher(
+            producer_config(client_config(given), given.body_limit_bytes),
+            ack_budget_s=given.ack_budget_s,
+            now_ns=base.clock.time_ns,
+        )
+        return await app.serve(
+            given,
+            view=base.view,
+            publisher=publisher,
+            registrar=SelfRegistrar(base.registry, topics, base.view, given),
+            tallies=TallyFlusher(base.registry.tallies),
+            clock=base.clock,
+            metrics=Metrics(),
+            sock=sock,
+            receipt_key=receipt.derive(base.vault.derive("receipts")),
+            control=control,
+        )
+
+
+def _command(listening: int, channel: int) -> tuple[str, ...]:
+    return (sys.executable, "-m", "deploy.processes.ingress", "--fd", str(listening), "--control", str(channel))
+
+
+def _as_worker() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--fd", type=int, required=True)
+    parser.add_argument("--control", type=int, required=True)
+    arguments = parser.parse_args()
+    given = settings.load(settings.IngressSettings, settings.KNOWN)
+    sock = socket.socket(fileno=arguments.fd)
+    return run("ingress", given, lambda: worker(given, sock, Control(arguments.control)))
+
+
+if __name__ == "__main__":
+    sys.exit(_as_worker())
