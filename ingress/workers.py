@@ -38,6 +38,13 @@ def bind(host: str, port: int, *, backlog: int = 1024) -> socket.socket:
     return sock
 
 
+def inherited(descriptor: int) -> socket.socket:
+    """Return the listening socket that the supervisor bound, by its descriptor."""
+    sock = socket.socket(fileno=descriptor)
+    sock.setblocking(False)
+    return sock
+
+
 class Control:
     """A worker's end of the channel to its supervisor; `descriptor` is what the supervisor passed."""
 

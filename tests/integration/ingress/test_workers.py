@@ -1,0 +1,78 @@
+"""The supervisor with real processes: nothing is refused while workers die or are replaced."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from ingress.workers import Workers, bind
+from tests.integration.ingress.door import until
+
+ROOT = Path(__file__).parents[3]
+HEADERS = {"X-Tenant-Id": "acme", "Authorization": "Bearer hbk_a"}
+
+
+def command(listening: int, control: int) -> list[str]:
+    return [sys.executable, "-m", "tests.integration.ingress.worker", str(listening), str(control)]
+
+
+@pytest.fixture
+async def running(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Workers, str]]:
+    monkeypatch.chdir(ROOT)
+    sock = bind("127.0.0.1", 0)
+    workers = Workers(command, 2, sock)
+    run = asyncio.create_task(workers.run())
+    await until(lambda: len(workers.pids) == 2, 30)
+    yield workers, f"http://127.0.0.1:{sock.getsockname()[1]}/api/v1/webhooks/shop"
+    workers.stop()
+    assert await run == 0
+    sock.close()
+
+
+async def test_a_rolling_restart_refuses_nobody(running: tuple[Workers, str]) -> None:
+    workers, url = running
+    before, statuses, done = workers.pids, [], asyncio.Event()
+
+    async def post(connector: aiohttp.TCPConnector) -> None:
+        async with aiohttp.ClientSession(connector=connector, headers=HEADERS) as session:
+            while not done.is_set():
+                async with session.post(url, data=b"{}") as response:
+                    statuses.append(response.status)
+                await asyncio.sleep(0.002)
+
+    posting = [asyncio.create_task(post(aiohttp.TCPConnector(force_close=True))) for _ in range(3)]
+    os.kill(os.getpid(), signal.SIGHUP)
+    await until(lambda: not set(workers.pids) & set(before), 60)
+    count = len(statuses)
+    await until(lambda: len(statuses) > count + 50)
+    done.set()
+    await asyncio.gather(*posting)
+    assert set(statuses) == {200}
+
+
+async def test_a_dead_worker_is_started_again(running: tuple[Workers, str]) -> None:
+    workers, url = running
+    victim = workers.pids[0]
+    os.kill(victim, signal.SIGKILL)
+    await until(lambda: victim not in workers.pids, 30)
+    async with aiohttp.ClientSession(headers=HEADERS) as session, session.post(url, data=b"{}") as response:
+        assert response.status == 200
+
+
+async def test_a_worker_that_cannot_be_configured_ends_the_whole() -> None:
+    sock = bind("127.0.0.1", 0)
+    workers = Workers(lambda _a, _b: [sys.executable, "-c", "raise SystemExit(78)"], 1, sock)
+    assert await asyncio.wait_for(workers.run(), 30) == 78
+    sock.close()
+
+
+def test_a_taken_port_is_an_error() -> None:
+    sock = bind("127.0.0.1", 0)
+    with pytest.raises(OSError, match="in use"):
+        bind("127.0.0.1", sock.getsockname()[1])
+    sock.close()
