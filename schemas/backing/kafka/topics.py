@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import (  # type: ignore[attr-defined] re-exported without saying so
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
     ConfigResource,
     NewTopic,
@@ -79,12 +79,14 @@ class Topics:
         self._admin = AdminClient(client_config(settings))
 
     def ensure_source_topics(self, source: SourceLike) -> list[TopicView]:
-        """Make a source's raw, event and quarantine topics, wait for leaders; returns them as the registry keeps them.
+        """Make a source's raw, event and quarantine topics and its tenant's own, wait for leaders; returns their views.
 
         A topic that exists keeps its settings; `Refused(topic_name_taken)` when it has another partition count or a
         raw one does not stamp records by the broker's clock (rule 3).
         """
-        return self.ensure(layout.of_source(source.tenant_id or "", source.definition, source.partitions))
+        tenant = source.tenant_id or ""
+        own = layout.of_source(tenant, source.definition, source.partitions)
+        return self.ensure([*own, *layout.of_tenant(tenant, self._settings.topic_partitions)])
 
     def ensure_tenant_topics(self, tenant: str) -> list[TopicView]:
         """Make a tenant's ledger and table topics."""

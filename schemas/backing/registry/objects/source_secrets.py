@@ -38,8 +38,8 @@ def resolved(auth: Auth, resolver: Resolver) -> tuple[bytes, ...]:
     return tuple(dict.fromkeys(_bounded(resolver(ref)) for ref in auth.secrets))
 
 
-def add(connection: Connection, rim: Rim, vault: Vault, source_id: str, value: bytes) -> str:
-    """Store a secret; returns its id. Raises `Refused(in_use)` past four."""
+def add(connection: Connection, rim: Rim, vault: Vault, source_id: str, value: bytes, *, after_ms: int = 0) -> str:
+    """Store a secret; returns its id. `after_ms` orders those stored at one moment. Raises `Refused(in_use)` past four."""
     held = connection.execute(select(SOURCE_SECRETS.c.id).where(SOURCE_SECRETS.c.source_id == source_id)).all()
     if len(held) >= MAX_SECRETS:
         raise Refused(Reason.IN_USE, f"the source has {MAX_SECRETS} secrets: remove one first")
@@ -49,7 +49,7 @@ def add(connection: Connection, rim: Rim, vault: Vault, source_id: str, value: b
             id=secret_id,
             source_id=source_id,
             ciphertext=vault.encrypt(_bounded(value), secret_id),
-            created_at_ms=rim.now_ms(),
+            created_at_ms=rim.now_ms() + after_ms,
         )
     )
     return secret_id
@@ -62,9 +62,9 @@ def put(connection: Connection, rim: Rim, vault: Vault, source_id: str, values: 
     for value, secret_id in held.items():
         if value not in values:
             remove(connection, source_id, secret_id)
-    for value in values:
+    for index, value in enumerate(values):
         if value not in held:
-            add(connection, rim, vault, source_id, value)
+            add(connection, rim, vault, source_id, value, after_ms=index)
     return held.keys() != set(values)
 
 
