@@ -35,7 +35,7 @@ def _up(
     from deploy.local.up import UpOptions, up
     from deploy.processes.prepare import prepare
 
-    options = UpOptions(data_dir=data_dir.absolute(), port=port, ingest_port=ingest_port, prepare=prepare)
+    options = UpOptions(data_dir=data_dir, port=port, ingest_port=ingest_port, prepare=prepare)
     raise typer.Exit(asyncio.run(up(options, Console(highlight=False))))
 
 

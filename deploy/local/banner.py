@@ -14,7 +14,7 @@ from deploy.local.state import UpState
 from schemas.errors import ConfigurationError
 
 DEFAULT_NAME = ".hookberg"
-QUERY = "SELECT outcome, count(*) AS items FROM hookberg_ledger GROUP BY outcome"
+QUERY = "SELECT event_type, count(*) AS events FROM demo.github_events GROUP BY 1 ORDER BY 2 DESC"
 
 
 def report_progress(out: Console, progress: Progress) -> None:

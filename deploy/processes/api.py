@@ -25,7 +25,7 @@ from schemas.backing.registry.registrar import SelfRegistrar
 from schemas.errors import ConfigurationError
 from schemas.metrics import Metrics
 from schemas.reasons import Reason
-from sinks.read import LakeReader
+from sinks.read.reader import Reader
 
 DRAIN_EXTRA_S = 1.0
 
@@ -50,14 +50,14 @@ async def _serve(given: settings.ApiSettings, sock: socket.socket) -> int:
             now_ns=base.clock.time_ns,
         )
         topics, metrics = Topics(given), Metrics()
+        tables = Reader(given, lambda: open_catalog(given))
         door = _door(given, base, publisher, topics, metrics)
-        catalog = await asyncio.to_thread(open_catalog, given)
         app = build_app(
             ApiEnv(
                 registry=base.registry,
                 view=base.view,
                 topics=topics,
-                tables=LakeReader(catalog, given),
+                tables=tables,
                 clock=base.clock,
                 metrics=metrics,
                 settings=given,
@@ -80,6 +80,7 @@ async def _serve(given: settings.ApiSettings, sock: socket.socket) -> int:
         with contextlib.suppress(asyncio.CancelledError):
             await counting
         await door.tally.flush()
+        tables.close()
     return 0
 
 

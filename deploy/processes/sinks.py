@@ -1,0 +1,65 @@
+"""`hookberg sinks`: the Iceberg writers, and a health page."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from deploy.processes.foundation import Foundation, foundation, run, stop_event
+from schemas import logs, settings
+from schemas.backing.health import HealthServer
+from schemas.backing.kafka import Topics
+from schemas.backing.lake import open_catalog
+from schemas.errors import EXIT_RESTART
+from schemas.metrics import Metrics
+from sinks import app
+
+
+def main(given: settings.SinksSettings) -> int:
+    """Write tables until SIGTERM; return the exit code."""
+    return run("sinks", given, lambda: _write(given))
+
+
+async def _write(given: settings.SinksSettings) -> int:
+    stop = stop_event()
+    async with foundation("sinks", given) as base:
+        metrics = Metrics()
+        await asyncio.to_thread(Topics(given).ensure_cluster_topics)
+        catalog = await asyncio.to_thread(open_catalog, given, timeout_s=given.commit_timeout_s)
+        health = HealthServer(given.sinks_host, given.sinks_health_port, _ready(base), metrics)
+        await health.start()
+        writers = asyncio.create_task(
+            app.run(
+                given,
+                view=base.view,
+                states=base.registry.states,
+                jobs=base.registry.jobs,
+                catalog=catalog,
+                clock=base.clock,
+                metrics=metrics,
+            ),
+            name="writers",
+        )
+        stopping = asyncio.create_task(stop.wait(), name="stop")
+        try:
+            await asyncio.wait({writers, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            return await _end(writers)
+        finally:
+            stopping.cancel()
+            await health.stop()
+
+
+async def _end(writers: "asyncio.Task[None]") -> int:
+    if writers.done():
+        logs.logger("sinks").error("writers_ended", error=repr(writers.exception()))
+        return EXIT_RESTART
+    writers.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await writers
+    return 0
+
+
+def _ready(base: Foundation) -> Callable[[], dict[str, str]]:
+    def ready() -> dict[str, str]:
+        return {} if base.view.current().revision >= 0 else {"registry": "not read yet"}
+
+    return ready

@@ -1,0 +1,28 @@
+"""`hookberg streams`: the Faust stage, one process a worker group, and a health page each."""
+
+from deploy.processes.foundation import foundation, run
+from schemas import settings
+from schemas.backing.health import HealthServer
+from schemas.backing.kafka import client_config
+from schemas.metrics import Metrics
+from schemas.vendors import adapter
+from streams.app import Env, Health, run_group
+
+
+def main(given: settings.StreamsSettings) -> int:
+    """Run the host's worker groups until SIGTERM; return the exit code."""
+    return run("streams", given, lambda: _stage(given, "0"))
+
+
+async def _stage(given: settings.StreamsSettings, group: str) -> int:
+    async with foundation("streams", given) as base:
+        metrics, state = Metrics(), Health()
+        health = HealthServer(given.streams_host, given.streams_health_port, state.ready, metrics)
+        await health.start()
+        env = Env(given, client_config(given), base.view, adapter, base.clock, metrics)
+        try:
+            return await run_group(group, env, state)
+        finally:
+            await health.stop()
+
+
