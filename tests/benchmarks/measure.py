@@ -117,8 +117,8 @@ def stage_and_writer(server: Server, events: int) -> list[Figure]:
     asyncio.run(send(server.ingest, requests, 8))
     total = len(requests) * BATCH
     ledger = _ledger(caller, total)
-    decided = [row["decided_at"].timestamp() for row in ledger if row["items"]]
-    first = min(ledger, key=lambda row: row["decided_at"])["items"]
+    decided = [row["decided_at"].timestamp() for row in ledger if row["n"]]
+    first = sum(row["n"] for row in ledger if row["decided_at"].timestamp() == min(decided))
     span = max(decided) - min(decided)
     how = (
         f"{total} events of 0.4 KB, {BATCH} a delivery; first to last decision in the ledger, the first range left out"
@@ -138,8 +138,8 @@ def _batch(caller: Caller, n: int) -> Request:
 
 def _ledger(caller: Caller, total: int) -> list[dict[str, Any]]:
     def probe() -> list[dict[str, Any]] | None:
-        found = lake.rows(caller.server.data_dir, str(caller.tenant), "hookberg_ledger", "items", "decided_at")
-        return found if sum(row["items"] for row in found) >= total else None
+        found = lake.rows(caller.server.data_dir, str(caller.tenant), "hookberg_ledger", "n", "decided_at")
+        return found if sum(row["n"] for row in found) >= total else None
 
     return eventually(f"{total} items decided", probe, DRAIN_S)
 

@@ -16,7 +16,7 @@ from tests.system.github import Delivery
 pytestmark = pytest.mark.system
 
 SECRET = "bad-input-secret"
-LIMIT = 25 * 1024 * 1024
+LIMIT = 20_000_000
 SCHEMA = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "type": "object",
