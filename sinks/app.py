@@ -21,7 +21,7 @@ from schemas.ports import Clock, JobQueue, RegistryView
 from schemas.settings.processes import SinksSettings
 from sinks.fleet import Fleet
 from sinks.jobs.drop_table import run_one
-from sinks.ownership import Ownership
+from sinks.ownership import GROUP, Ownership
 from sinks.spec import Env
 from sinks.status import States
 
@@ -43,6 +43,7 @@ async def run(
     catalog: Catalog,
     clock: Clock,
     metrics: Metrics,
+    group: str = GROUP,
 ) -> None:
     """Run until cancelled; raises what ends the process (another process under the same instance id, a bug).
 
@@ -67,6 +68,7 @@ async def run(
         kafka,
         session_timeout_s=settings.session_timeout_s,
         instance=f"{socket.gethostname()}-{settings.sinks_health_port}" if settings.sinks_health_port else None,
+        group=group,
         gone=lambda gone: fleet.release(gone, ownership.count),
     )
     ownership.start()

@@ -24,10 +24,18 @@ Gone = Callable[[Callable[[int], bool]], None]
 class Ownership:
     """A member of the group, in a thread; `owned()` is what it may write now."""
 
-    def __init__(self, kafka: Mapping[str, Any], *, session_timeout_s: float, instance: str | None, gone: Gone) -> None:
+    def __init__(
+        self,
+        kafka: Mapping[str, Any],
+        *,
+        session_timeout_s: float,
+        instance: str | None,
+        gone: Gone,
+        group: str = GROUP,
+    ) -> None:
         config = {
             **kafka,
-            "group.id": GROUP,
+            "group.id": group,
             "partition.assignment.strategy": "cooperative-sticky",
             "session.timeout.ms": int(session_timeout_s * 1000),
             "heartbeat.interval.ms": max(100, int(session_timeout_s * 1000 / 6)),

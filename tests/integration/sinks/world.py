@@ -166,7 +166,9 @@ class World:
         """Produce one clean event a payload: bytes as they are, anything else as JSON."""
         self.produce(
             [
-                wire_event(first + n, body if isinstance(body, bytes) else json.dumps(body).encode(), tenant=self.tenant)
+                wire_event(
+                    first + n, body if isinstance(body, bytes) else json.dumps(body).encode(), tenant=self.tenant
+                )
                 for n, body in enumerate(payloads)
             ]
         )
@@ -194,6 +196,7 @@ class World:
                 catalog=catalog or self.catalog(),
                 clock=RealClock(),
                 metrics=Metrics(),
+                group=f"sinks-{self.tenant}",
             )
 
         def thread() -> None:

@@ -1,0 +1,105 @@
+"""The port's implementation: finds the table, reads it in a thread of its own pool, answers in JSON values.
+
+Lives here: `TableReader`. May not live here: writing; HTTP.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.table import Table
+
+from schemas import names
+from schemas.definitions.view import StreamView
+from schemas.errors import Refused
+from schemas.reasons import Reason
+from schemas.settings.processes import LakeSettings
+from sinks.fleet import QUARANTINE
+from sinks.read import columns, quarantine, rows, snippets
+
+THREADS = 4
+T = TypeVar("T")
+
+
+class Reader:
+    """Implements `schemas.ports.TableReader`. `catalog` is opened when first needed, so the API starts without it."""
+
+    def __init__(self, settings: LakeSettings, catalog: Callable[[], Catalog]) -> None:
+        self._settings = settings
+        self._open = catalog
+        self._catalog: Catalog | None = None
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="table-reader")
+
+    async def table(self, stream: StreamView) -> dict[str, Any]:
+        """Return where the table is and how to read it; raises `Refused(not_found)` before it exists."""
+        return await self._run(lambda: self._table(_identifier(stream)))
+
+    async def rows(self, stream: StreamView, limit: int) -> list[dict[str, Any]]:
+        """Return the newest rows, newest first, as JSON values; [] before the first commit."""
+
+        def read() -> list[dict[str, Any]]:
+            table = self._load(_identifier(stream))
+            return rows.json_rows(rows.newest(table, "received_at", limit), table.schema())
+
+        return await self._run(read)
+
+    async def columns(self, stream: StreamView) -> list[dict[str, Any]]:
+        """Return the data dictionary."""
+        return await self._run(lambda: columns.dictionary(self._load(_identifier(stream)).schema()))
+
+    async def quarantine(self, tenant: str, query: Mapping[str, str], limit: int, cursor: str | None) -> dict[str, Any]:
+        """Return a page of the quarantine table; empty before it exists."""
+
+        def read() -> dict[str, Any]:
+            try:
+                table = self._load((tenant, QUARANTINE))
+            except Refused:
+                return {"items": [], "nextCursor": None}
+            return quarantine.page(table, query, limit, cursor)
+
+        return await self._run(read)
+
+    def close(self) -> None:
+        """End the pool's threads."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+
+    def _load(self, identifier: tuple[str, str]) -> Table:
+        if self._catalog is None:
+            self._catalog = self._open()
+        try:
+            return self._catalog.load_table(identifier)
+        except NoSuchTableError as error:
+            name = ".".join(identifier)
+            raise Refused(Reason.NOT_FOUND, f"table {name} does not exist yet: start the stream") from error
+
+    def _table(self, identifier: tuple[str, str]) -> dict[str, Any]:
+        table = self._load(identifier)
+        current = table.metadata.current_snapshot()
+        summary = current.summary.additional_properties if current is not None and current.summary else {}
+        return {
+            "catalog": {
+                "name": self._settings.catalog_name,
+                "type": self._settings.catalog_type,
+                "uri": snippets.uri(self._settings),
+                "warehouse": self._settings.catalog_warehouse,
+            },
+            "namespace": identifier[0],
+            "table": identifier[1],
+            "tableUuid": str(table.metadata.table_uuid),
+            "location": table.location(),
+            "metadataLocation": table.metadata_location,
+            "snapshotId": None if current is None else str(current.snapshot_id),
+            "rows": int(summary.get("total-records", 0)),
+            "files": int(summary.get("total-data-files", 0)),
+            "snippets": snippets.snippets(self._settings, identifier, table.metadata_location),
+        }
+
+
+def _identifier(stream: StreamView) -> tuple[str, str]:
+    return names.namespace(stream.tenant, stream.definition.target_table or "")
