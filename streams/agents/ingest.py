@@ -46,7 +46,7 @@ class Ingest:
                 decided = self._decided(batch, batch.records, batch.time_ms, snapshot, self._seen.read(()))
             except Exception:  # noqa: BLE001 rule 13: found out record by record
                 _log.exception("batch_failed", topic=str(batch.topic.name), partition=batch.place.partition)
-                decided = self._one_by_one(batch, snapshot)
+                decided = list(self._one_by_one(batch, snapshot))
             for one in decided:
                 yield one
 

@@ -101,7 +101,6 @@ def faust_settings(group: str, settings: StreamsSettings) -> dict[str, Any]:
         "broker_session_timeout": settings.session_timeout_s,
         "broker_heartbeat_interval": min(3.0, settings.session_timeout_s / 4),
         "broker_commit_interval": _GROUP_COMMIT_S,
-        "consumer_group_instance_id": f"hookberg-{group}",
         "consumer_max_fetch_size": _FETCH_BYTES,
         "consumer_auto_offset_reset": "earliest",
         "consumer_metadata_max_age_ms": 30_000,

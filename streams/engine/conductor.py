@@ -15,7 +15,7 @@ from mode import Service
 from schemas.definitions.view import Snapshot, TopicView
 from schemas.logs import logger
 from schemas.topics import Kind
-from streams.engine.directory import Directory, LiveTopic
+from streams.engine.directory import Directory, LiveTopic, kafka_text
 
 if TYPE_CHECKING:
     from streams.engine.app import App
@@ -40,14 +40,15 @@ async def resolve(directory: Directory, topics: Mapping[str, TopicView]) -> dict
     except KafkaException as exc:
         _log.warning("topics_not_described", error=str(exc))
         return {}
-    for name, live in found.items():
-        if topics[name].topic_id != live.topic_id:
-            told = {"registry": topics[name].topic_id, "kafka": live.topic_id}
-            _log.warning("topic_id_differs", topic=name, use="kafka", **told)
     return found
 
 
-class RegistryConductor(Conductor):  # type: ignore[misc]
+def told_otherwise(topics: Mapping[str, TopicView], live: Mapping[str, LiveTopic]) -> list[str]:
+    """Return the topics whose id in the registry is not Kafka's: made anew since, Kafka's counts (rule 19)."""
+    return [name for name, topic in live.items() if name in topics and kafka_text(topics[name].topic_id) != topic.topic_id]
+
+
+class RegistryConductor(Conductor):
     """Subscribes to `app.live`; a change is one rebalance of this group of one process."""
 
     app: "App"
@@ -89,5 +90,7 @@ class RegistryConductor(Conductor):  # type: ignore[misc]
         if changed or (not wanted and not topics):
             await self.app.batch_consumer.commit_all()
             self.app.end(f"topics made anew: {changed}" if changed else "no topic is left", None)
-        if wanted:
+        if wanted and wanted != self.app.live:
+            if other := told_otherwise(topics, wanted):
+                _log.warning("topic_ids_differ_from_registry", topics=other)
             self.app.live = wanted

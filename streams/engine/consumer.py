@@ -26,7 +26,7 @@ _END_ASKS = 6
 _END_PAUSE_S = 0.5
 
 
-class BatchConsumer(driver.Consumer):  # type: ignore[misc]
+class BatchConsumer(driver.Consumer):
     """Reads batches; `app` is our App. Everything runs on the event loop, aiokafka in Faust's consumer thread."""
 
     app: "App"
@@ -175,6 +175,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         before, self._held = self._held, frozenset(paused)
         if before == self._held:
             return
+        _log.info("topics_held", topics=sorted(self._held))
         assigned = self.assignment()
         self.pause_partitions({tp for tp in assigned if tp.topic in self._held})
         super().resume_partitions({tp for tp in assigned if tp.topic in before - self._held})

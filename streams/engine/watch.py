@@ -19,15 +19,15 @@ _EVERY_S = 1.0
 _MAX_ERRORS = 10
 
 
-class Watch(Service):  # type: ignore[misc]
+class Watch(Service):
     """Ends the process when its group membership is broken, it slept past the session, or its parent has died."""
 
-    def __init__(self, app: "App", **kwargs: object) -> None:
+    def __init__(self, app: "App") -> None:
         self.app = app
         self._parent = os.getppid()
-        super().__init__(**kwargs)
+        super().__init__()
 
-    @Service.task  # type: ignore[untyped-decorator]
+    @Service.task
     async def _watch(self) -> None:
         errors, beat = 0, time.monotonic()
         while not self.should_stop:
@@ -41,7 +41,7 @@ class Watch(Service):  # type: ignore[misc]
             errors = await self._group_errors(errors)
 
     async def _group_errors(self, errors: int) -> int:
-        thread = self.app.consumer._thread  # noqa: SLF001 README.md
+        thread = self.app.batch_consumer._thread  # noqa: SLF001 README.md
         client = thread._consumer  # noqa: SLF001
         if client is None or client._coordinator is None:  # noqa: SLF001
             return 0

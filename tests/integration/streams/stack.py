@@ -1,0 +1,181 @@
+"""What the stage's integration tests stand on: topics on the broker, a registry file, a worker process, what it wrote."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from schemas.wire import ledger as ledger_wire
+from schemas.wire import quarantine as quarantine_wire
+from schemas.wire import raw
+from schemas.wire.ledger import Ledger
+from schemas.wire.quarantine import Quarantine
+from schemas.wire.raw import AuthResult, RawMeta
+from tests.house.polling import wait_until
+
+TOP = Path(__file__).resolve().parents[3]
+WORKER = Path(__file__).with_name("worker.py")
+STRICT = json.dumps({"type": "object", "required": ["id"], "properties": {"n": {"type": "integer"}}})
+
+
+def headers(source: str, delivery: str, **more: Any) -> list[tuple[str, bytes]]:
+    given: dict[str, Any] = {"headers": (("Content-Type", "application/json"),)} | more
+    meta = RawMeta(
+        delivery_id=delivery, source_id=source, tenant="t", received_at_us=1_800_000_000_000_000, method="POST",
+        path="/in/x", query="", auth=AuthResult("none", "none"), **given,
+    )  # fmt: skip
+    return raw.encode(meta)
+
+
+@dataclass
+class Read:
+    """Everything in the output topics, read_committed; clean as (partition, value)."""
+
+    clean: list[dict[str, Any]] = field(default_factory=list)
+    quarantine: list[Quarantine] = field(default_factory=list)
+    ledger: list[Ledger] = field(default_factory=list)
+
+    def outcomes(self) -> Counter[str]:
+        sums: Counter[str] = Counter()
+        for record in self.ledger:
+            for count in record.counts:
+                sums[count.outcome] += count.n
+        return sums
+
+
+class Stage:
+    """One tenant with its topics, and the worker that reads them."""
+
+    def __init__(self, bootstrap: str, folder: Path, partitions: int = 2) -> None:
+        self.bootstrap, self.folder, self.partitions = bootstrap, folder, partitions
+        self.tenant = f"t{uuid.uuid4().hex[:10]}"
+        self.group = f"g{uuid.uuid4().hex[:10]}"
+        self.registry: dict[str, list[Any]] = {"topics": [], "sources": [], "schemas": []}
+        self.admin = AdminClient({"bootstrap.servers": bootstrap})
+        self.producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "linger.ms": 5})
+        self.process: subprocess.Popen[bytes] | None = None
+        self.create(f"{self.tenant}.ledger")
+        self.save()
+        settings = {
+            "kafka_bootstrap_servers": bootstrap, "registry_url": "sqlite://", "state_dir": str(folder / "state"),
+            "replication_factor": 1, "min_insync_replicas": 1, "session_timeout_s": 6, "commit_interval_s": 0.1,
+        }  # fmt: skip
+        (folder / "config.json").write_text(json.dumps({"group": self.group, "settings": settings}))
+
+    def create(self, name: str, **config: str) -> None:
+        topic = NewTopic(name, self.partitions, 1, config={"message.timestamp.type": "LogAppendTime"} | config)
+        self.admin.create_topics([topic])[name].result(20)
+
+    def add(self, platform: str, **definition: Any) -> str:
+        """Make a source with its topics; return its id."""
+        for kind in ("webhook", "event", "quarantine"):
+            self.create(f"{self.tenant}.{kind}.{platform}")
+        source = str(uuid.uuid4())
+        given = {"platform": platform, "auth": {"type": "none"}} | definition
+        self.registry["sources"].append(
+            {"id": source, "tenant": self.tenant, "platform": platform, "partitions": self.partitions, "definition": given}
+        )
+        self.registry["topics"].append(
+            {
+                "name": f"{self.tenant}.webhook.{platform}", "topic_id": "", "tenant": self.tenant, "kind": "webhook",
+                "platform": platform, "partitions": self.partitions, "group": self.group, "paused": False,
+            }
+        )  # fmt: skip
+        self.save()
+        return source
+
+    def save(self) -> None:
+        text = json.dumps(self.registry)
+        part = self.folder / "registry.part"
+        part.write_text(text)
+        part.rename(self.folder / "registry.json")
+
+    def send(self, platform: str, source: str, body: Any, partition: int = 0, **more: Any) -> None:
+        value = body if isinstance(body, bytes) else json.dumps(body).encode()
+        made = more.pop("raw_headers", None) or headers(source, str(uuid.uuid4()), **more)
+        self.producer.produce(f"{self.tenant}.webhook.{platform}", value, b"k", partition, headers=made)
+        self.producer.poll(0)
+
+    def flush(self) -> None:
+        assert self.producer.flush(20) == 0
+
+    # ---- the worker
+    def start(self, deadline_s: float = 40.0) -> None:
+        (self.folder / "ready").unlink(missing_ok=True)
+        log = (self.folder / "worker.log").open("ab")
+        environment = os.environ | {"PYTHONPATH": str(TOP)}
+        self.process = subprocess.Popen(
+            [sys.executable, str(WORKER), str(self.folder / "config.json")], stdout=log, stderr=log, env=environment
+        )
+        log.close()
+        process = self.process
+
+        def ready() -> bool:
+            assert process.poll() is None, self.log()
+            return (self.folder / "ready").exists()
+
+        wait_until(ready, deadline_s, what="worker ready")
+
+    def log(self) -> str:
+        return (self.folder / "worker.log").read_text()[-6000:]
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self, deadline_s: float = 8.0) -> int:
+        if self.process is None or self.process.poll() is not None:
+            return 0 if self.process is None else self.process.returncode
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(deadline_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(self.log()) from None
+
+    # ---- what it wrote
+    def read(self, platforms: list[str]) -> Read:
+        found = Read()
+        names = [f"{self.tenant}.ledger"]
+        names += [f"{self.tenant}.{kind}.{platform}" for platform in platforms for kind in ("event", "quarantine")]
+        config = {"bootstrap.servers": self.bootstrap, "group.id": uuid.uuid4().hex, "enable.auto.commit": False,
+                  "auto.offset.reset": "earliest", "isolation.level": "read_committed", "enable.partition.eof": True}  # fmt: skip
+        consumer = Consumer(config)
+        places = [TopicPartition(name, number, 0) for name in names for number in range(self.partitions)]
+        consumer.assign(places)
+        left = {(place.topic, place.partition) for place in places}
+        while left:
+            for message in consumer.consume(1000, 0.2):
+                if message.error():
+                    left.discard((message.topic(), message.partition()))
+                    continue
+                name, value = message.topic(), message.value()
+                assert isinstance(value, bytes)
+                if name.endswith(".ledger"):
+                    found.ledger.append(ledger_wire.decode(value))
+                elif ".event." in name:
+                    found.clean.append(json.loads(value) | {"_partition": message.partition(), "_raw": value})
+                else:
+                    found.quarantine.append(quarantine_wire.decode(value))
+        consumer.close()
+        return found
+
+    def await_items(self, platforms: list[str], items: int, deadline_s: float = 30.0) -> Read:
+        """Return what was written once the ledger counts `items`."""
+
+        def enough() -> Read | None:
+            assert self.process is None or self.process.poll() is None, self.log()
+            found = self.read(platforms)
+            return found if sum(record.items for record in found.ledger) >= items else None
+
+        return wait_until(enough, deadline_s, every_s=0.2, what=f"{items} items")

@@ -1,0 +1,103 @@
+"""The stage on a real broker: every item exactly one outcome, in the right topic, the sums in the ledger."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from schemas.reasons import Outcome
+from tests.integration.streams.stack import STRICT, Stage
+from tests.house.polling import wait_until
+
+
+@pytest.fixture
+def stage(kafka_bootstrap: str, tmp_path: Path) -> Iterator[Stage]:
+    made = Stage(kafka_bootstrap, tmp_path)
+    yield made
+    if made.process is not None and made.process.poll() is None:
+        made.kill()
+
+
+def test_each_item_has_one_outcome_and_the_ledger_agrees(stage: Stage) -> None:
+    stage.registry["schemas"].append([stage.tenant, "s@1", STRICT])
+    source = stage.add("shop", pins={"order.*": "s@1"}, eventTypes={"deny": ["noise"]})
+    stage.send("shop", source, b' {"id":"a","type":"order.new","n":1, "big": 12345678901234567890.10} ')
+    stage.send("shop", source, {"id": "a", "type": "order.new", "n": 1, "big": 12345678901234567890.10, "attempt": 2})
+    stage.send("shop", source, {"id": "a", "type": "order.new", "n": 2})
+    stage.send("shop", source, [{"id": "b", "type": "order.new", "n": "x"}, {"id": "c"}, {"id": "c"}, 7])
+    stage.send("shop", source, {"id": "b", "type": "order.new", "n": "x"})
+    stage.send("shop", source, {"id": "b", "type": "order.new", "n": 5})
+    stage.send("shop", source, {"id": "d", "type": "noise"})
+    stage.send("shop", source, {"id": "e", "type": "ping"})
+    stage.send("shop", source, b"[ ]")
+    stage.send("shop", source, b"not json")
+    stage.send("shop", source, b"a=b", headers=(("content-type", "application/x-www-form-urlencoded"),))
+    stage.send("shop", source, b"{}", raw_headers=[("hb-version", b"9")])
+    stage.send("shop", "nobody", b"{}")
+    stage.flush()
+    stage.start()
+    found = stage.await_items(["shop"], 16)
+    expected = {
+        Outcome.CLEAN: 3, Outcome.DUPLICATE: 3, Outcome.QUARANTINED: 7,
+        Outcome.DROPPED_DENIED: 1, Outcome.CONTROL: 1, Outcome.EMPTY: 1,
+    }  # fmt: skip
+    assert found.outcomes() == {outcome.value: n for outcome, n in expected.items()}
+    first = next(event for event in found.clean if event["vendorEventId"] == "a")
+    assert first["_raw"].endswith(b'"payload":{"id":"a","type":"order.new","n":1, "big": 12345678901234567890.10}}')
+    assert first["schema"] == "s@1"
+    assert sorted(record.reason for record in found.quarantine if record.kind == "failed") == [
+        "bad_record", "bad_record", "id_conflict", "not_an_object", "not_parseable", "schema_violation",
+        "unsupported_content_type",
+    ]  # fmt: skip
+    resolved = [record for record in found.quarantine if record.kind == "resolved"]
+    failed = next(record for record in found.quarantine if record.reason == "schema_violation")
+    assert [record.position for record in resolved] == [failed.position]
+    assert failed.pointer == "/n"
+    assert stage.stop() == 0
+
+
+def test_a_drained_worker_goes_on_where_it_stood(stage: Stage) -> None:
+    source = stage.add("shop")
+    stage.send("shop", source, {"id": "1"})
+    stage.flush()
+    stage.start()
+    stage.await_items(["shop"], 1)
+    assert stage.stop() == 0
+    stage.send("shop", source, {"id": "1"})
+    stage.send("shop", source, {"id": "2"})
+    stage.flush()
+    stage.start()
+    found = stage.await_items(["shop"], 3)
+    assert found.outcomes() == {"clean": 2, "duplicate": 1}
+
+
+def test_a_topic_added_while_running_is_read_within_three_seconds(stage: Stage) -> None:
+    first = stage.add("one")
+    stage.start()
+    stage.send("one", first, {"id": "1"})
+    stage.flush()
+    stage.await_items(["one"], 1)
+    second = stage.add("two")
+    stage.send("two", second, {"id": "1"})
+    stage.flush()
+    found = stage.await_items(["one", "two"], 2, deadline_s=8)
+    assert {event["platform"] for event in found.clean} == {"one", "two"}
+
+
+def test_a_paused_topic_stands_still_and_goes_on(stage: Stage) -> None:
+    source, other = stage.add("one"), stage.add("two")
+    stage.start()
+    stage.registry["topics"][0]["paused"] = True
+    stage.save()
+    wait_until(lambda: "topics_held" in stage.log(), 5, what="pause taken over")
+    stage.send("one", source, {"id": "1"})
+    stage.flush()
+    stage.send("two", other, {"id": "1"})
+    stage.flush()
+    found = stage.await_items(["one", "two"], 1)
+    assert [event["platform"] for event in found.clean] == ["two"]
+    stage.registry["topics"][0]["paused"] = False
+    stage.save()
+    found = stage.await_items(["one", "two"], 2)
+    assert json.dumps(sorted(event["platform"] for event in found.clean)) == '["one", "two"]'

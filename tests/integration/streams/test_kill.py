@@ -1,0 +1,116 @@
+"""kill -9 at any moment, with the disk kept or wiped: nothing is lost, nothing is doubled (rules 6 to 8)."""
+
+import json
+import random
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from schemas.wire.position import Position
+from tests.house.polling import wait_until
+from tests.integration.streams.stack import STRICT, Read, Stage
+
+_ROUNDS = 4
+_PER_ROUND = 4_000
+_IDS = 6_000
+
+
+@pytest.fixture
+def stage(kafka_bootstrap: str, tmp_path: Path) -> Iterator[Stage]:
+    made = Stage(kafka_bootstrap, tmp_path)
+    yield made
+    if made.process is not None and made.process.poll() is None:
+        made.kill()
+
+
+def post(stage: Stage, source: str, draw: random.Random) -> dict[tuple[int, int], int]:
+    """Send deliveries of 1 to 4 items, many of them seen before; return the number of items by (partition, nth)."""
+    for _ in range(_PER_ROUND):
+        items = []
+        for _ in range(draw.choice((1, 1, 1, 4))):
+            number = draw.randrange(_IDS)
+            items.append({"id": f"e{number}", "n": "bad" if number % 7 == 0 else number, "attempt": draw.random()})
+        partition = int(items[0]["id"][1:]) % stage.partitions
+        stage.send("shop", source, items if len(items) > 1 else items[0], partition)
+    stage.flush()
+    return {}
+
+
+def items_on(stage: Stage) -> Counter[tuple[int, int]]:
+    """Return how many items each (partition, offset) of the raw topic holds."""
+    from confluent_kafka import Consumer, TopicPartition
+
+    consumer = Consumer({"bootstrap.servers": stage.bootstrap, "group.id": "x", "enable.partition.eof": True})
+    name = f"{stage.tenant}.webhook.shop"
+    consumer.assign([TopicPartition(name, number, 0) for number in range(stage.partitions)])
+    found: Counter[tuple[int, int]] = Counter()
+    left = stage.partitions
+    while left:
+        for message in consumer.consume(2000, 0.2):
+            if message.error():
+                left -= 1
+                continue
+            value = message.value()
+            assert isinstance(value, bytes)
+            body = json.loads(value)
+            found[message.partition() or 0, message.offset() or 0] = len(body) if isinstance(body, list) else 1
+    consumer.close()
+    return found
+
+
+def outcomes_by_position(found: Read) -> Counter[tuple[int, int, int]]:
+    by_position: Counter[tuple[int, int, int]] = Counter()
+    for event in found.clean:
+        at = Position.from_wire(event["position"])
+        by_position[at.partition, at.offset, at.item] += 1
+    for record in found.ledger:
+        for other in record.others:
+            by_position[record.partition, other.offset, other.item] += 1
+    return by_position
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("wipe", [False, True], ids=["same-disk", "wiped-disk"])
+def test_a_killed_worker_loses_and_doubles_nothing(stage: Stage, wipe: bool) -> None:
+    draw = random.Random(20260101)
+    stage.registry["schemas"].append([stage.tenant, "s@1", STRICT])
+    source = stage.add("shop", pins={"*": "s@1"})
+    for _ in range(_ROUNDS):
+        post(stage, source, draw)
+        seen = (stage.folder / "worker.log").stat().st_size if (stage.folder / "worker.log").exists() else 0
+        stage.start()
+        wait_until(lambda before=seen: "stage_ready" in stage.log()[-4000:] and before >= 0, 30)
+        wait_until(lambda: len(stage.read(["shop"]).ledger) > 0, 30)
+        stage.kill()
+        if wipe:
+            shutil.rmtree(stage.folder / "state", ignore_errors=True)
+    stage.start()
+    raw = items_on(stage)
+    found = stage.await_items(["shop"], sum(raw.values()), 60)
+    assert stage.stop() == 0
+
+    assert outcomes_by_position(found) == {
+        (partition, offset, item): 1 for (partition, offset), n in raw.items() for item in range(n)
+    }
+    ids = Counter(event["eventId"] for event in found.clean)
+    assert max(ids.values()) == 1
+    bodies = {record.event_id for record in found.quarantine}
+    orphans = [
+        other
+        for record in found.ledger
+        for other in record.others
+        if other.outcome == "duplicate" and other.event_id not in ids and other.event_id not in bodies
+    ]
+    assert orphans == []
+    failed = Counter(record.event_id for record in found.quarantine if record.kind == "failed")
+    assert max(failed.values()) == 1
+    ranges: dict[int, list[tuple[int, int]]] = {}
+    for record in found.ledger:
+        ranges.setdefault(record.partition, []).append((record.first, record.next_offset))
+    for spans in ranges.values():
+        spans.sort()
+        assert all(left[1] == right[0] for left, right in zip(spans, spans[1:], strict=False))
+    assert sum(found.outcomes().values()) == sum(raw.values()) == sum(record.items for record in found.ledger)

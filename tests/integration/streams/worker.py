@@ -1,0 +1,102 @@
+"""A worker group in a process of its own, over a registry that is a file: `python worker.py CONFIG`.
+
+The file is read again when it changes, so a test adds topics, pauses them and moves pins while the worker runs.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from schemas import logs
+from schemas.definitions.source import SourceDefinition
+from schemas.definitions.view import Snapshot, SourceView, TopicView
+from schemas.metrics import Metrics
+from schemas.settings import StreamsSettings
+from schemas.vendors.base import Facts, Headers, Vendor
+from streams.app import Env, Health, run_group
+
+
+def facts(item: Any, _headers: Headers) -> Facts:
+    event_id = item.get("id")
+    return Facts(event_type=item.get("type"), vendor_event_id=event_id if isinstance(event_id, str) else None)
+
+
+VENDOR = Vendor(
+    name="test", title="Test", docs="", auth=None, facts=facts, control=frozenset({"ping"}), volatile=("/attempt",)
+)
+
+
+def snapshot(config: dict[str, Any], revision: int) -> Snapshot:
+    sources = {}
+    for row in config["sources"]:
+        definition = SourceDefinition.model_validate(row["definition"])
+        sources[row["id"]] = SourceView(
+            id=row["id"], tenant=row["tenant"], platform=row["platform"], name=row["platform"], version=1,
+            definition=definition, partitioning="source", partitions=row["partitions"],
+            topic=f"{row['tenant']}.webhook.{row['platform']}", open=True,
+        )  # fmt: skip
+    topics = {row["name"]: TopicView(**row) for row in config["topics"]}
+    schemas = {(tenant, version): text.encode() for tenant, version, text in config["schemas"]}
+    return Snapshot(revision, frozenset({"t"}), sources, {}, {}, {}, {}, topics, schemas)
+
+
+class FileRegistry:
+    """RegistryView over a JSON file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._stamp, self._revision = path, 0, 0
+        self._snapshot = self.current()
+
+    def current(self) -> Snapshot:
+        stamp = self._path.stat().st_mtime_ns
+        if stamp != self._stamp:
+            self._stamp, self._revision = stamp, self._revision + 1
+            self._snapshot = snapshot(json.loads(self._path.read_text()), self._revision)
+        return self._snapshot
+
+    async def refresh(self) -> Snapshot:
+        return self.current()
+
+
+class WallClock:
+    def time_ns(self) -> int:
+        return time.time_ns()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+def main(path: Path) -> int:
+    config = json.loads(path.read_text())
+    logs.configure("streams", level="info", fmt="console")
+    logging.captureWarnings(capture=True)
+    settings = StreamsSettings(**config["settings"])
+    env = Env(
+        settings=settings,
+        kafka={"bootstrap.servers": settings.kafka_bootstrap_servers},
+        registry=FileRegistry(path.with_name("registry.json")),
+        adapter=lambda _platform: VENDOR,
+        clock=WallClock(),
+        metrics=Metrics(),
+    )
+    health = Health()
+    (path.parent / "pid").write_text(str(os.getpid()))
+
+    async def run() -> int:
+        stage = asyncio.create_task(run_group(config["group"], env, health))
+        while not stage.done():
+            told = path.parent / "ready"
+            told.touch() if not health.ready() else told.unlink(missing_ok=True)
+            await asyncio.wait({stage}, timeout=0.05)
+        return stage.result()
+
+    return asyncio.run(run())
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
