@@ -8,7 +8,7 @@ import json
 import secrets
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +38,21 @@ class Stack:
         """Run one compose command of this stack."""
         command = [*self.engine.compose, "-p", self.project, "-f", str(ROOT / "docker-compose.yml"), *arguments]
         return output(command, {**self.engine.environ, **self.environ}, timeout_s, cwd=ROOT)
+
+    def down(self) -> None:
+        """Remove the stack's containers, network and volumes."""
+        command = ("down", "-v", "--remove-orphans", "-t", "5")
+        try:
+            self.compose(*command, timeout_s=DOWN_S)
+        except CommandError:
+            # A container that its restart policy brought back between compose's stop and its removal keeps the network.
+            for identity in self.identities():
+                self.engine.run("rm", "-f", "-v", identity)
+            self.compose(*command, timeout_s=DOWN_S)
+
+    def identities(self) -> list[str]:
+        """Return the ids of the stack's containers, ended ones too."""
+        return self.engine.run("ps", "-aq", "--filter", f"label=com.docker.compose.project={self.project}").split()
 
     def containers(self) -> dict[str, dict[str, Any]]:
         """Return what the engine says of each container, by the service's name."""
@@ -91,7 +106,7 @@ def running(engine: Engine, step: Steps) -> Iterator[Stack]:
             yield stack
     finally:
         with step("compose down"):
-            stack.compose("down", "-v", "--remove-orphans", "-t", "5", timeout_s=DOWN_S)
+            stack.down()
 
 
 @contextmanager
@@ -112,11 +127,12 @@ def _health_checks(stack: Stack) -> Iterator[None]:
 
 def _probe(stack: Stack, ended: threading.Event) -> None:
     while not ended.wait(PROBE_EVERY_S):
-        label = f"label=com.docker.compose.project={stack.project}"
-        for identity in stack.engine.run("ps", "-q", "--filter", label).split():
-            if ended.is_set():
-                return
-            try:
-                stack.engine.run("healthcheck", "run", identity, timeout_s=20.0)
-            except CommandError:
-                continue  # not healthy yet, or a service without a check: compose reads the state itself
+        with suppress(CommandError):  # a container that has just gone; the next round sees what there is
+            for identity in stack.identities():
+                if not ended.is_set():
+                    _check(stack, identity)
+
+
+def _check(stack: Stack, identity: str) -> None:
+    with suppress(CommandError):  # not healthy yet, or a service without a check: compose reads the state itself
+        stack.engine.run("healthcheck", "run", identity, timeout_s=20.0)

@@ -84,6 +84,7 @@ def _python(root: Path) -> None:
 def _kafka(root: Path) -> None:
     _script(root, "kafka.sh", "etc/kafka/docker/run")
     shutil.copytree(ensure_runtime().jars, root / "opt/kafka/libs")
+    (root / "opt/kafka/libs").chmod(0o755)
     (root / "opt/kafka/config").mkdir(parents=True)
     (root / "opt/kafka/config/log4j2.properties").write_text(LOG4J)
     data = root / "var/lib/kafka/data"
