@@ -26,7 +26,8 @@ FROM docker.io/library/python:3.11-slim-bookworm
 LABEL org.opencontainers.image.title="hookberg" \
       org.opencontainers.image.description="Webhooks into Apache Iceberg tables: exactly once, typed, within seconds" \
       org.opencontainers.image.licenses="Apache-2.0"
-RUN useradd --system --uid 10001 --user-group --home-dir /var/lib/hookberg --shell /usr/sbin/nologin hookberg \
+RUN groupadd --system --gid 10001 hookberg \
+ && useradd --system --uid 10001 --gid 10001 --home-dir /var/lib/hookberg --shell /usr/sbin/nologin hookberg \
  && install -d -o hookberg -g hookberg -m 0700 /var/lib/hookberg /var/lib/hookberg/state
 COPY --from=build /opt/hookberg /opt/hookberg
 COPY --from=build /opt/project /opt/hookberg

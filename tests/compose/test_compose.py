@@ -15,8 +15,9 @@ import pytest
 
 from tests.compose.conftest import Steps
 from tests.compose.engine import CommandError, Engine, output
-from tests.compose.images import ROOT
+from tests.compose.images import ROOT, base_images
 from tests.compose.stack import Stack
+from tests.compose.standins import STAND_INS
 from tests.system.client import Reply, eventually, request
 from tests.system.github import Delivery
 
@@ -35,6 +36,10 @@ BODY = json.dumps(
         "sender": {"login": "grace", "id": 99},
     }
 ).encode()
+
+
+def test_there_is_a_stand_in_for_every_base_image() -> None:
+    assert set(base_images()) == set(STAND_INS)
 
 
 @pytest.mark.parametrize("missing", REQUIRED)
