@@ -12,12 +12,11 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 
-from ingress import ack, answers, routes
+from ingress import ack, answers
 from ingress.arrival import Reply
 from ingress.env import Env
 from ingress.receive import receive
 from ingress.request import RequestBody, arrival_of
-from schemas.errors import Refused
 from schemas.reasons import Reason
 
 LINGERING_S = 1.0
@@ -43,11 +42,7 @@ class Door:
         if probe is not None:
             return ack.ordinary(probe() if request.method in _PROBED else _only_get(), closing=self.draining)
         arrival = arrival_of(request)
-        if routes.find(arrival.path) is None:
-            reply = answers.refused(Refused(Reason.NOT_FOUND, "no such path"))
-            self._env.tally.outside(reply)
-        else:
-            reply = await receive(arrival, self._env)
+        reply = await receive(arrival, self._env)
         body = arrival.body
         assert isinstance(body, RequestBody)  # noqa: S101 arrival_of made it
         return ack.respond(request, reply, body, closing=self.draining)

@@ -46,7 +46,8 @@ class Tally:
 
     def answered(self, reply: Reply, source_id: str, secret_id: str | None, seconds: float) -> None:
         """Count one reply; `source_id` "" when no source was found."""
-        self._count(reply)
+        key = (reply.outcome, "" if reply.reason is None else reply.reason.value)
+        self._outcomes[key] = self._outcomes.get(key, 0) + 1
         if reply.outcome == "accepted":
             self._seconds.observe(seconds)
         elif reply.reason is not None:
@@ -66,10 +67,6 @@ class Tally:
             row.refused[reply.reason] = row.refused.get(reply.reason, 0) + 1
         if secret_id is not None and reply.outcome in {"accepted", "handshake"}:
             row.secret_last_used[secret_id] = self._now_ms()
-
-    def outside(self, reply: Reply) -> None:
-        """Count a reply that never reached `receive`."""
-        self._count(reply)
 
     def export(self) -> None:
         """Bring the Prometheus counter up to date; called at each scrape, so that a request costs no label look-up."""
@@ -101,10 +98,6 @@ class Tally:
         while True:
             await asyncio.sleep(every_s)
             await self.flush()
-
-    def _count(self, reply: Reply) -> None:
-        key = (reply.outcome, reply.reason.value if reply.reason is not None else "")
-        self._outcomes[key] = self._outcomes.get(key, 0) + 1
 
     def _log_refusal(self, reply: Reply, source_id: str) -> None:
         if self._log_left > 0:

@@ -65,7 +65,7 @@ async def test_refusals_are_logged_a_bounded_number_a_second(edge: Edge, monkeyp
 
 
 async def test_scrapes_count_each_reply_once(edge: Edge) -> None:
-    edge.tally.outside(answers.refused(Refused(Reason.NOT_FOUND)))
+    await edge.post("/in/unknown")
     for _ in range(2):
         edge.tally.export()
     value = edge.metrics.registry.get_sample_value(
