@@ -5,6 +5,7 @@ DuckDB 1.5.5 and its extensions come as wheels, so nothing is fetched.
 """
 
 import importlib.util
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -46,7 +47,8 @@ def _query(
     server = find(url, key, tenant, data_dir)
     tables = local_tables(server.data_dir) if server.data_dir and not url else remote_tables(server)
     try:
-        result = connect(tables, sql).execute(sql)
+        connection = connect(tables, sql)
+        result = connection.execute(quoted(sql, tables, connection))
         columns = [column[0] for column in result.description or ()]
         rows = result.fetchmany(MAX_ROWS + 1)
     except duckdb.Error as exc:
@@ -89,6 +91,16 @@ def connect(tables: list[TableRef], sql: str) -> duckdb.DuckDBPyConnection:
                 f'CREATE VIEW "{ref.namespace}"."{ref.name}" AS SELECT * FROM iceberg_scan(\'{location}\')'  # noqa: S608
             )
     return connection
+
+
+def quoted(sql: str, tables: list[TableRef], connection: duckdb.DuckDBPyConnection) -> str:
+    """Quote tenants that are SQL keywords, as `default` is, so that every table may be written tenant.table."""
+    keywords = {name for (name,) in connection.execute("SELECT keyword_name FROM duckdb_keywords()").fetchall()}
+    for ref in tables:
+        if ref.namespace in keywords:
+            written = re.compile(rf"(?<![\w\".]){re.escape(ref.namespace)}\.{re.escape(ref.name)}\b")
+            sql = written.sub(f'"{ref.namespace}"."{ref.name}"', sql)
+    return sql
 
 
 def local_tables(data_dir: Path) -> list[TableRef]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import aiohttp
 
 from deploy.demo.generate import Delivery
-from schemas import signing
+from schemas.signing import SignedRequest, sign
 from schemas.vendors import VENDORS
 
 CONCURRENCY = 20
@@ -26,7 +26,8 @@ def signed_headers(platform: str, secret: str, body: bytes, *, event: str, deliv
         headers |= {"X-GitHub-Event": event, "X-GitHub-Delivery": delivery, "X-GitHub-Hook-ID": "1"}
     if vendor is None or vendor.auth is None:
         return headers | {"X-Webhook-Id": delivery}
-    return headers | dict(signing.sign(vendor.auth, secret.encode(), body, now_s=now_s))
+    request = SignedRequest("POST", f"/api/v1/webhooks/{platform}", tuple(headers.items()), body)
+    return headers | dict(sign(vendor.auth, request, [secret.encode()], now_s))
 
 
 async def post_all(

@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 from rich.table import Table
 
 from deploy.cli.client import Server, ServerError
@@ -36,8 +36,10 @@ def run(server: Server, console: Console, *, count: int, seed: int | None) -> in
     vendor_secrets = set_up(server, acting)
     before = rows_written(acting)
     made = generate.deliveries(Random(seed), count, int(time.time()))  # noqa: S311 made-up data
-    with_progress = iter(track(range(len(made)), "posting", console=console, transient=True))
-    answers = asyncio.run(post_all(acting.ingest, TENANT, vendor_secrets, made, lambda: next(with_progress, None)))
+    with Progress(console=console, transient=True) as progress:
+        bar = progress.add_task("posting", total=len(made))
+        posting = post_all(acting.ingest, TENANT, vendor_secrets, made, lambda: progress.advance(bar))
+        answers = asyncio.run(posting)
     expected = Counter(delivery.expect for delivery in made)
     wanted = before + expected[generate.EXPECT_ROW]
     reached, seconds = wait_for_rows(acting, wanted)
@@ -116,12 +118,12 @@ def show_ledger(console: Console, acting: Server) -> None:
     if acting.data_dir is None:
         return
     table_name = f"{TENANT}.hookberg_ledger"
-    sql = f"SELECT platform, outcome, sum(items)::BIGINT AS items FROM {table_name} GROUP BY ALL ORDER BY 1, 3 DESC"  # noqa: S608
+    sql = f"SELECT topic, outcome, sum(n)::BIGINT AS items FROM {table_name} GROUP BY ALL ORDER BY 1, 3 DESC"  # noqa: S608
     try:
         rows = connect(local_tables(acting.data_dir), sql).execute(sql).fetchall()
     except (duckdb.Error, ServerError):
         return  # the ledger's first commit comes a few seconds later than the first rows
-    table = Table("platform", "outcome", "items", title=f"What became of it: {TENANT}.hookberg_ledger, all runs")
+    table = Table("topic", "outcome", "items", title=f"What became of it: {TENANT}.hookberg_ledger, all runs")
     for row in rows:
         table.add_row(*map(str, row))
     console.print(table)

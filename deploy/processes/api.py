@@ -36,7 +36,8 @@ def main(given: settings.ApiSettings) -> int:
         sock = bind(given.api_host, given.api_port)
     except OSError as exc:
         raise ConfigurationError(
-            f"{Reason.PORT_TAKEN}: {given.api_host}:{given.api_port}: {exc.strerror}; set HOOKBERG_API_PORT to a free one"
+            f"{Reason.PORT_TAKEN}: {given.api_host}:{given.api_port}: {exc.strerror}; "
+            "set HOOKBERG_API_PORT to a free one"
         ) from None
     return run("api", given, lambda: _serve(given, sock))
 

@@ -24,5 +24,3 @@ async def _stage(given: settings.StreamsSettings, group: str) -> int:
             return await run_group(group, env, state)
         finally:
             await health.stop()
-
-
