@@ -79,8 +79,8 @@ class EventLayout:
         payloads = heads.payloads()
         try:
             parsed = self._parser.parse(payloads, have)
-        except Exception as error:  # noqa: BLE001 nothing a vendor sends may stop a table: keep the bytes, say so
-            log.error("payloads_kept_as_text", error=repr(error), rows=len(payloads))
+        except Exception:
+            log.exception("payloads_kept_as_text", rows=len(payloads))
             parsed = _as_text(payloads, have)
         schema = current
         if parsed.shape != have:

@@ -77,7 +77,7 @@ class Ownership:
                 message = self._consumer.poll(POLL_S)
                 error = message.error() if message is not None else None
                 if error is not None and (error.fatal() or error.code() == KafkaError.FENCED_INSTANCE_ID):
-                    raise KafkaException(error)
+                    raise KafkaException(error)  # noqa: TRY301 caught below: told to the process
                 if error is not None:
                     log.warning("ownership_error", error=str(error))
         except BaseException as error:  # noqa: BLE001 told to the process, which ends

@@ -37,8 +37,9 @@ class Expired(Poison):
     def __init__(self, topic: str, partition: int, position: int, low: int, high: int) -> None:
         super().__init__(
             Reason.OFFSETS_EXPIRED,
-            f"{topic} partition {partition}: the table stands at {position}, the log holds {low} to {high}; "
-            f'records {min(position, high)} to {max(position, low)} are lost. Start the stream with {{"acceptLoss": true}} to go on',
+            f"{topic} partition {partition}: the table stands at {position}, the log holds {low} to {high}; records "
+            f"{min(position, high)} to {max(low, position) if position > high else low} are lost. "
+            'Start the stream with {"acceptLoss": true} to go on',
         )
 
 

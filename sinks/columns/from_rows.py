@@ -73,7 +73,7 @@ def _wish_new(name: str, member: Any, wish: Wish, depth: int, limits: Limits) ->
         wish[name] = Kind.DOUBLE if Kind.DOUBLE in {before, kind} else Kind.LIST_DOUBLE
 
 
-def kind_of(value: Any) -> Kind | None:  # noqa: ANN401 JSON
+def kind_of(value: Any) -> Kind | None:  # noqa: ANN401, PLR0911 JSON; one return a type
     """Return the leaf type of a value; None when it does not tell (null, empty, a number that no type holds)."""
     match value:
         case bool():

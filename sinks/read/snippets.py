@@ -30,15 +30,13 @@ def snippets(settings: LakeSettings, identifier: tuple[str, str], metadata_locat
         f'table = catalog.load_table("{namespace}.{table}")\n'
     )
     return {
-        "duckdb": (
-            "INSTALL iceberg; LOAD iceberg;\n"
-            f"SELECT * FROM iceberg_scan('{metadata_location}') ORDER BY received_at DESC LIMIT 10;"
-        ),
+        "duckdb": "INSTALL iceberg; LOAD iceberg;\n"
+        f"SELECT * FROM iceberg_scan('{metadata_location}') ORDER BY received_at DESC LIMIT 10;",
         "pyiceberg": load + "table.scan(limit=10).to_arrow()",
         "polars": load + "import polars as pl\npl.scan_iceberg(table).tail(10).collect()",
         "spark": _spark(name, settings.catalog_type, address, warehouse)
-        + f"SELECT * FROM {name}.`{namespace}`.`{table}` LIMIT 10;",
-        "trino": f'SELECT * FROM {name}."{namespace}"."{table}" LIMIT 10',
+        + f"SELECT * FROM {name}.`{namespace}`.`{table}` LIMIT 10;",  # noqa: S608
+        "trino": f'SELECT * FROM {name}."{namespace}"."{table}" LIMIT 10',  # noqa: S608
     }
 
 

@@ -38,9 +38,7 @@ COLUMNS = (
     Column("vendor_event_id", pa.string(), "the vendor's own id of the event; null if it gives none", "vendorEventId"),
     Column("event_type", pa.string(), "type of the event", "eventType"),
     Column("event_time", TIME, "when it happened; receive time if the vendor does not say", "eventTime"),
-    Column(
-        "event_time_source", pa.string(), "where event_time comes from: payload, header or received", "eventTimeSource"
-    ),
+    Column("event_time_source", pa.string(), "where event_time comes from", "eventTimeSource"),
     Column("received_at", TIME, "when the delivery reached the ingress", "receivedAt"),
     Column("delivery_id", pa.string(), "id of the HTTP request (UUIDv7)", "deliveryId"),
     Column("correlation_id", pa.string(), "correlation header of the request; null if absent", "correlationId"),
@@ -57,7 +55,7 @@ COLUMNS = (
     Column(
         "_raw",
         pa.string(),
-        'JSON text: what does not fit its column, an object from JSON pointer to value; "" holds the whole payload as text',
+        'JSON text: what does not fit its column, JSON pointer to value; "" holds the whole payload as text',
     ),
 )
 PAYLOAD = "payload"
@@ -105,6 +103,8 @@ class Record(NamedTuple):
     value: bytes
 
 
+_PAYLOAD = b',"payload":'
+_CUTS = 8
 _DECODER = msgspec.json.Decoder(_Head)
 
 
@@ -159,7 +159,18 @@ def heads(records: Sequence[Record]) -> Heads:
 
 
 def _unreadable(record: Record) -> _Head:
-    """Take what can be had of a record that is not an event as we write it."""
+    """Take what can be had of a record that msgspec refuses: the head when only the payload is odd, else the bytes."""
+    at = record.value.find(_PAYLOAD)
+    for _attempt in range(_CUTS):
+        if at < 0 or not record.value.endswith(b"}"):
+            break
+        try:
+            head = _DECODER.decode(record.value[:at] + _PAYLOAD + b"null}")
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            at = record.value.find(_PAYLOAD, at + 1)  # it stood in the envelope
+        else:
+            head.payload = msgspec.Raw(record.value[at + len(_PAYLOAD) : -1])
+            return head
     position = _Position(record.topic_id, record.partition, record.offset, 0)
     head = _Head(position, msgspec.Raw(record.value))
     try:

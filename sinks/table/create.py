@@ -83,7 +83,7 @@ def _make(
         catalog.create_namespace(identifier[0])
     except NamespaceAlreadyExistsError:
         pass
-    except Exception:  # somebody was faster, or the answer was lost: then it exists
+    except Exception:
         if not catalog.namespace_exists(identifier[0]):
             raise
     try:

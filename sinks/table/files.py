@@ -69,9 +69,11 @@ def write(rows: pa.Table, metadata: TableMetadata, io: FileIO, made: Plan, name:
             arrays.append(to_file(widen(array, column.type), in_file.type))
         table = pa.Table.from_arrays(arrays, schema=made.arrow)
         output = io.new_output(path)
-        with output.create(overwrite=True) as stream:
-            with pq.ParquetWriter(stream, made.arrow, compression="zstd", store_schema=False) as writer:
-                writer.write_table(table, row_group_size=ROW_GROUP)
+        with (
+            output.create(overwrite=True) as stream,
+            pq.ParquetWriter(stream, made.arrow, compression="zstd", store_schema=False) as writer,
+        ):
+            writer.write_table(table, row_group_size=ROW_GROUP)
         facts = data_file_statistics_from_parquet_metadata(writer.writer.metadata, made.stats, made.paths)
         files.append(
             DataFile.from_args(

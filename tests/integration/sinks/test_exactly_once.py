@@ -63,12 +63,12 @@ def test_holds_one_row_an_event_through_kills(world: World) -> None:
         for _round in range(4):
             before = len(world.rows(stream))
             with writer(world, stream, instance):
-                wait_until(lambda before=before: len(world.rows(stream)) > before, 30)
+                world.wait_rows(stream, before + 1)
     finally:
         done.set()
         thread.join()
     with writer(world, stream, instance):
-        rows = wait_until(lambda: rows if len(rows := world.rows(stream)) >= produced else None, 30)
+        rows = world.wait_rows(stream, produced)
     assert sorted(row["payload"]["n"] for row in rows) == list(range(produced))
     assert len({row["event_id"] for row in rows}) == produced
 
@@ -106,7 +106,7 @@ def test_lost_answers_make_no_duplicates(world: World) -> None:
     world.start(catalog)  # type: ignore[arg-type]
     for n in range(5):
         world.events([{"n": n}], first=n)
-        wait_until(lambda n=n: len(world.rows(stream)) == n + 1, 20)
+        world.wait_rows(stream, n + 1)
     assert catalog.hit == 4
     assert sorted(row["payload"]["n"] for row in world.rows(stream)) == [0, 1, 2, 3, 4]
 
@@ -116,7 +116,7 @@ def test_fences_a_writer_that_lost_its_table(world: World) -> None:
     stream = world.stream()
     world.start()
     world.events([{"n": 0}])
-    wait_until(lambda: len(world.rows(stream)) == 1, 20)
+    world.wait_rows(stream, 1)
     other = World(world.kafka["bootstrap.servers"], world.folder)
     other.tenant, other.view = world.tenant + "x", world.view  # another group: both believe they own the table
     other.start()
@@ -124,7 +124,7 @@ def test_fences_a_writer_that_lost_its_table(world: World) -> None:
         wait_until(lambda: stream.id in other.states.by_id, 20)
         for n in range(1, 15):
             world.events([{"n": n}], first=n)
-            wait_until(lambda n=n: len(world.rows(stream)) >= n + 1, 20)
+            world.wait_rows(stream, n + 1)
     finally:
         other.stop()
     assert sorted(row["payload"]["n"] for row in world.rows(stream)) == list(range(15))
@@ -135,18 +135,18 @@ def test_says_which_records_the_log_has_lost_and_goes_on_when_told(world: World)
     stream = world.stream()
     world.start()
     world.events([{"n": 0}, {"n": 1}])
-    wait_until(lambda: len(world.rows(stream)) == 2, 20)
+    world.wait_rows(stream, 2)
     world.put(replace(stream, desired="stopped"))
-    wait_until(lambda: world.states.by_id[stream.id].state is State.STOPPED)
+    world.wait_state(stream, State.STOPPED)
     world.events([{"n": n} for n in range(2, 12)], first=2)
     world.admin.delete_records([TopicPartition(world.topic, 0, 5)])
     wait_until(lambda: world.admin.list_topics(timeout=5))
     world.put(replace(stream, generation=2))
-    state = wait_until(lambda: s if (s := world.states.by_id[stream.id]).state is State.FAILED else None, 20)
+    state = world.wait_state(stream, State.FAILED)
     assert state.reason == "offsets_expired"
     assert "acceptLoss" in (state.message or "")
     world.put(replace(stream, generation=3, accept_loss=True))
-    rows = wait_until(lambda: rows if len(rows := world.rows(stream)) > 2 else None, 20)
+    rows = world.wait_rows(stream, 3)
     assert len({row["event_id"] for row in rows}) == len(rows)
     table = world.catalog().load_table((world.tenant, "orders"))
     gaps = [s.summary.additional_properties.get(f"hookberg.lost.{stream.id}") for s in table.snapshots() if s.summary]
@@ -158,16 +158,16 @@ def test_takes_a_recreated_topic_for_a_new_one(world: World) -> None:
     stream = world.stream()
     world.start()
     world.events([{"n": 0}, {"n": 1}])
-    wait_until(lambda: len(world.rows(stream)) == 2, 20)
+    world.wait_rows(stream, 2)
     world.put(replace(stream, desired="stopped"))
-    wait_until(lambda: world.states.by_id[stream.id].state is State.STOPPED)
+    world.wait_state(stream, State.STOPPED)
     world.admin.delete_topics([world.topic])[world.topic].result(10)
     wait_until(lambda: world.topic not in world.admin.list_topics(timeout=5).topics, 20)
     world.make_topic(world.topic)
     wait_until(lambda: world.topic in world.admin.list_topics(timeout=5).topics, 20)
     world.events([{"n": 2}, {"n": 3}], first=2)
     world.put(replace(stream, generation=2))
-    rows = wait_until(lambda: rows if len(rows := world.rows(stream)) == 4 else None, 20)
+    rows = world.wait_rows(stream, 4)
     assert sorted(row["payload"]["n"] for row in rows) == [0, 1, 2, 3]
 
 
@@ -176,9 +176,9 @@ def test_resolves_latest_once(world: World) -> None:
     world.events([{"n": 0}])
     stream = world.stream(startFrom="latest")
     world.start()
-    wait_until(lambda: stream.id in world.states.by_id and world.states.by_id[stream.id].state is State.RUNNING, 20)
+    world.wait_state(stream, State.RUNNING)
     world.stop()
     world.events([{"n": 1}], first=1)
     world.start()
-    wait_until(lambda: world.rows(stream), 20)
+    world.wait_rows(stream, 1)
     assert [row["payload"]["n"] for row in world.rows(stream)] == [1]

@@ -15,10 +15,11 @@ def test_writes_every_committed_event_once(world: World) -> None:
     world.events([{"n": n, "who": {"name": f"x{n}"}} for n in range(500)])
     world.produce([b"aborted"], commit=False)
     world.events([{"n": n} for n in range(500, 600)], first=500)
-    rows = wait_until(lambda: rows if len(rows := world.rows(stream)) >= 600 else None, 20)
+    rows = world.wait_rows(stream, 600)
     assert sorted(row["payload"]["n"] for row in rows) == list(range(600))
     assert len({row["event_id"] for row in rows}) == 600
-    state = wait_until(lambda: s if (s := world.states.by_id[stream.id]).lag_records == 0 and s.rows == 600 else None)
+    wait_until(lambda: (s := world.states.by_id[stream.id]).lag_records == 0 and s.rows == 600)
+    state = world.states.by_id[stream.id]
     assert state.state is State.RUNNING
     assert state.freshness_p50_s is not None
     assert state.snapshot_id is not None
@@ -27,10 +28,10 @@ def test_writes_every_committed_event_once(world: World) -> None:
 def test_waits_for_a_topic_that_does_not_exist_yet(world: World) -> None:
     stream = world.stream()
     world.start()
-    wait_until(lambda: stream.id in world.states.by_id and world.states.by_id[stream.id].state is State.WAITING, 20)
+    world.wait_state(stream, State.WAITING)
     world.make_topic(world.topic)
     world.events([{"n": 1}])
-    wait_until(lambda: world.rows(stream), 20)
+    world.wait_rows(stream, 1)
     assert world.states.by_id[stream.id].state is State.RUNNING
 
 
@@ -41,12 +42,12 @@ def test_stops_and_goes_on_without_touching_another_stream(world: World) -> None
     world.events([{"n": 1}])
     wait_until(lambda: world.rows(first) and world.rows(other), 20)
     world.put(replace(first, desired="stopped"))
-    wait_until(lambda: world.states.by_id[first.id].state is State.STOPPED)
+    world.wait_state(first, State.STOPPED)
     world.events([{"n": 2}], first=1)
-    wait_until(lambda: len(world.rows(other)) == 2)
+    world.wait_rows(other, 2)
     assert len(world.rows(first)) == 1
     world.put(replace(first, desired="running", generation=2))
-    wait_until(lambda: len(world.rows(first)) == 2)
+    world.wait_rows(first, 2)
 
 
 def test_adds_columns_and_keeps_what_does_not_fit(world: World) -> None:
@@ -54,10 +55,10 @@ def test_adds_columns_and_keeps_what_does_not_fit(world: World) -> None:
     stream = world.stream()
     world.start()
     world.events([{"id": "a", "amount": 5}])
-    wait_until(lambda: len(world.rows(stream)) == 1, 20)
+    world.wait_rows(stream, 1)
     odd = {"id": 7, "amount": 5.7, "new": {"deep": {"er": {"est": {"bottom": 1}}}}, "list": [{"x": 1}], "empty": []}
     world.events([odd], first=1)
-    rows = wait_until(lambda: rows if len(rows := world.rows(stream)) == 2 else None)
+    rows = world.wait_rows(stream, 2)
     row = max(rows, key=lambda row: row["_offset"])
     assert json.loads(row["_raw"]) == {"/id": 7, "/amount": 5.7}
     assert json.loads(row["_extra"]) == {"/empty": []}
@@ -74,7 +75,7 @@ def test_refuses_a_table_of_someone_else(world: World) -> None:
     catalog.create_table((world.tenant, "orders"), pa.schema([("mine", pa.string())]))
     stream = world.stream()
     world.start()
-    state = wait_until(lambda: s if (s := world.states.by_id.get(stream.id)) and s.state is State.FAILED else None, 20)
+    state = world.wait_state(stream, State.FAILED)
     assert state.reason == "table_foreign"
     assert catalog.load_table((world.tenant, "orders")).schema().column_names == ["mine"]
     catalog.close()
@@ -87,5 +88,5 @@ def test_selects_by_event_type_and_moves_on(world: World) -> None:
     from tests.integration.sinks.world import wire_event
 
     world.produce([wire_event(n, b'{"n":1}', kind=["order.paid", "push"][n % 2]) for n in range(10)])
-    wait_until(lambda: len(world.rows(stream)) == 5, 20)
+    world.wait_rows(stream, 5)
     assert {row["event_type"] for row in world.rows(stream)} == {"order.paid"}

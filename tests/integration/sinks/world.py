@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import admin as kafka_admin
 from pyiceberg.catalog import Catalog
 
 from schemas import topics
 from schemas.backing.lake import open_catalog
-from schemas.definitions.stream import StreamDefinition
+from schemas.definitions.stream import State, StreamDefinition
 from schemas.definitions.view import EMPTY, Snapshot, StreamView, TopicView
 from schemas.metrics import Metrics
 from schemas.settings.processes import LakeSettings, SinksSettings
@@ -27,6 +27,9 @@ from schemas.wire import event
 from schemas.wire.position import Position
 from sinks import app
 from sinks.status import StreamState
+from tests.house.polling import wait_until
+
+NEW_TOPIC: Any = kafka_admin.NewTopic  # type: ignore[attr-defined]  # its stub does not export it
 
 
 class RealClock:
@@ -93,7 +96,7 @@ class World:
         self.kafka = {"bootstrap.servers": bootstrap}
         self.tenant = "t" + uuid.uuid4().hex[:10]
         self.folder = folder
-        self.admin = AdminClient(self.kafka)
+        self.admin = kafka_admin.AdminClient({**self.kafka})
         self.view, self.states = MemoryView(), MemoryStates()
         self.view.snapshot = replace(self.view.snapshot, tenants=frozenset({self.tenant}))
         self.producer: Producer | None = None
@@ -116,7 +119,7 @@ class World:
     def make_topic(self, name: str, partitions: int = 2, **config: str) -> None:
         known = self.admin.list_topics(timeout=10).topics
         if name not in known:
-            self.admin.create_topics([NewTopic(name, partitions, 1, config=config)])[name].result(10)
+            self.admin.create_topics([NEW_TOPIC(name, partitions, 1, config=config)])[name].result(10)
 
     def stream(self, name: str = "orders", **fields: Any) -> StreamView:
         body = {"name": name, "topics": [self.topic], "targetTable": name.replace("-", "_"), "freshnessSeconds": 0.2}
@@ -227,3 +230,23 @@ class World:
             return catalog.load_table(identifier).scan().to_arrow().to_pylist()  # type: ignore[no-any-return]
         finally:
             catalog.close()
+
+    def wait_rows(self, stream: StreamView, n: int, deadline_s: float = 30) -> list[dict[str, Any]]:
+        """Return the rows once there are `n` of them."""
+        found: list[dict[str, Any]] = []
+
+        def enough() -> bool:
+            found[:] = self.rows(stream)
+            return len(found) >= n
+
+        wait_until(enough, deadline_s, what=f"{n} rows in {stream.name} ({self.states.by_id.get(stream.id)})")
+        return found
+
+    def wait_state(self, stream: StreamView, state: State, deadline_s: float = 20) -> StreamState:
+        """Return the stream's state once it is `state`."""
+        wait_until(
+            lambda: (known := self.states.by_id.get(stream.id)) is not None and known.state is state,
+            deadline_s,
+            what=f"state {state} of {stream.name}",
+        )
+        return self.states.by_id[stream.id]
