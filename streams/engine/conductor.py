@@ -45,7 +45,9 @@ async def resolve(directory: Directory, topics: Mapping[str, TopicView]) -> dict
 
 def told_otherwise(topics: Mapping[str, TopicView], live: Mapping[str, LiveTopic]) -> list[str]:
     """Return the topics whose id in the registry is not Kafka's: made anew since, Kafka's counts (rule 19)."""
-    return [name for name, topic in live.items() if name in topics and kafka_text(topics[name].topic_id) != topic.topic_id]
+    return [
+        name for name, topic in live.items() if name in topics and kafka_text(topics[name].topic_id) != topic.topic_id
+    ]
 
 
 class RegistryConductor(Conductor):
@@ -58,7 +60,9 @@ class RegistryConductor(Conductor):
     async def _update_indices(self) -> Iterable[str]:
         await super()._update_indices()
         wanted = frozenset(self.app.live)
-        if self._subscribed is not None and wanted != self._subscribed:
+        if self._subscribed is None:
+            await self.app.batch_consumer.evict(await asyncio.to_thread(self.app.directory.members, self.app.conf.id))
+        elif wanted != self._subscribed:
             await self.app.batch_consumer.commit_all()  # subscribe() drops the assignment
         self._subscribed = wanted
         return wanted

@@ -8,6 +8,9 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from aiokafka.client import CoordinationType
+from aiokafka.errors import KafkaError
+from aiokafka.protocol.group import LeaveGroupRequest
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
@@ -150,6 +153,25 @@ class BatchConsumer(driver.Consumer):
 
     def _new_offset(self, tp: TP) -> int | None:
         return self._decided.pop(tp, None)
+
+    async def evict(self, members: Iterable[str]) -> None:
+        """Take dead predecessors out of the group before joining it, which would wait out their session otherwise.
+
+        The group has one process: whoever is a member now was fenced when our transactions began (rule 8).
+        """
+        thread, group = self._thread, self.app.conf.id
+
+        async def leave(member: str) -> None:
+            client = thread._ensure_consumer()._client  # noqa: SLF001 engine/README.md
+            node = await client.coordinator_lookup(CoordinationType.GROUP, group)
+            await client.send(node, LeaveGroupRequest(group, member))
+
+        for member in members:
+            try:
+                await thread.call_thread(leave, member)
+                _log.info("dead_member_evicted", group=group)
+            except KafkaError as exc:
+                _log.warning("dead_member_not_evicted", group=group, error=str(exc))
 
     # ---- standing still
     async def commit_all(self) -> None:

@@ -67,6 +67,14 @@ class Directory:
                 found[name] = (kafka_text(str(told.topic_id)), len(told.partitions))
         return found
 
+    def members(self, group: str) -> list[str]:
+        """Return the ids of a Kafka group's members, the dead ones that it still waits for included."""
+        try:
+            told: Any = self.admin.describe_consumer_groups([group], request_timeout=_ASK_S)[group].result(_ASK_S)
+        except KafkaException:
+            return []
+        return [member.member_id for member in told.members]
+
     def resolve(self, raw_topics: Iterable[str]) -> dict[str, LiveTopic]:
         """Return the raw topics that are complete: they and their event, quarantine and ledger topics exist."""
         parsed = {name: where for name in raw_topics if (where := topics.parse(name)) is not None}

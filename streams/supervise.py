@@ -1,0 +1,169 @@
+"""Groups -> processes: one process a group, held by a lock file, reaped before its successor starts (rule 8).
+
+Lives here: which groups this host runs, starting, restarting with backoff, ending. What a group does: app.py.
+Two live processes of one group would fence each other for ever.
+"""
+
+import contextlib
+import fcntl
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.context import SpawnContext, SpawnProcess
+from pathlib import Path
+from types import FrameType
+
+from schemas.errors import EXIT_CONFIGURATION, EXIT_RESTART, ConfigurationError
+from schemas.logs import logger
+from schemas.settings import StreamsSettings
+
+GroupMain = Callable[[StreamsSettings, str], int]
+"""Runs one group to its end and returns the exit code; importable by name, for it runs in a process of its own."""
+
+DRAIN_S = 8.0
+_LOCK_S = 10.0
+_POLL_S = 0.1
+_FIRST_PAUSE_S = 0.2
+_LONGEST_PAUSE_S = 30.0
+_STEADY_S = 60.0
+_log = logger(__name__)
+
+
+def groups_of(settings: StreamsSettings) -> list[str]:
+    """Return the groups that this host runs; raise ConfigurationError when the setting names one that cannot be."""
+    known = [str(number) for number in range(settings.groups)]
+    if settings.groups_run == "all":
+        return known
+    wanted = [part.strip() for part in settings.groups_run.split(",")]
+    if not wanted or any(group not in known for group in wanted) or len(set(wanted)) != len(wanted):
+        raise ConfigurationError(
+            f"HOOKBERG_GROUPS_RUN={settings.groups_run!r}: name groups 0 to {settings.groups - 1} once each, or `all`"
+        )
+    return wanted
+
+
+@contextlib.contextmanager
+def held(state_dir: Path, group: str, *, wait_s: float = _LOCK_S) -> Iterator[None]:
+    """Hold the lock of a group's state folder; raise ConfigurationError when another process keeps it.
+
+    The system lets go of it when the holder dies, so waiting a little covers a predecessor that is just ending.
+    """
+    folder = state_dir / group
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a+b") as file:
+        deadline = time.monotonic() + wait_s
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise ConfigurationError(
+                        f"worker group {group} runs already on {folder}: stop that process first"
+                    ) from None
+                time.sleep(_POLL_S)
+        yield
+
+
+def run(settings: StreamsSettings, main: GroupMain) -> int:
+    """Run this host's groups until SIGTERM or SIGINT; return the exit code. Blocks.
+
+    One group runs in this very process. Of several each gets a child with its own health port
+    (`streams_health_port` + its place); a child is started again unless it ended with 0 or 78.
+    """
+    groups = groups_of(settings)
+    if len(groups) == 1:
+        with held(settings.state_dir, groups[0]):
+            return main(settings, groups[0])
+    return Supervisor(settings, main, groups).run()
+
+
+@dataclass(slots=True)
+class _Child:
+    """One group's process; `due` is when it may start (monotonic), `pause_s` the next pause after a failure."""
+
+    group: str
+    settings: StreamsSettings
+    process: SpawnProcess | None = None
+    started: float = 0.0
+    due: float = 0.0
+    pause_s: float = _FIRST_PAUSE_S
+    over: int | None = None
+
+
+class Supervisor:
+    """Keeps one child a group alive. Blocking; runs in the main thread, which signals reach."""
+
+    def __init__(self, settings: StreamsSettings, main: GroupMain, groups: list[str]) -> None:
+        port = settings.streams_health_port
+        self._main = main
+        self._context: SpawnContext = multiprocessing.get_context("spawn")
+        self._children = [
+            _Child(group, settings.model_copy(update={"streams_health_port": port + place if port else 0}))
+            for place, group in enumerate(groups)
+        ]
+        self._stopping = False
+
+    def run(self) -> int:
+        """Start all, start again what ends, drain all on a signal; return the first exit code that is not 0."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        while not self._stopping and any(child.over is None for child in self._children):
+            for child in self._children:
+                self._look_after(child)
+            time.sleep(_POLL_S)
+        return self._drain()
+
+    def _look_after(self, child: _Child) -> None:
+        now = time.monotonic()
+        if child.over is not None:
+            return
+        if child.process is not None:
+            child.process.join(0)  # reaps it
+            code = child.process.exitcode
+            if code is None:
+                return
+            child.process = None
+            if code in (0, EXIT_CONFIGURATION):
+                child.over = code
+                return
+            steady = now - child.started > _STEADY_S
+            child.pause_s = _FIRST_PAUSE_S if steady else min(child.pause_s * 2, _LONGEST_PAUSE_S)
+            child.due = now + child.pause_s
+            _log.warning("group_ended", group=child.group, exit_code=code, again_in_s=child.pause_s)
+        if now >= child.due:
+            child.process = self._context.Process(
+                target=_group_process, args=(self._main, child.settings, child.group), name=f"streams-{child.group}"
+            )
+            child.process.start()
+            child.started = now
+
+    def _drain(self) -> int:
+        alive = [child.process for child in self._children if child.process is not None]
+        for process in alive:
+            process.terminate()
+        deadline = time.monotonic() + DRAIN_S
+        for process in alive:
+            process.join(max(0.0, deadline - time.monotonic()))
+            if process.exitcode is None:
+                process.kill()
+                process.join()
+        codes = [child.over or 0 for child in self._children]
+        return next((code for code in codes if code), 0)
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._stopping = True
+
+
+def _group_process(main: GroupMain, settings: StreamsSettings, group: str) -> None:
+    """Be one group's process: hold its lock, run it, end with its exit code."""
+    try:
+        with held(settings.state_dir, group):
+            code = main(settings, group)
+    except ConfigurationError as exc:
+        _log.error("group_cannot_run", group=group, error=str(exc))
+        code = EXIT_CONFIGURATION
+    os._exit(code if 0 <= code < 256 else EXIT_RESTART)  # noqa: PLR2004 exit codes are a byte
