@@ -169,7 +169,7 @@ class Topics:
         while True:
             found = self.describe(wanted)
             missing = [name for name in wanted if name not in found or not found[name].led]
-            if not missing:
+            if not missing and self._served(found):
                 return found
             if self._monotonic() > deadline:
                 raise Transient(

@@ -43,7 +43,8 @@ def test_an_update_with_a_stale_version_is_refused(registry: Registry) -> None:
         lambda: registry.sources.update("acme", made.id, stale, if_match=made.version, actor=SYSTEM),
     )
     refused(
-        Reason.PRECONDITION_FAILED, lambda: registry.sources.delete("acme", made.id, if_match=made.version, actor=SYSTEM)
+        Reason.PRECONDITION_FAILED,
+        lambda: registry.sources.delete("acme", made.id, if_match=made.version, actor=SYSTEM),
     )
 
 
@@ -94,11 +95,12 @@ def test_at_most_two_urls_are_alive(registry: Registry, clock: ManualClock) -> N
     registry.sources.add_url("acme", made.id, actor=SYSTEM)
 
 
-def test_secrets_leave_the_definition_and_reach_the_snapshot(registry: Registry) -> None:
+def test_secrets_leave_the_definition_and_reach_the_snapshot(registry: Registry, clock: ManualClock) -> None:
     made = source(registry, auth={"type": "slack", "secrets": ["one", "two"]})
     assert made.definition.auth.secrets == ()
     assert [secret.value for secret in registry.load().sources[made.id].secrets] == [b"one", b"two"]
     ids = [secret.id for secret in registry.sources.secrets("acme", made.id)]
+    clock.advance(1)
     changed = source_definition(auth={"type": "slack", "secrets": ["two", "three"]})
     registry.sources.update("acme", made.id, changed, actor=SYSTEM)
     view = registry.load().sources[made.id]
