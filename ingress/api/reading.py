@@ -5,10 +5,11 @@ JSON is RFC 8259: UTF-8, no NaN. U+0000 is refused in every string, because Post
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import orjson
 from aiohttp import web
+from pydantic import TypeAdapter, ValidationError
 
 from ingress.api import merge_patch
 from ingress.api.routes import Query, Route
@@ -16,6 +17,7 @@ from schemas.definitions.base import Definition, read
 from schemas.errors import Refused
 from schemas.reasons import Reason
 
+D = TypeVar("D", bound=Definition)
 BODY_LIMIT = 4 << 20
 """Of control-plane calls; the data plane has its own."""
 BODY_TIMEOUT_S = 30.0
@@ -43,6 +45,8 @@ async def body_of(request: web.Request, route: Route) -> bytes:
 
 
 def _check_media_type(request: web.Request, route: Route) -> None:
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Refused(Reason.UNSUPPORTED_MEDIA_TYPE, "send the body without Content-Encoding")
     if route.method == "PATCH":
         if request.content_type != merge_patch.MEDIA_TYPE:
             raise Refused(Reason.UNSUPPORTED_MEDIA_TYPE, f"send a merge patch: Content-Type: {merge_patch.MEDIA_TYPE}")
@@ -73,7 +77,35 @@ def definition_of(value: Any, route: Route) -> Definition | None:  # noqa: ANN40
     """Return the body as the route's model; None for PATCH (merged by the handler) and PUT (named by the path)."""
     if route.takes is None or route.method in {"PATCH", "PUT"}:
         return None
-    return read(route.takes, {} if value is None else value)
+    return definition(route.takes, {} if value is None else value)
+
+
+def definition(model: type[D], value: Any) -> D:  # noqa: ANN401 JSON
+    """Make a definition from JSON as `schemas.definitions.base.read` does, each refusal with its pointer."""
+    try:
+        return read(model, value)
+    except Refused as exc:
+        if exc.errors:
+            raise
+        pointer = next((f"/{name}" for name in value if _refuses(model, name, value[name])), "")
+        raise Refused(exc.reason, exc.detail, errors=((pointer, exc.detail),)) from None
+
+
+def _refuses(model: type[Definition], name: str, value: Any) -> bool:  # noqa: ANN401 JSON
+    """Tell whether a member's own rule refuses it: a name's `Refused` says what is wrong, not where."""
+    field = next((each for key, each in model.model_fields.items() if name in {each.alias, key}), None)
+    if field is None:
+        return False
+    kind: Any = field.annotation
+    for rule in field.metadata:
+        kind = Annotated[kind, rule]
+    try:
+        TypeAdapter(kind).validate_python(value)
+    except Refused:
+        return True
+    except ValidationError:
+        return False
+    return False
 
 
 def query_of(given: Mapping[str, str], route: Route) -> dict[str, Any]:

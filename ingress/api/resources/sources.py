@@ -1,11 +1,11 @@
 """`/sources`: registered webhook senders. Making one makes its topics; its URL opens when they have leaders."""
 
-from ingress.api import merge_patch, paging
+from ingress.api import merge_patch, paging, reading
 from ingress.api.call import Answer, Call
 from ingress.api.resources import shapes, source_checks, source_topics, source_wire
 from ingress.api.routes import Query, Route
 from schemas.backing.registry import SourceRecord
-from schemas.definitions.base import Definition, read
+from schemas.definitions.base import Definition
 from schemas.definitions.key import Permission
 from schemas.definitions.source import SourceDefinition
 from schemas.errors import Refused
@@ -56,7 +56,7 @@ async def put_source(call: Call) -> Answer:
             raise
         record = None
     name = record.name if record is not None else named
-    definition = read(SourceDefinition, shapes.with_name(call.value, name))
+    definition = reading.definition(SourceDefinition, shapes.with_name(call.value, name))
     if record is None:
         if call.if_match is not None:
             raise Refused(Reason.PRECONDITION_FAILED, "there is no such source")
@@ -72,7 +72,7 @@ async def patch_source(call: Call) -> Answer:
         record = await _find(call)
         expected = call.expected(record.version)
         before = {**record.definition.to_wire(), "auth": {"type": record.definition.auth.type}, "name": record.name}
-        definition = read(SourceDefinition, merge_patch.apply(before, call.value))
+        definition = reading.definition(SourceDefinition, merge_patch.apply(before, call.value))
         try:
             return await _update(call, record, definition, expected)
         except Refused as exc:

@@ -1,13 +1,13 @@
 """`/streams`: running materializations of topics into Iceberg tables. Running them is the writers' (sinks/)."""
 
-from ingress.api import merge_patch, paging
+from ingress.api import merge_patch, paging, reading
 from ingress.api.call import Answer, Call
 from ingress.api.resources import shapes, stream_wire
 from ingress.api.resources.stream_checks import resolved
 from ingress.api.routes import Query, Route
 from schemas import names
 from schemas.backing.registry import StreamRecord
-from schemas.definitions.base import Definition, read
+from schemas.definitions.base import Definition
 from schemas.definitions.key import Permission
 from schemas.definitions.stream import StreamDefinition
 from schemas.errors import Refused
@@ -63,7 +63,7 @@ async def put_stream(call: Call) -> Answer:
             raise
         record = None
     name = record.name if record is not None else named
-    definition = read(StreamDefinition, shapes.with_name(call.value, name))
+    definition = reading.definition(StreamDefinition, shapes.with_name(call.value, name))
     if record is None:
         if call.if_match is not None:
             raise Refused(Reason.PRECONDITION_FAILED, "there is no such stream")
@@ -78,7 +78,7 @@ async def patch_stream(call: Call) -> Answer:
     for attempt in range(_ATTEMPTS):
         record = await find(call)
         expected = call.expected(record.version)
-        definition = read(StreamDefinition, merge_patch.apply(record.definition.to_wire(), call.value))
+        definition = reading.definition(StreamDefinition, merge_patch.apply(record.definition.to_wire(), call.value))
         try:
             return await _update(call, record, definition, expected)
         except Refused as exc:

@@ -1,0 +1,223 @@
+"""The API over a real registry on a real socket, with fakes for Kafka's topics and the tables."""
+
+import itertools
+import os
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from ingress.api.app import build_app
+from ingress.api.env import STATIC, ApiEnv
+from schemas import topics
+from schemas.backing.registry import SYSTEM, Registry, SourceRecord, TopicRecord, Vault
+from schemas.definitions.key import KeyDefinition, Permission
+from schemas.definitions.view import EMPTY, Snapshot, StreamView
+from schemas.errors import Refused
+from schemas.metrics import Metrics
+from schemas.reasons import Reason
+from schemas.settings.processes import ApiSettings
+
+
+class SystemClock:
+    """The clock of this machine."""
+
+    def time_ns(self) -> int:
+        return time.time_ns()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+class DirectView:
+    """A registry view that reads when it is asked to; counts how often."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._snapshot = EMPTY
+        self.refreshes = 0
+
+    def current(self) -> Snapshot:
+        return self._snapshot
+
+    async def refresh(self) -> Snapshot:
+        self.refreshes += 1
+        self._snapshot = self._registry.load()
+        return self._snapshot
+
+
+class FakeTopics:
+    """Makes topics in memory; `failure` is raised by the next call that makes a source's topics."""
+
+    def __init__(self) -> None:
+        self.made: dict[str, TopicRecord] = {}
+        self.failure: Exception | None = None
+        self._ids = itertools.count(1)
+
+    def ensure_source_topics(self, source: SourceRecord) -> Sequence[TopicRecord]:
+        if self.failure is not None:
+            failure, self.failure = self.failure, None
+            raise failure
+        tenant, platform = source.tenant, source.platform
+        kinds = (topics.Kind.WEBHOOK, topics.Kind.EVENT, topics.Kind.QUARANTINE)
+        return [self._make(tenant, kind, platform, source.partitions) for kind in kinds]
+
+    def ensure_tenant_topics(self, tenant: str) -> Sequence[TopicRecord]:
+        return [self._make(tenant, kind, "", 1) for kind in (topics.Kind.LEDGER, topics.Kind.TABLE)]
+
+    def _make(self, tenant: str, kind: topics.Kind, platform: str, partitions: int) -> TopicRecord:
+        name = str(topics.TopicName(tenant, kind, platform))
+        record = TopicRecord(name, f"topic-id-{next(self._ids):013d}", tenant, kind.value, platform, partitions, "", False)
+        return self.made.setdefault(name, record)
+
+
+@dataclass
+class FakeTables:
+    """Tables in memory by stream name; one that is not there has no commit yet."""
+
+    tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    asked: list[tuple[str, dict[str, str], int, str | None]] = field(default_factory=list)
+
+    async def table(self, stream: StreamView) -> dict[str, Any]:
+        self._of(stream)
+        return {"catalog": "hookberg", "metadataLocation": "file:///lake/v1.json", "snippets": {"duckdb": "SELECT 1"}}
+
+    async def rows(self, stream: StreamView, limit: int) -> list[dict[str, Any]]:
+        return self._of(stream)[:limit]
+
+    async def columns(self, stream: StreamView) -> list[dict[str, Any]]:
+        return [{"name": name, "type": "string", "doc": name} for name in self._of(stream)[0]]
+
+    async def quarantine(self, tenant: str, query: Mapping[str, str], limit: int, cursor: str | None) -> dict[str, Any]:
+        self.asked.append((tenant, dict(query), limit, cursor))
+        return {"items": [{"reason": "schema_violation", "pointer": "/a"}], "nextCursor": None}
+
+    def _of(self, stream: StreamView) -> list[dict[str, Any]]:
+        if stream.name not in self.tables:
+            raise Refused(Reason.NOT_FOUND, "the table has no commit yet")
+        return self.tables[stream.name]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, read whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    json: Any
+
+    @property
+    def reason(self) -> Any:
+        assert self.headers["Content-Type"].startswith("application/problem+json"), self
+        assert self.json["status"] == self.status
+        return self.json["reason"]
+
+    @property
+    def pointers(self) -> list[str]:
+        return [fault["pointer"] for fault in self.json["errors"]]
+
+
+@dataclass(frozen=True)
+class Api:
+    """The running API and a client; `key` is used unless a call brings headers of its own."""
+
+    url: str
+    http: aiohttp.ClientSession
+    env: ApiEnv
+    topics: FakeTopics
+    tables: FakeTables
+    key: str
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        raw: bytes | None = None,
+        tenant: str | None = None,
+    ) -> Reply:
+        """Send a call below /api/v1 (or an absolute path of the server) and read its answer."""
+        sent = {"Authorization": f"Bearer {key or self.key}", **(headers or {})}
+        if tenant is not None:
+            sent["X-Tenant-Id"] = tenant
+        if method == "PATCH":
+            sent.setdefault("Content-Type", "application/merge-patch+json")
+        url = self.url + (path if path.startswith(("/api/", "/docs", "/livez", "/readyz")) else f"/api/v1{path}")
+        content = {"data": raw} if raw is not None else ({"json": body} if body is not None else {})
+        async with self.http.request(method, url, headers=sent, allow_redirects=False, **content) as answer:
+            read = await answer.read()
+            parsed = await answer.json(content_type=None) if read and "json" in answer.content_type else None
+            return Reply(answer.status, answer.headers, read, parsed)
+
+    async def make(self, path: str, body: Any, *, tenant: str | None = None) -> Any:
+        """Create something and return its JSON."""
+        reply = await self.send("POST", path, body, tenant=tenant)
+        assert reply.status == 201, reply
+        return reply.json
+
+    async def key_for(self, tenant: str | None, *permissions: Permission) -> str:
+        """Make a key and return its text."""
+        wanted = {"tenantId": tenant, "permissions": [p.value for p in permissions or tuple(Permission)]}
+        return str((await self.make("/keys", wanted))["key"])
+
+
+SOURCE = {"platform": "github", "name": "github-main", "auth": {"type": "github", "secrets": ["It's a Secret"]}}
+STREAM = {
+    "name": "slack-events",
+    "topics": ["{tenantId}.webhook.slack"],
+    "targetTable": "slack_events",
+    "valueFormat": "JSON",
+}
+
+
+@asynccontextmanager
+async def running(
+    folder: Path, *, default_tenant: str | None = "default", static: Path = STATIC
+) -> AsyncIterator[Api]:
+    """Run the API over an empty registry with tenant `default` and one admin key."""
+    registry = Registry(f"sqlite:///{folder / 'registry.db'}", vault=Vault(bytes(32)), clock=SystemClock())
+    registry.migrate()
+    registry.tenants.create("default", actor=SYSTEM)
+    everything = KeyDefinition(permissions=tuple(Permission), name="admin")
+    _, key = registry.keys.create(everything, actor=SYSTEM)
+    view, made, tables = DirectView(registry), FakeTopics(), FakeTables()
+    await view.refresh()
+    settings = ApiSettings(
+        kafka_bootstrap_servers="127.0.0.1:1",
+        registry_url="sqlite://",
+        default_tenant=default_tenant,
+        public_ingest_url="https://hooks.example",
+    )
+    env = ApiEnv(
+        registry=registry,
+        view=view,
+        topics=made,
+        tables=tables,
+        clock=SystemClock(),
+        metrics=Metrics(),
+        settings=settings,
+        ready=dict,
+        random_bytes=os.urandom,
+        static=static,
+    )
+    runner = web.AppRunner(build_app(env))
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    assert site._server is not None
+    port = site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
+    try:
+        async with aiohttp.ClientSession() as http:
+            yield Api(f"http://127.0.0.1:{port}", http, env, made, tables, key)
+    finally:
+        await runner.cleanup()
+        registry.close()
