@@ -1,0 +1,91 @@
+"""Contracts: each draft means what it says, formats never judge, nothing is fetched, the cache is bounded."""
+
+import json
+from typing import Any
+
+import pytest
+
+from schemas.contracts import Library, check_schema, compile_schema
+from schemas.errors import Refused
+from schemas.reasons import Reason
+
+
+def text(schema: Any) -> bytes:
+    return json.dumps(schema).encode()
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$schema": "http://json-schema.org/draft-04/schema#", "minimum": 3, "exclusiveMinimum": True},
+        {"$schema": "http://json-schema.org/draft-06/schema#", "exclusiveMinimum": 3},
+        {"$schema": "http://json-schema.org/draft-07/schema#", "if": True, "then": {"exclusiveMinimum": 3}},
+        {"$schema": "https://json-schema.org/draft/2019-09/schema", "exclusiveMinimum": 3},
+        {"$schema": "https://json-schema.org/draft/2020-12/schema", "exclusiveMinimum": 3},
+        {"exclusiveMinimum": 3},
+    ],
+)
+def test_every_draft_is_read_by_its_own_rules(schema: Any) -> None:
+    contract = compile_schema(text(schema))
+    assert contract.validate(4) is None
+    assert contract.validate(3) is not None
+
+
+def test_tells_pointer_and_message_of_the_first_fault() -> None:
+    contract = compile_schema(text({"properties": {"a/b": {"items": {"type": "string"}}}}))
+    found = contract.validate({"a/b": ["x", 3]})
+    assert found is not None
+    assert found[0] == "/a~1b/1"
+    assert "string" in found[1]
+
+
+def test_formats_never_judge() -> None:
+    schema = {"$schema": "http://json-schema.org/draft-04/schema#", "format": "date-time", "type": "string"}
+    assert compile_schema(text(schema)).validate("not a date") is None
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        b"{",
+        b"3",
+        text({"type": "nonsense"}),
+        text({"$ref": "http://localhost:1/other.json"}),
+        text({"$ref": "file:///etc/hostname"}),
+        text({"$ref": "#/$defs/absent"}),
+        text({"$schema": "http://example.com/own-dialect"}),
+        text({"pattern": "("}),
+    ],
+)
+def test_an_unusable_schema_is_refused(schema: bytes) -> None:
+    with pytest.raises(Refused) as refused:
+        check_schema(schema)
+    assert refused.value.reason is Reason.INVALID_DEFINITION
+
+
+def test_a_bundled_reference_is_followed() -> None:
+    contract = compile_schema(text({"$ref": "#/$defs/n", "$defs": {"n": {"type": "integer"}}}))
+    assert contract.validate(1) is None
+    assert contract.validate("1") is not None
+
+
+def test_a_long_message_is_cut() -> None:
+    found = compile_schema(text({"type": "integer"})).validate("x" * 10_000)
+    assert found is not None
+    assert len(found[1]) <= 500
+
+
+def test_the_library_keeps_no_more_than_its_limit_and_drops_the_oldest() -> None:
+    library = Library(limit=2)
+    schemas = {("t", f"s@{n}"): text({"const": n}) for n in (1, 2, 3)}
+    first = library.get(schemas, "t", "s@1")
+    library.get(schemas, "t", "s@2")
+    assert library.get(schemas, "t", "s@1") is first
+    library.get(schemas, "t", "s@3")
+    assert len(library) == 2
+    assert library.get(schemas, "t", "s@1") is first
+
+
+def test_a_version_that_the_registry_does_not_hold_is_none() -> None:
+    assert Library().get({}, "t", "s@1") is None
+    assert Library().get({("other", "s@1"): b"true"}, "t", "s@1") is None
