@@ -135,7 +135,8 @@ async def _drain(
 
 def _listen(stop: asyncio.Event, control: Control | None) -> None:
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    ends = (signal.SIGTERM, signal.SIGINT) if control is not None else (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    for number in ends:
         with contextlib.suppress(ValueError, RuntimeError):  # not the main thread: whoever embeds us sets `stop`
             loop.add_signal_handler(number, stop.set)
     if control is not None:

@@ -131,7 +131,7 @@ async def test_a_workspace_takes_objects_only_and_answers_202() -> None:
     [kept] = edge.publisher.records
     assert kept.topic == "acme.webhook.generic"
     assert kept.meta.overrides == Overrides("crm", "lead", "s", "d")
-    for bad in (b"[]", b"1", b"", b"{", b'{"a":tru}', b'"x"', b"\xff", b"{}{}", b'{"a":' * 50_000):
+    for bad in (b"[]", b"1", b"", b"{", b'{"a":nope}', b'"x"', b"\xff", b"{}{}", b'{"a":' * 50_000):
         reply = await edge.post(url, bad, headers)
         assert (reply.status, reply.reason) == (400, Reason.BODY_NOT_OBJECT)
     assert len(edge.publisher.records) == 1
@@ -313,14 +313,14 @@ async def test_secrets_of_a_request_are_not_stored() -> None:
         ("Cookie", "c=hide-1"),
         ("X-Gitlab-Token", "hide-2"),
         ("X-Api-Key", "hide-3"),
-        ("X-Odd", "caf\xe9"),
+        ("X-Odd", "\xe9t\xe9"),
         ("X-Odd", "again"),
     )
     await edge.post("/api/v1/webhooks/shop?access_token=hide-4&a=b%20c&%74oken=hide-5&flag", b"{}", headers)
     [kept] = edge.publisher.records
     assert not any(b"hide-" in value or b"hbk_" in value for _, value in kept.headers)
     assert kept.meta.query == "access_token=***&a=b%20c&%74oken=***&flag"
-    assert kept.meta.headers[-2:] == (("X-Odd", "caf\xe9"), ("X-Odd", "again"))
+    assert kept.meta.headers[-2:] == (("X-Odd", "\xe9t\xe9"), ("X-Odd", "again"))
 
 
 async def test_odd_ids_become_digests_and_stay_equal() -> None:
