@@ -1,9 +1,13 @@
 """Who may call what, for which tenant."""
 
+from pathlib import Path
+
 import pytest
 
+from ingress.api.routes import Route
 from ingress.api.table import ROUTES
-from schemas.definitions.key import Permission
+from schemas.backing.registry import SYSTEM
+from schemas.definitions.key import KeyDefinition, Permission
 from tests.integration.api.world import SOURCE, STREAM, Api, running
 
 
@@ -23,18 +27,12 @@ async def test_refuses_a_revoked_key(api: Api) -> None:
 
 async def test_a_key_made_elsewhere_is_found_by_one_refresh(api: Api) -> None:
     registry = api.env.registry
-    from schemas.backing.registry import SYSTEM
-    from schemas.definitions.key import KeyDefinition
-
     _, text = registry.keys.create(KeyDefinition(permissions=(Permission.STREAMS_READ,)), actor=SYSTEM)
     assert (await api.send("GET", "/streams", key=text)).status == 200
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.operation)
-async def test_every_call_needs_a_key(api: Api, route: object) -> None:
-    from ingress.api.routes import Route
-
-    assert isinstance(route, Route)
+async def test_every_call_needs_a_key(api: Api, route: Route) -> None:
     path = route.path.replace("{", "").replace("}", "")
     reply = await api.send(route.method, path, headers={"Authorization": "Bearer hbk_unknown"})
     assert (reply.status, reply.reason) == (401, "unauthenticated")
@@ -93,11 +91,8 @@ async def test_an_admin_key_names_the_tenant(api: Api) -> None:
     assert (unknown.status, unknown.reason) == (404, "not_found")
 
 
-async def test_without_a_default_tenant_the_header_is_asked_for(tmp_path: object) -> None:
-    from pathlib import Path
-
-    assert isinstance(tmp_path, Path)
-    async with running(tmp_path, default_tenant=None) as api:
+async def test_without_a_default_tenant_the_header_is_asked_for(tmp_path: Path, template: Path) -> None:
+    async with running(tmp_path, template, default_tenant=None) as api:
         reply = await api.send("GET", "/streams")
         assert (reply.status, reply.reason) == (400, "bad_request")
         assert "X-Tenant-Id" in reply.json["detail"]

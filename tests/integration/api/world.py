@@ -1,7 +1,9 @@
 """The API over a real registry on a real socket, with fakes for Kafka's topics and the tables."""
 
+import io
 import itertools
 import os
+import shutil
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -72,7 +74,9 @@ class FakeTopics:
 
     def _make(self, tenant: str, kind: topics.Kind, platform: str, partitions: int) -> TopicRecord:
         name = str(topics.TopicName(tenant, kind, platform))
-        record = TopicRecord(name, f"topic-id-{next(self._ids):013d}", tenant, kind.value, platform, partitions, "", False)
+        record = TopicRecord(
+            name, f"topic-id-{next(self._ids):013d}", tenant, kind.value, platform, partitions, "", False
+        )
         return self.made.setdefault(name, record)
 
 
@@ -142,7 +146,7 @@ class Api:
         *,
         key: str | None = None,
         headers: Mapping[str, str] | None = None,
-        raw: bytes | None = None,
+        raw: bytes | io.BytesIO | None = None,
         tenant: str | None = None,
     ) -> Reply:
         """Send a call below /api/v1 (or an absolute path of the server) and read its answer."""
@@ -179,13 +183,18 @@ STREAM = {
 }
 
 
+def registry_in(folder: Path) -> Registry:
+    """Open the registry of a folder."""
+    return Registry(f"sqlite:///{folder / 'registry.db'}", vault=Vault(bytes(32)), clock=SystemClock())
+
+
 @asynccontextmanager
 async def running(
-    folder: Path, *, default_tenant: str | None = "default", static: Path = STATIC
+    folder: Path, template: Path, *, default_tenant: str | None = "default", static: Path = STATIC
 ) -> AsyncIterator[Api]:
     """Run the API over an empty registry with tenant `default` and one admin key."""
-    registry = Registry(f"sqlite:///{folder / 'registry.db'}", vault=Vault(bytes(32)), clock=SystemClock())
-    registry.migrate()
+    shutil.copyfile(template, folder / "registry.db")
+    registry = registry_in(folder)
     registry.tenants.create("default", actor=SYSTEM)
     everything = KeyDefinition(permissions=tuple(Permission), name="admin")
     _, key = registry.keys.create(everything, actor=SYSTEM)
