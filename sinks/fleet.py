@@ -128,7 +128,7 @@ class Fleet:
                 found.append(tail.status())
             elif (leaving := ending.get(stream.id)) is not None and leaving.alive:
                 state = State.STOPPING if stream.desired == "stopped" else State.STARTING
-                found.append(_plain(stream, state, leaving.status().owner, now_ms))
+                found.append(_plain(stream, state, leaving.status().owner or "", now_ms))
             elif stream.desired == "stopped" and stream.generation > 0:
                 found.append(_plain(stream, State.STOPPED, "", now_ms))
         return found
@@ -138,4 +138,4 @@ class Fleet:
 
 
 def _plain(stream: StreamView, state: State, owner: str, now_ms: int) -> StreamState:
-    return StreamState(stream.id, state, owner, stream.generation, now_ms)
+    return StreamState(stream.id, state, owner=owner, generation=stream.generation, updated_at_ms=now_ms)

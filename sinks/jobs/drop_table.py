@@ -44,5 +44,7 @@ def drop(catalog: Catalog, arguments: dict[str, Any]) -> tuple[dict[str, Any], b
         return {"dropped": False, "message": "the table does not exist"}, False
     if state.owner(table.metadata) != arguments["streamId"]:
         return {"dropped": False, "message": "the table belongs to another stream, or to none of ours"}, True
+    with table.transaction() as change:  # a tail that still runs is fenced by this and starts no new table
+        change.set_properties({state.OWNER: f"dropped:{arguments['streamId']}"})
     catalog.purge_table(identifier)
     return {"dropped": True}, False

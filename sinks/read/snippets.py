@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from schemas.settings.processes import LakeSettings
 
 _PASSWORD = re.compile(r"(://[^:/@]*):[^@/]*@")
+_DUCKDB = ("INSTALL iceberg;", "LOAD iceberg;")
 _JDBC = {"postgresql": "postgresql", "sqlite": "sqlite"}
 
 
@@ -30,8 +31,7 @@ def snippets(settings: LakeSettings, identifier: tuple[str, str], metadata_locat
         f'table = catalog.load_table("{namespace}.{table}")\n'
     )
     return {
-        "duckdb": "INSTALL iceberg; LOAD iceberg;\n"
-        f"SELECT * FROM iceberg_scan('{metadata_location}') ORDER BY received_at DESC LIMIT 10;",
+        "duckdb": "\n".join((*_DUCKDB, f"SELECT * FROM iceberg_scan('{metadata_location}') LIMIT 10;")),  # noqa: S608
         "pyiceberg": load + "table.scan(limit=10).to_arrow()",
         "polars": load + "import polars as pl\npl.scan_iceberg(table).tail(10).collect()",
         "spark": _spark(name, settings.catalog_type, address, warehouse)

@@ -90,7 +90,7 @@ def _make(
         return catalog.create_table(identifier, schema, partition_spec=_by_day(schema, partition), properties=props)
     except TableAlreadyExistsError:
         return catalog.load_table(identifier)
-    except Exception as error:  # unknown outcome (rule 20)
+    except Exception as error:  # noqa: BLE001 unknown outcome (rule 20)
         try:
             return catalog.load_table(identifier)
         except NoSuchTableError:
