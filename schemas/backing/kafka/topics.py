@@ -173,9 +173,17 @@ class Topics:
                 return found
             if self._monotonic() > deadline:
                 raise Transient(
-                    f"no leader after {_LEADERS_DEADLINE_S:g} s for every partition of {', '.join(missing)}"
+                    f"no leader after {_LEADERS_DEADLINE_S:g} s for every partition of {', '.join(missing or wanted)}"
                 )
             self._sleep(_LEADERS_POLL_S)
+
+    def _served(self, found: Mapping[str, TopicInfo]) -> bool:
+        """Ask every leader for its end: metadata names leaders a moment before they serve."""
+        try:
+            self._list_offsets([(name, p) for name, info in found.items() for p in range(info.partitions)], _LATEST)
+        except Transient:
+            return False
+        return True
 
     def _check(self, wanted: Wanted, found: TopicInfo) -> None:
         if found.partitions != wanted.partitions:

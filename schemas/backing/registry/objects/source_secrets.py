@@ -39,7 +39,7 @@ def resolved(auth: Auth, resolver: Resolver) -> tuple[bytes, ...]:
 
 
 def add(connection: Connection, rim: Rim, vault: Vault, source_id: str, value: bytes, *, after_ms: int = 0) -> str:
-    """Store a secret; returns its id. `after_ms` orders those stored at one moment. Raises `Refused(in_use)` past four."""
+    """Store a secret; returns its id. `after_ms` orders those of one moment. Raises `Refused(in_use)` past four."""
     held = connection.execute(select(SOURCE_SECRETS.c.id).where(SOURCE_SECRETS.c.source_id == source_id)).all()
     if len(held) >= MAX_SECRETS:
         raise Refused(Reason.IN_USE, f"the source has {MAX_SECRETS} secrets: remove one first")
