@@ -1,0 +1,68 @@
+"""Reasons, settings, definitions and logs: closed lists, refusals, precedence, redaction."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from schemas import logs, settings
+from schemas.definitions.source import pin_for
+from schemas.errors import ConfigurationError
+from schemas.reasons import Reason
+
+MADE = {"HOOKBERG_KAFKA_BOOTSTRAP_SERVERS": "k:9092", "HOOKBERG_REGISTRY_URL": "postgresql+psycopg://u:hush@h/db"}
+
+
+def test_every_reason_has_a_status_and_a_text() -> None:
+    for reason in Reason:
+        assert reason.status == 0 or 400 <= reason.status < 600
+        assert reason.text
+        assert reason.value == reason.name.lower()
+    assert max(Counter(Reason.__members__.values()).values()) == 1
+
+
+def test_unknown_settings_are_refused_by_name() -> None:
+    with pytest.raises(ConfigurationError, match="HOOKBERG_INGEST_PROT"):
+        settings.load(settings.IngressSettings, settings.KNOWN, {**MADE, "HOOKBERG_INGEST_PROT": "1"})
+
+
+def test_an_unusable_setting_names_itself_and_hides_its_value() -> None:
+    with pytest.raises(ConfigurationError, match="HOOKBERG_INGEST_PORT") as caught:
+        settings.load(settings.IngressSettings, settings.KNOWN, {**MADE, "HOOKBERG_INGEST_PORT": "hunter2"})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_settings_are_printed_without_secrets() -> None:
+    given = settings.load(settings.IngressSettings, settings.KNOWN, MADE)
+    shown = settings.redacted(given)
+    assert shown["registry_url"] == "***"
+    assert "hush" not in repr(shown) + repr(given)
+
+
+@pytest.mark.parametrize(
+    ("event_type", "pin"),
+    [("push", "exact@1"), ("push.tag", "long@1"), ("pull", "short@1"), ("other", "any@1")],
+)
+def test_the_exact_pin_wins_then_the_longest_glob(event_type: str, pin: str) -> None:
+    pins = {"*": "any@1", "pu*": "short@1", "push*": "long@1", "push": "exact@1"}
+    assert pin_for(pins, event_type) == pin
+
+
+def test_an_event_type_without_a_glob_has_no_pin() -> None:
+    assert pin_for({"pu*": "a@1"}, "Push") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("api_key", "anything"),
+        ("Authorization", "Bearer x"),
+        ("detail", "key hbk_abcdefgh1234 given"),
+        ("path", "/in/abcdefghijklmnopqrstuvwxyz"),
+    ],
+)
+def test_logs_hide_what_may_be_a_secret(name: str, value: str) -> None:
+    event: dict[str, Any] = {"event": "e", name: value}
+    shown = logs.redact(None, "info", event)[name]
+    assert "***" in shown
+    assert not {"anything", "Bearer x", "abcdefgh1234"} & set(shown.split())
