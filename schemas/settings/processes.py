@@ -1,13 +1,24 @@
 """The settings of each process. The reference table in the README is generated from this file."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 
 from schemas.settings.base import PREFIX, Settings
 
 Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def _from_json(value: object) -> object:
+    """Read an environment variable's JSON; what is no JSON is left to be refused as what it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
 
 
 class LogSettings(Settings):
@@ -49,7 +60,7 @@ class LakeSettings(Settings):
     catalog_type: str = Field(default="sql", pattern="^(sql|rest|glue)$")
     catalog_uri: SecretStr | None = Field(default=None, description="SQLAlchemy URL or REST endpoint")
     catalog_warehouse: str | None = Field(default=None, description="file:///… or s3://…")
-    catalog_properties: dict[str, Any] = Field(
+    catalog_properties: Annotated[dict[str, Any], BeforeValidator(_from_json)] = Field(
         default_factory=dict, repr=False, description="further pyiceberg properties, for example s3.endpoint (JSON)"
     )
 
