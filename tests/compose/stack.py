@@ -19,6 +19,7 @@ from tests.house.polling import free_port
 UP_S = 300.0
 DOWN_S = 120.0
 PROBE_EVERY_S = 1.0
+LOG_TAIL = 2000
 Steps = Callable[[str], AbstractContextManager[list[str]]]
 """Times a named block; what the block appends to the list is printed beside the seconds."""
 
@@ -38,6 +39,16 @@ class Stack:
         """Run one compose command of this stack."""
         command = [*self.engine.compose, "-p", self.project, "-f", str(ROOT / "docker-compose.yml"), *arguments]
         return output(command, {**self.engine.environ, **self.environ}, timeout_s, cwd=ROOT)
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """Add the end of each container's output to whatever fails in the block."""
+        try:
+            yield
+        except Exception as error:
+            for name, text in self.logs().items():
+                error.add_note(f"== {name}\n{text[-LOG_TAIL:]}")
+            raise
 
     def down(self) -> None:
         """Remove the stack's containers, network and volumes."""
@@ -95,14 +106,8 @@ def running(engine: Engine, step: Steps) -> Iterator[Stack]:
     stack = Stack(engine, f"hookberg-test-{secrets.token_hex(3)}", *urls, environ, hidden)
     try:
         with _health_checks(stack):
-            try:
-                with step("compose up"):
-                    stack.compose("up", "-d", "--no-build", timeout_s=UP_S)
-            except CommandError as error:
-                tails = {name: text[-1500:] for name, text in stack.logs().items()}
-                raise CommandError(
-                    f"{error}\n" + "\n".join(f"== {name}\n{tail}" for name, tail in tails.items())
-                ) from error
+            with stack.explaining(), step("compose up"):
+                stack.compose("up", "-d", "--no-build", timeout_s=UP_S)
             yield stack
     finally:
         with step("compose down"):
