@@ -3,6 +3,8 @@
 This release compares no versions: subjects are of compatibility `none`, the other words are refused as `unsupported`.
 """
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -12,7 +14,7 @@ from ingress.api import paging
 from ingress.api.call import Answer, Call
 from ingress.api.resources import shapes
 from ingress.api.routes import Route
-from schemas.backing.registry import Record
+from schemas.backing.registry import Record, SchemaVersion
 from schemas.contracts import check_schema
 from schemas.definitions.base import Definition
 from schemas.definitions.key import Permission
@@ -46,6 +48,7 @@ class VersionAnswer(Definition):
     subject: str
     version: int
     pin: str
+    created_at: datetime
 
 
 class VersionPage(Definition):
@@ -65,8 +68,8 @@ _VERSION_BODY = msgspec.json.Decoder(_VersionBody)
 async def list_subjects(call: Call) -> Answer:
     """List schema subjects."""
     page = await call.threads.run(call.env.registry.subjects.list, call.tenant, call.page)
-    items = [await _wire(call, record) for record in page.items]
-    return Answer(paging.page(items, page.next_cursor))
+    latest = _latest(call)
+    return Answer(paging.page([_wire(record, latest) for record in page.items], page.next_cursor))
 
 
 async def create_subject(call: Call) -> Answer:
@@ -77,13 +80,13 @@ async def create_subject(call: Call) -> Answer:
         raise shapes.refuse("/compatibility", message, Reason.UNSUPPORTED)
     record = await call.threads.run(call.env.registry.subjects.create, call.tenant, wanted, actor=call.actor)
     headers = {"Location": f"/api/v1/schemas/{wanted.subject}"}
-    return Answer(await _wire(call, record), version=record.version, headers=headers)
+    return Answer(_wire(record, _latest(call)), version=record.version, headers=headers)
 
 
 async def get_subject(call: Call) -> Answer:
     """Show a schema subject."""
     record = await call.threads.run(call.env.registry.subjects.get, call.tenant, call.named("subject"))
-    return Answer(await _wire(call, record), version=record.version)
+    return Answer(_wire(record, _latest(call)), version=record.version)
 
 
 async def delete_subject(call: Call) -> Answer:
@@ -98,18 +101,15 @@ async def delete_subject(call: Call) -> Answer:
 async def list_versions(call: Call) -> Answer:
     """List the versions of a subject."""
     subject = call.named("subject")
-    numbers = await call.threads.run(call.env.registry.subjects.versions, call.tenant, subject)
-    after = int(call.cursor) if call.cursor and call.cursor.isdigit() and len(call.cursor) <= MAX_DIGITS else 0
-    shown = [number for number in numbers if number > after][: call.limit]
-    more = str(shown[-1]) if shown and shown[-1] != numbers[-1] else None
-    return Answer(paging.page([_version(subject, number) for number in shown], more))
+    page = await call.threads.run(call.env.registry.subjects.versions, call.tenant, subject, call.page)
+    return Answer(paging.page([_version(item) for item in page.items], page.next_cursor))
 
 
 async def create_version(call: Call) -> Answer:
     """Add a JSON Schema as the next version; the same bytes again answer the version that they have."""
     subject = call.named("subject")
     subjects = call.env.registry.subjects
-    before = await call.threads.run(subjects.versions, call.tenant, subject)
+    await call.threads.run(subjects.get, call.tenant, subject)
     call.given(SchemaVersionDefinition)
     text = bytes(_VERSION_BODY.decode(call.raw).schema)
     if len(text) > MAX_SCHEMA_BYTES:
@@ -119,10 +119,11 @@ async def create_version(call: Call) -> Answer:
     except Refused as exc:
         moved = tuple((f"/schema{pointer}", message) for pointer, message in exc.errors)
         raise Refused(exc.reason, exc.detail, errors=moved) from None
-    number = await call.threads.run(subjects.add_version, call.tenant, subject, text, actor=call.actor)
+    before = _latest(call).get(subject, 0)
+    added = await call.threads.run(subjects.add_version, call.tenant, subject, text, actor=call.actor)
     await call.env.view.refresh()
-    headers = {"Location": f"/api/v1/schemas/{subject}/versions/{number}"}
-    return Answer(_version(subject, number), status=200 if number in before else 201, headers=headers)
+    headers = {"Location": f"/api/v1/schemas/{subject}/versions/{added.number}"}
+    return Answer(_version(added), status=200 if added.number <= before else 201, headers=headers)
 
 
 async def get_version(call: Call) -> Answer:
@@ -136,23 +137,37 @@ async def get_version(call: Call) -> Answer:
     return Answer(orjson.Fragment(found.schema_json), version=int(text))
 
 
-async def _wire(call: Call, record: Record[SubjectDefinition]) -> dict[str, Any]:
-    numbers = await call.threads.run(call.env.registry.subjects.versions, call.tenant, record.name)
+def _wire(record: Record[SubjectDefinition], latest: Mapping[str, int]) -> dict[str, Any]:
     return {
         "id": record.id,
         "tenantId": record.tenant_id,
         "subject": record.definition.subject,
         "description": record.definition.description,
         "compatibility": record.definition.compatibility,
-        "latestVersion": numbers[-1] if numbers else 0,
+        "latestVersion": latest.get(record.name, 0),
         "version": record.version,
         "createdAt": shapes.instant(record.created_at_ms),
         "updatedAt": shapes.instant(record.updated_at_ms),
     }
 
 
-def _version(subject: str, number: int) -> dict[str, Any]:
-    return {"subject": subject, "version": number, "pin": f"{subject}@{number}"}
+def _version(item: SchemaVersion) -> dict[str, Any]:
+    return {
+        "subject": item.subject,
+        "version": item.number,
+        "pin": f"{item.subject}@{item.number}",
+        "createdAt": shapes.instant(item.created_at_ms),
+    }
+
+
+def _latest(call: Call) -> dict[str, int]:
+    """Return the newest version of each subject of the tenant, as the snapshot knows them."""
+    found: dict[str, int] = {}
+    for tenant, pin in call.env.view.current().schemas:
+        if tenant == call.tenant:
+            subject, _, number = pin.rpartition("@")
+            found[subject] = max(found.get(subject, 0), int(number))
+    return found
 
 
 ROUTES = (

@@ -1,6 +1,7 @@
 """Schema subjects and their versions: numbered from 1, immutable, kept as the bytes that were given."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,6 +108,18 @@ class Subjects:
             return page_of(
                 connection, query, rows.number, rows.subject_id, page, lambda found: _version(row.name, found)
             )
+
+    def latest(self, tenant: str, subjects: Sequence[str]) -> dict[str, int]:
+        """Return the newest version number of each of these subjects; 0 where there is none yet."""
+        query = (
+            select(SUBJECTS.c.name, func.max(SCHEMA_VERSIONS.c.number))
+            .join(SCHEMA_VERSIONS, SCHEMA_VERSIONS.c.subject_id == SUBJECTS.c.id)
+            .where(SUBJECTS.c.tenant_id == tenant, SUBJECTS.c.name.in_(subjects))
+            .group_by(SUBJECTS.c.name)
+        )
+        with self.rim.database.read() as connection:
+            found = {name: int(number) for name, number in connection.execute(query)}
+        return {name: found.get(name, 0) for name in subjects}
 
     def get_version(self, tenant: str, subject: str, number: int) -> SchemaVersion:
         """Return one version; raises `Refused(not_found)`."""
