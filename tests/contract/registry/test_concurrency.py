@@ -60,7 +60,7 @@ def test_of_two_updates_of_one_version_exactly_one_wins(registry: Registry, seco
     made = source(registry)
     for version in range(1, ROUNDS + 1):
         calls = [
-            lambda r=r, v=version, i=i: r.sources.update(  # type: ignore[misc]
+            lambda r=r, v=version, i=i: r.sources.update(
                 "acme", made.id, source_definition(description=f"{v} {i}"), if_match=v, actor=SYSTEM
             )
             for i, r in enumerate((registry, second))

@@ -46,6 +46,7 @@ def source(topics: Topics) -> Iterator[Source]:
     yield made
     kinds = (names.raw, names.event, names.quarantine)
     topics.delete([kind(made.tenant_id, "slack") for kind in kinds])
+    topics.delete([names.ledger(made.tenant_id), names.table(made.tenant_id)])
 
 
 def configured(settings: KafkaSettings, topic: str) -> dict[str, str]:
@@ -59,9 +60,10 @@ def test_a_sources_topics_are_made_with_leaders_clock_retention_and_sizes(
     topics: Topics, settings: KafkaSettings, source: Source
 ) -> None:
     made = topics.ensure_source_topics(source)
-    assert [(t.name, t.kind, t.platform, t.partitions) for t in made] == [
+    assert [(t.name, t.kind, t.platform, t.partitions) for t in made[:3]] == [
         (f"{source.tenant_id}.{kind}.slack", kind, "slack", 3) for kind in ("webhook", "event", "quarantine")
     ]
+    assert [t.name for t in made[3:]] == [f"{source.tenant_id}.ledger", f"{source.tenant_id}.table"]
     assert all(len(t.topic_id) == 22 for t in made)
     assert topics.ensure_source_topics(source) == made
     raw, event = configured(settings, made[0].name), configured(settings, made[1].name)

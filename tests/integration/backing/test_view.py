@@ -217,9 +217,7 @@ def test_a_thousand_sources_and_streams_load(kind: str, tmp_path: Path, request:
         wall, cpu = time.perf_counter(), time.process_time()
         snapshot = registry.load()
         took.append(f"{(time.perf_counter() - wall) * 1000:.0f} ms ({(time.process_time() - cpu) * 1000:.0f} ms CPU)")
-    print(
-        f"{kind}: {N} sources, secrets and streams: first load {took[0]}, again {took[1]}; load {os.getloadavg()[0]}"
-    )
+    print(f"{kind}: {N} sources, secrets and streams: first load {took[0]}, again {took[1]}; load {os.getloadavg()[0]}")
     assert (len(snapshot.sources), len(snapshot.streams)) == (N, N)
     assert len(snapshot.by_platform["acme", "slack"]) == N
     registry.close()
