@@ -129,10 +129,14 @@ def _register(stack: Stack) -> str:
 
 
 def _call(stack: Stack, method: str, path: str, value: object, *, expect: int = 200) -> Any:
-    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {stack.secrets['HOOKBERG_ADMIN_KEY']}"}
-    reply = request(stack.api, method, path, None if value is None else json.dumps(value).encode(), headers)
+    reply = _send(stack, method, path, value)
     assert reply.status == expect, f"{method} {path} -> {reply.status}, not {expect}: {reply.body[:2000]!r}"
     return reply.json()
+
+
+def _send(stack: Stack, method: str, path: str, value: object = None) -> Reply:
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {stack.secrets['HOOKBERG_ADMIN_KEY']}"}
+    return request(stack.api, method, path, None if value is None else json.dumps(value).encode(), headers)
 
 
 def _post(stack: Stack, delivery: Delivery, secret: str) -> Reply:
@@ -140,5 +144,7 @@ def _post(stack: Stack, delivery: Delivery, secret: str) -> Reply:
 
 
 def _rows(stack: Stack, stream: str) -> list[dict[str, Any]] | None:
-    found: list[dict[str, Any]] = _call(stack, "GET", f"/api/v1/streams/{stream}/rows", None)["items"]
-    return found or None
+    """Return the newest rows; None while there is none, or not even a table."""
+    reply = _send(stack, "GET", f"/api/v1/streams/{stream}/rows")
+    assert reply.status in {200, 404}, reply
+    return reply.json()["items"] or None if reply.status == 200 else None
