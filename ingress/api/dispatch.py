@@ -1,5 +1,6 @@
 """Turns a route into a handler: who calls, may they, what do they say, do it, answer. The order is that of the code."""
 
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -87,7 +88,7 @@ def _response(route: Route, request: web.Request, answer: Answer) -> web.Respons
     status = answer.status or route.status
     if answer.body is None:
         return web.Response(status=status, headers=answer.headers)
-    body = orjson.dumps(answer.body, default=_text)
+    body = _json(answer.body)
     response = web.Response(status=status, body=body, content_type="application/json", headers=answer.headers)
     response.headers["Cache-Control"] = "no-store" if answer.secret else "no-cache"
     if answer.version is not None:
@@ -96,6 +97,13 @@ def _response(route: Route, request: web.Request, answer: Answer) -> web.Respons
         if route.method == "GET" and etag.unchanged(request.headers.get("If-None-Match"), tag):
             return web.Response(status=304, headers={"ETag": tag, "Cache-Control": "no-cache"})
     return response
+
+
+def _json(value: Any) -> bytes:  # noqa: ANN401 JSON
+    try:
+        return orjson.dumps(value, default=_text)
+    except TypeError:  # a row may hold integers past 64 bits, which orjson does not write
+        return json.dumps(value, default=_text, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 what orjson does not know: decimals, paths

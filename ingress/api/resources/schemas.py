@@ -122,8 +122,8 @@ async def create_version(call: Call) -> Answer:
     before = _latest(call).get(subject, 0)
     added = await call.threads.run(subjects.add_version, call.tenant, subject, text, actor=call.actor)
     await call.env.view.refresh()
-    headers = {"Location": f"/api/v1/schemas/{subject}/versions/{added.number}"}
-    return Answer(_version(added), status=200 if added.number <= before else 201, headers=headers)
+    headers = {"Location": f"/api/v1/schemas/{subject}/versions/{added.version}"}
+    return Answer(_version(added), status=200 if added.version <= before else 201, headers=headers)
 
 
 async def get_version(call: Call) -> Answer:
@@ -154,8 +154,8 @@ def _wire(record: Record[SubjectDefinition], latest: Mapping[str, int]) -> dict[
 def _version(item: SchemaVersion) -> dict[str, Any]:
     return {
         "subject": item.subject,
-        "version": item.number,
-        "pin": f"{item.subject}@{item.number}",
+        "version": item.version,
+        "pin": f"{item.subject}@{item.version}",
         "createdAt": shapes.instant(item.created_at_ms),
     }
 

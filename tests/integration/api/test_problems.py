@@ -46,7 +46,7 @@ async def test_refuses_bad_requests(
     reply = await api.send(method, path, raw=body, headers=headers)
     assert (reply.status, reply.reason) == (status, reason)
     assert reply.json["type"] == f"urn:hookberg:problem:{reason}"
-    assert reply.json["title"] == Reason(reason).text
+    assert reply.json["title"] == next(each.text for each in Reason if each == reason)
     assert reply.headers["X-Request-Id"] in reply.json["instance"]
 
 

@@ -1,5 +1,7 @@
 """The quick start's control-plane calls, verbatim, on an empty server."""
 
+import json
+
 import pytest
 
 from tests.integration.api.world import STREAM, Api
@@ -17,7 +19,7 @@ async def test_quick_start_works_verbatim(api: Api, tenant: str | None) -> None:
 
 
 async def test_takes_json_that_curl_sends_without_a_content_type(api: Api) -> None:
-    raw = b'{"name":"slack-events","topics":["{tenantId}.webhook.slack"],"targetTable":"slack_events","valueFormat":"JSON"}'
+    raw = json.dumps(STREAM).encode()
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     assert (await api.send("POST", "/streams", raw=raw, headers=form)).status == 201
 

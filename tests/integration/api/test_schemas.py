@@ -6,13 +6,13 @@ from schemas.definitions.key import Permission
 from schemas.vendors import VENDORS
 from tests.integration.api.world import SOURCE, Api
 
-SCHEMA = b'{"schema": {"type":"object",  "properties":{"n":{"type":"integer","maximum":1e400}}}}'
+SCHEMA = b'{"schema": {"type":"object",  "properties":{"n":{"type":"integer","maximum":1.50e3}}}}'
 
 
 async def test_versions_are_immutable_and_kept_as_given(api: Api) -> None:
     await api.make("/schemas", {"subject": "order"})
     first = await api.send("POST", "/schemas/order/versions", raw=SCHEMA)
-    assert (first.status, first.json) == (201, {"subject": "order", "version": 1, "pin": "order@1"})
+    assert (first.status, first.json["version"], first.json["pin"]) == (201, 1, "order@1")
     assert (await api.send("POST", "/schemas/order/versions", raw=SCHEMA)).status == 200
     assert (await api.send("POST", "/schemas/order/versions", {"schema": {"type": "string"}})).json["version"] == 2
     document = await api.send("GET", "/schemas/order/versions/1")
