@@ -170,6 +170,16 @@ class Stage:
         consumer.close()
         return found
 
+    def ledger_times(self, items: int, deadline_s: float = 120.0) -> list[int]:
+        """Return when transactions were decided (µs), once the ledger counts `items`."""
+
+        def enough() -> list[int] | None:
+            found = self.read([]).ledger
+            times = sorted(record.decided_at_us for record in found)
+            return times if sum(record.items for record in found) >= items else None
+
+        return wait_until(enough, deadline_s, every_s=1.0, what=f"{items} items in the ledger")
+
     def await_items(self, platforms: list[str], items: int, deadline_s: float = 30.0) -> Read:
         """Return what was written once the ledger counts `items`."""
 

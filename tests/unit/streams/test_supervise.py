@@ -1,0 +1,86 @@
+"""Groups and processes: the setting, the lock, one process a group, restart, drain."""
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from schemas.errors import EXIT_CONFIGURATION, EXIT_RESTART, ConfigurationError
+from schemas.settings import StreamsSettings
+from streams import supervise
+from tests.house.polling import wait_until
+
+
+def settings(folder: Path, **more: object) -> StreamsSettings:
+    given = {"kafka_bootstrap_servers": "127.0.0.1:1", "registry_url": "sqlite://", "state_dir": folder}
+    return StreamsSettings.model_validate(given | more)
+
+
+def test_all_means_every_group(tmp_path: Path) -> None:
+    assert supervise.groups_of(settings(tmp_path, groups=3)) == ["0", "1", "2"]
+    assert supervise.groups_of(settings(tmp_path, groups=3, groups_run="2, 0")) == ["2", "0"]
+
+
+@pytest.mark.parametrize("wanted", ["", "3", "0,0", "one"])
+def test_refuses_groups_that_cannot_be(tmp_path: Path, wanted: str) -> None:
+    with pytest.raises(ConfigurationError, match="HOOKBERG_GROUPS_RUN"):
+        supervise.groups_of(settings(tmp_path, groups=3, groups_run=wanted))
+
+
+def test_a_group_that_runs_already_is_refused(tmp_path: Path) -> None:
+    with supervise.held(tmp_path, "0"), pytest.raises(ConfigurationError, match="runs already"):  # noqa: SIM117
+        with supervise.held(tmp_path, "0", wait_s=0.2):
+            pass
+    with supervise.held(tmp_path, "0", wait_s=0.2):
+        pass
+
+
+def test_one_group_runs_in_this_process(tmp_path: Path) -> None:
+    seen = []
+
+    def main(given: StreamsSettings, group: str) -> int:
+        seen.append((given.streams_health_port, group, os.getpid()))
+        return 3
+
+    assert supervise.run(settings(tmp_path), main) == 3
+    assert seen == [(8082, "0", os.getpid())]
+
+
+def child(given: StreamsSettings, group: str) -> int:
+    """Write down each start; group 0 fails once, then all wait for the end."""
+    notes = given.state_dir / f"starts-{group}"
+    with notes.open("a") as file:
+        file.write(f"{given.streams_health_port}\n")
+    if group == "0" and len(notes.read_text().splitlines()) == 1:
+        return EXIT_RESTART
+    if group == "1":
+        return EXIT_CONFIGURATION
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: ended.set())
+    (given.state_dir / f"waiting-{group}").touch()
+    ended.wait(20)
+    return 0
+
+
+def test_a_failed_group_starts_again_and_a_misconfigured_one_does_not(tmp_path: Path) -> None:
+    def end() -> None:
+        wait_until(lambda: (tmp_path / "waiting-0").exists() and (tmp_path / "starts-1").exists(), 20)
+        deadline = time.monotonic() + 0.5
+        wait_until(lambda: time.monotonic() > deadline, 2)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    watcher = threading.Thread(target=end)
+    watcher.start()
+    try:
+        code = supervise.run(settings(tmp_path, groups=2, streams_health_port=9_000), child)
+    finally:
+        watcher.join()
+        signal.signal(signal.SIGTERM, before[0])
+        signal.signal(signal.SIGINT, before[1])
+    assert code == EXIT_CONFIGURATION
+    assert (tmp_path / "starts-0").read_text().split() == ["9000", "9000"]
+    assert (tmp_path / "starts-1").read_text().split() == ["9001"]
