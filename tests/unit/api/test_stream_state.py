@@ -12,7 +12,7 @@ TOPIC = "acme.webhook.slack"
 
 
 def _record(desired: Literal["running", "stopped"], generation: int) -> StreamRecord:
-    definition = StreamDefinition(name="s", topics=(TOPIC,), target_table="t")
+    definition = StreamDefinition.model_validate({"name": "s", "topics": [TOPIC], "targetTable": "t"})
     return StreamRecord("id", "acme", "s", 1, 0, 0, definition, desired, generation, accept_loss=False)
 
 
