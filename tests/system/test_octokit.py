@@ -248,6 +248,7 @@ def test_every_payload_is_rebuilt_equal_from_its_columns(landed: Landed) -> None
         if found := payload.difference(sent, kept):
             wrong.append(f"{row['event_type']} {found}")
     assert not wrong, f"{len(wrong)} of {len(landed.rows)}: {wrong[:5]}"
+    assert all(row["payload"] for row in landed.rows), "every example has typed columns, none is kept as text only"
 
 
 def test_system_columns_say_where_a_row_comes_from(landed: Landed) -> None:
