@@ -64,7 +64,8 @@ class Tally:
         elif reply.outcome == "handshake":
             row.handshakes += 1
         elif reply.reason is not None:
-            row.refused[reply.reason] = row.refused.get(reply.reason, 0) + 1
+            code = reply.reason.value
+            row.refused[code] = row.refused.get(code, 0) + 1
         if secret_id is not None and reply.outcome in {"accepted", "handshake"}:
             row.secret_last_used[secret_id] = self._now_ms()
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import orjson
+
 from schemas import topics
 from schemas.definitions.auth import Auth
 from schemas.definitions.key import Permission, digest
@@ -124,4 +126,5 @@ class RecordingSink:
         if self.fault is not None:
             raise self.fault
         for row in rows:
-            self.rows[process_start, str(row["source_id"])] = row
+            # as the registry does: only plain JSON, no enum as a key
+            self.rows[process_start, str(row["source_id"])] = orjson.loads(orjson.dumps(dict(row)))
