@@ -1,17 +1,24 @@
 """`hookberg streams`: the Faust stage, one process a worker group, and a health page each."""
 
 from deploy.processes.foundation import foundation, run
-from schemas import settings
+from schemas import logs, settings
 from schemas.backing.health import HealthServer
 from schemas.backing.kafka import client_config
 from schemas.metrics import Metrics
 from schemas.vendors import adapter
+from streams import supervise
 from streams.app import Env, Health, run_group
 
 
 def main(given: settings.StreamsSettings) -> int:
     """Run the host's worker groups until SIGTERM; return the exit code."""
-    return run("streams", given, lambda: _stage(given, "0"))
+    logs.configure("streams", level=given.log_level, fmt=given.log_format)
+    return supervise.run(given, group_main)
+
+
+def group_main(given: settings.StreamsSettings, group: str) -> int:
+    """Run one group in this process; named, so that a process of its own can import it."""
+    return run("streams", given, lambda: _stage(given, group))
 
 
 async def _stage(given: settings.StreamsSettings, group: str) -> int:
