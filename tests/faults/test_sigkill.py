@@ -35,8 +35,10 @@ SCHEMAS = {
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Yield a server of this module's own: its processes will be killed."""
-    with stack.up_server(tmp_path_factory.mktemp("faults") / "data") as running:
-        yield Server(running.url, running.ingest_url, running.data_dir)
+    with pytest.MonkeyPatch.context() as environ:
+        environ.delenv("HOOKBERG_FAULT_SEED", raising=False)  # no setting of the product, which refuses unknown ones
+        with stack.up_server(tmp_path_factory.mktemp("faults") / "data") as running:
+            yield Server(running.url, running.ingest_url, running.data_dir)
 
 
 @pytest.fixture(scope="module")
