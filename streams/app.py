@@ -131,7 +131,10 @@ async def run_group(group: str, env: Env, health: Health, stop: asyncio.Event | 
         return 0
     health.set("starting: fencing and recovering")
     app = build(group, env, live, directory, table)
-    await asyncio.to_thread(_recover, group, env, directory, app)
+    try:
+        await asyncio.to_thread(_recover, group, env, directory, app)
+    except Exception as exc:  # noqa: BLE001 Kafka is away or the disk is: start again
+        app.end("the state could not be recovered", exc)
     return await _serve(group, app, health, stop)
 
 
@@ -165,24 +168,22 @@ def _recover(group: str, env: Env, directory: Directory, app: App) -> None:
 async def _serve(group: str, app: App, health: Health, stop: asyncio.Event) -> int:
     rhythm = asyncio.create_task(app.transactions.run(), name="transactions")
     stopping = asyncio.create_task(stop.wait(), name="stop")
-    try:
-        app.loop = asyncio.get_running_loop()
-        await app.start()
+    crashed = asyncio.create_task(app._crashed.wait(), name="crash")  # noqa: SLF001 engine/README.md
+    app.loop = asyncio.get_running_loop()
+    starting = asyncio.create_task(app.start(), name="start")
+    await asyncio.wait({starting, rhythm, stopping, crashed}, return_when=asyncio.FIRST_COMPLETED)
+    if starting.done() and starting.exception() is None and not crashed.done():
         health.set(None)
         _log.info("stage_ready", group=group, topics=len(app.live))
-        over = asyncio.create_task(app.wait_until_stopped(), name="app")
-        crashed = asyncio.create_task(app._crashed.wait(), name="crash")  # noqa: SLF001 engine/README.md
-        await asyncio.wait({rhythm, stopping, over, crashed}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (over, crashed):
-            task.cancel()
-    finally:
-        health.set("stopping")
-        stopping.cancel()
+        await asyncio.wait({rhythm, stopping, crashed}, return_when=asyncio.FIRST_COMPLETED)
+    health.set("stopping")
     if not stop.is_set():
-        app.end("the app ended by itself", app.crash_reason)
+        failed = next((task.exception() for task in (rhythm, starting) if task.done()), None)
+        app.end("the app ended by itself", failed or app.crash_reason)
         return EXIT_RESTART
     await app.batch_consumer.commit_all()
-    rhythm.cancel()
+    for task in (rhythm, crashed, starting):
+        task.cancel()
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(app.stop(), STOP_S)
     app.table.close()
@@ -193,7 +194,7 @@ async def _serve(group: str, app: App, health: Health, stop: asyncio.Event) -> i
 def _on_signals(stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+        with contextlib.suppress(RuntimeError, ValueError):
             loop.add_signal_handler(number, stop.set)
 
 

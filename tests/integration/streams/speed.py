@@ -35,7 +35,7 @@ def main(events: int) -> None:
         seconds = (found[-1] - found[0]) / 1e6
         assert stage.stop() == 0
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        print(  # noqa: T201 this is a script
+        print(
             f"{events} events in {seconds:.2f} s of decided time: {events / seconds:,.0f} events/s; "
             f"worker {used.ru_utime + used.ru_stime:.1f} CPU s, {used.ru_maxrss / 1024:.0f} MB; "
             f"waited {time.monotonic() - first:.1f} s; load {os.getloadavg()[0]:.1f}"

@@ -1,4 +1,4 @@
-"""What the stage's integration tests stand on: topics on the broker, a registry file, a worker process, what it wrote."""
+"""What the stage's integration tests stand on: topics, a registry file, a worker process, what it wrote."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from schemas.wire import ledger as ledger_wire
 from schemas.wire import quarantine as quarantine_wire
@@ -82,8 +82,14 @@ class Stage:
         source = str(uuid.uuid4())
         given = {"platform": platform, "auth": {"type": "none"}} | definition
         self.registry["sources"].append(
-            {"id": source, "tenant": self.tenant, "platform": platform, "partitions": self.partitions, "definition": given}
-        )
+            {
+                "id": source,
+                "tenant": self.tenant,
+                "platform": platform,
+                "partitions": self.partitions,
+                "definition": given,
+            }
+        )  # fmt: skip
         self.registry["topics"].append(
             {
                 "name": f"{self.tenant}.webhook.{platform}", "topic_id": "", "tenant": self.tenant, "kind": "webhook",
@@ -101,7 +107,7 @@ class Stage:
 
     def send(self, platform: str, source: str, body: Any, partition: int = 0, **more: Any) -> None:
         value = body if isinstance(body, bytes) else json.dumps(body).encode()
-        made = more.pop("raw_headers", None) or headers(source, str(uuid.uuid4()), **more)
+        made: Any = more.pop("raw_headers", None) or headers(source, str(uuid.uuid4()), **more)
         self.producer.produce(f"{self.tenant}.webhook.{platform}", value, b"k", partition, headers=made)
         self.producer.poll(0)
 
@@ -148,8 +154,10 @@ class Stage:
         found = Read()
         names = [f"{self.tenant}.ledger"]
         names += [f"{self.tenant}.{kind}.{platform}" for platform in platforms for kind in ("event", "quarantine")]
-        config = {"bootstrap.servers": self.bootstrap, "group.id": uuid.uuid4().hex, "enable.auto.commit": False,
-                  "auto.offset.reset": "earliest", "isolation.level": "read_committed", "enable.partition.eof": True}  # fmt: skip
+        config = {
+            "bootstrap.servers": self.bootstrap, "group.id": uuid.uuid4().hex, "enable.auto.commit": False,
+            "auto.offset.reset": "earliest", "isolation.level": "read_committed", "enable.partition.eof": True,
+        }  # fmt: skip
         consumer = Consumer(config)
         places = [TopicPartition(name, number, 0) for name in names for number in range(self.partitions)]
         consumer.assign(places)
@@ -161,6 +169,7 @@ class Stage:
                     continue
                 name, value = message.topic(), message.value()
                 assert isinstance(value, bytes)
+                assert name is not None
                 if name.endswith(".ledger"):
                     found.ledger.append(ledger_wire.decode(value))
                 elif ".event." in name:
@@ -178,7 +187,7 @@ class Stage:
             times = sorted(record.decided_at_us for record in found)
             return times if sum(record.items for record in found) >= items else None
 
-        return wait_until(enough, deadline_s, every_s=1.0, what=f"{items} items in the ledger")
+        return wait_until(enough, deadline_s, every_s=1.0, what=f"{items} items in the ledger") or []
 
     def await_items(self, platforms: list[str], items: int, deadline_s: float = 30.0) -> Read:
         """Return what was written once the ledger counts `items`."""
@@ -188,4 +197,4 @@ class Stage:
             found = self.read(platforms)
             return found if sum(record.items for record in found.ledger) >= items else None
 
-        return wait_until(enough, deadline_s, every_s=0.2, what=f"{items} items")
+        return wait_until(enough, deadline_s, every_s=0.2, what=f"{items} items") or Read()

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from schemas.reasons import Outcome
-from tests.integration.streams.stack import STRICT, Stage
 from tests.house.polling import wait_until
+from tests.integration.streams.stack import STRICT, Stage
 
 
 @pytest.fixture

@@ -5,7 +5,10 @@ import random
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
@@ -30,7 +33,7 @@ def stage(kafka_bootstrap: str, tmp_path: Path) -> Iterator[Stage]:
 def post(stage: Stage, source: str, draw: random.Random) -> None:
     """Send deliveries of 1 to 4 items, many of them seen before."""
     for _ in range(_PER_ROUND):
-        items = []
+        items: list[dict[str, Any]] = []
         for _ in range(draw.choice((1, 1, 1, 4))):
             number = draw.randrange(_IDS)
             items.append({"id": f"e{number}", "n": "bad" if number % 7 == 0 else number, "attempt": draw.random()})
@@ -70,6 +73,10 @@ def outcomes_by_position(found: Read) -> Counter[tuple[int, int, int]]:
     return by_position
 
 
+def went_on(stage: Stage, before: int) -> bool:
+    return len(stage.read([]).ledger) > before
+
+
 @pytest.mark.faults
 @pytest.mark.parametrize("wipe", [False, True], ids=["same-disk", "wiped-disk"])
 def test_a_killed_worker_loses_and_doubles_nothing(stage: Stage, wipe: bool) -> None:
@@ -80,7 +87,7 @@ def test_a_killed_worker_loses_and_doubles_nothing(stage: Stage, wipe: bool) -> 
         post(stage, source, draw)
         before = len(stage.read([]).ledger)
         stage.start()
-        wait_until(lambda before=before: len(stage.read([]).ledger) > before, 30, what="another transaction")
+        wait_until(partial(went_on, stage, before), 30, what="another transaction")
         stage.kill()
         if wipe:
             shutil.rmtree(stage.folder / "state", ignore_errors=True)
@@ -109,5 +116,5 @@ def test_a_killed_worker_loses_and_doubles_nothing(stage: Stage, wipe: bool) -> 
         ranges.setdefault(record.partition, []).append((record.first, record.next_offset))
     for spans in ranges.values():
         spans.sort()
-        assert all(left[1] == right[0] for left, right in zip(spans, spans[1:], strict=False))
+        assert all(left[1] == right[0] for left, right in pairwise(spans))
     assert sum(found.outcomes().values()) == sum(raw.values()) == sum(record.items for record in found.ledger)

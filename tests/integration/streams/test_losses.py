@@ -49,8 +49,8 @@ def test_records_gone_before_the_first_start_are_lost_too(stage: Stage) -> None:
     send(stage, source, 0, 5)
     truncate(stage, 5)
     stage.start()
-    found = wait_until(lambda: (got := stage.read(["shop"])).ledger and got, 20, what="the loss in the ledger")
-    assert [(record.first, record.next_offset, record.items, record.lost) for record in found.ledger] == [
+    ledger = wait_until(lambda: stage.read(["shop"]).ledger, 20, what="the loss in the ledger")
+    assert [(record.first, record.next_offset, record.items, record.lost) for record in ledger] == [
         (0, 5, 0, ((0, 5),))
     ]
 

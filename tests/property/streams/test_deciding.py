@@ -23,7 +23,9 @@ def partition(**definition: Any) -> Partition:
     return Partition(source(pins={"*": "s@1"}, eventTypes={"deny": ["no"]}, **definition), s=SCHEMA)
 
 
-@given(st.lists(st.binary(max_size=60), max_size=5), st.sampled_from([None, "application/json", "text/plain", "\u00ff"]))
+@given(
+    st.lists(st.binary(max_size=60), max_size=5), st.sampled_from([None, "application/json", "text/plain", "\u00ff"])
+)
 def test_any_bytes_have_at_least_one_outcome(bodies: list[bytes], content_type: str | None) -> None:
     headers = () if content_type is None else (("content-type", content_type),)
     records = [record(value, n, headers=headers) for n, value in enumerate(bodies)]
@@ -41,9 +43,7 @@ def test_any_headers_have_one_outcome(headers: list[tuple[str, bytes]], value: b
 
 @given(st.lists(st.lists(ITEM | SCALAR, max_size=4), max_size=6))
 def test_every_item_has_exactly_one_outcome_and_an_id_is_clean_once(deliveries: list[list[Any]]) -> None:
-    records = [
-        record(json.dumps(items).encode(), n, delivery_id=str(n)) for n, items in enumerate(deliveries)
-    ]
+    records = [record(json.dumps(items).encode(), n, delivery_id=str(n)) for n, items in enumerate(deliveries)]
     decisions = partition().decide(*records)
     places = [(one.event.delivery.record.offset, one.event.item.number) for one in decisions]
     expected = [(n, k) for n, items in enumerate(deliveries) for k in range(max(1, len(items)))]

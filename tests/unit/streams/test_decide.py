@@ -78,9 +78,7 @@ def test_an_invalid_event_twice_is_one_quarantined_and_one_duplicate() -> None:
 
 def test_a_quarantined_id_becomes_clean_once_and_says_what_it_resolves() -> None:
     partition = Partition(source(pins={"*": "s@1"}), s=INTEGER)
-    decided = partition.emit(
-        record(body(id="a", n="x"), 0), record(body(id="a", n=1), 1), record(body(id="a", n=1), 2)
-    )
+    decided = partition.emit(record(body(id="a", n="x"), 0), record(body(id="a", n=1), 1), record(body(id="a", n=1), 2))
     assert [one.decision.outcome for one in decided] == [Outcome.QUARANTINED, Outcome.CLEAN, Outcome.DUPLICATE]
     note = quarantine.decode(decided[1].records[1].value or b"")
     assert (note.kind, note.position, note.by) == ("resolved", PLACE.position(0, 0), PLACE.position(1, 0))
@@ -174,9 +172,7 @@ def test_an_id_for_the_whole_delivery_tells_the_items_of_a_batch_apart() -> None
 
 def test_an_explicit_key_comes_before_what_the_vendor_says() -> None:
     said = Overrides(dedupe_key="k", event_type="order.new", source="till")
-    found = Partition(source()).decide(
-        record(body(id="1"), 0, overrides=said), record(body(id="2"), 1, overrides=said)
-    )
+    found = Partition(source()).decide(record(body(id="1"), 0, overrides=said), record(body(id="2"), 1, overrides=said))
     assert [one.outcome for one in found] == [Outcome.CLEAN, Outcome.QUARANTINED]
     event = found[0].event
     assert (event.event_type, event.source_kind, event.source_identifier) == ("order.new", "webhook.till", "k")

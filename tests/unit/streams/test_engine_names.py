@@ -22,6 +22,7 @@ from mode import Service
 
 import streams.engine
 
+
 def plain(name: Any) -> Any:
     """Return the function behind a mode task."""
     return getattr(name, "fun", name)

@@ -58,7 +58,7 @@ def test_nothing_of_an_open_transaction_survives_the_process(table: FirstSeenTab
     table.open()
 
 
-def test_a_commit_brings_states_stands_and_marks_together(table: FirstSeenTable, tmp_path: Path) -> None:
+def test_a_commit_brings_states_stands_and_marks_together(table: FirstSeenTable) -> None:
     writes = Writes()
     writes.states[seen.key("s", EVENT)] = state(1).pack()
     writes.stands[TOPIC_ID, 3] = Stand(7, 9)

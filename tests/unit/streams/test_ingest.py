@@ -1,0 +1,88 @@
+"""The agent's body: a record whose decision fails stops nobody (rule 13); a new source is asked for once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas.definitions.view import EMPTY, Snapshot
+from schemas.reasons import Outcome, Reason
+from schemas.vendors.base import Facts, Vendor
+from streams.agents.ingest import Ingest
+from streams.emit import Decided
+from streams.engine.agent import Batch
+from streams.engine.directory import LiveTopic
+from streams.engine.table import FirstSeenTable
+from tests.unit.streams.made import PLACE, VENDOR, record, snapshot, source
+
+TOPIC = LiveTopic(PLACE.raw, PLACE.topic_id, 4, PLACE.event, PLACE.quarantine, "acme.ledger", 4, PLACE.limits)
+
+
+class Registry:
+    """Knows the source only after it was asked anew."""
+
+    def __init__(self, known: Snapshot, *, late: bool = False) -> None:
+        self.known, self.late, self.asked = known, late, 0
+
+    def current(self) -> Snapshot:
+        return EMPTY if self.late and not self.asked else self.known
+
+    async def refresh(self) -> Snapshot:
+        self.asked += 1
+        return self.known
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Iterator[FirstSeenTable]:
+    made = FirstSeenTable("seen", tmp_path)
+    made.open()
+    yield made
+    made.close()
+
+
+async def decide(table: FirstSeenTable, registry: Registry, vendor: Vendor, *bodies: bytes) -> list[Decided]:
+    batch = Batch(TOPIC, PLACE, tuple(record(value, n) for n, value in enumerate(bodies)), 0)
+
+    class Once:
+        def __init__(self) -> None:
+            self.left = [batch]
+
+        def __aiter__(self) -> "Once":
+            return self
+
+        async def __anext__(self) -> Batch:
+            if not self.left:
+                raise StopAsyncIteration
+            return self.left.pop()
+
+    body = Ingest(table, registry, lambda _platform: vendor, lambda: 5)
+    batches: Any = Once()
+    return [one async for one in body.agent(batches)]
+
+
+def breaking(item: Any, headers: Any) -> Facts:
+    if "boom" in item:
+        raise ZeroDivisionError
+    return VENDOR.facts(item, headers)
+
+
+BROKEN = Vendor(name="shop", title="", docs="", auth=None, facts=breaking)
+
+
+async def test_a_record_that_fails_is_quarantined_alone_and_nothing_of_it_is_remembered(table: FirstSeenTable) -> None:
+    registry = Registry(snapshot(source()))
+    bodies = b'{"id":"a"}', b'[{"id":"b"},{"boom":1}]', b'{"id":"b"}', b'{"id":"a"}'
+    found = [one.decision for one in await decide(table, registry, BROKEN, *bodies)]
+    assert [one.outcome for one in found] == [
+        Outcome.CLEAN, Outcome.QUARANTINED, Outcome.CLEAN, Outcome.DUPLICATE,
+    ]  # fmt: skip
+    assert found[1].fault is not None
+    assert found[1].fault.reason is Reason.BAD_RECORD
+    assert registry.asked == 0
+
+
+async def test_a_source_that_is_not_known_yet_is_asked_for_before_anything_is_decided(table: FirstSeenTable) -> None:
+    registry = Registry(snapshot(source()), late=True)
+    (found,) = await decide(table, registry, VENDOR, b'{"id":"a"}')
+    assert (found.decision.outcome, registry.asked) == (Outcome.CLEAN, 1)
