@@ -18,7 +18,7 @@ from sinks.spec import Env, Spec
 from sinks.status import StreamState
 from sinks.table import create, state
 
-_BACKOFF_S, _LONGEST_BACKOFF_S = 0.5, 30.0
+_BACKOFF_S, _LONGEST_BACKOFF_S = 0.5, 5.0
 _SAMPLES = 2000
 log = logs.logger(__name__)
 

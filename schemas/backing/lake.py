@@ -11,6 +11,7 @@ from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.catalog.rest import RestCatalog
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
+from sqlalchemy.exc import DBAPIError
 
 from schemas.errors import ConfigurationError
 from schemas.settings.processes import LakeSettings
@@ -47,7 +48,10 @@ def open_catalog(settings: LakeSettings, *, timeout_s: float = DEFAULT_TIMEOUT_S
     if settings.catalog_warehouse is not None:
         properties["warehouse"] = settings.catalog_warehouse
     properties |= {name: str(value) for name, value in settings.catalog_properties.items()}
-    catalog = load_catalog(settings.catalog_name, **properties)
+    try:
+        catalog = load_catalog(settings.catalog_name, **properties)
+    except DBAPIError:  # two processes made the tables of a new SQL catalog at once: the slower one finds them made
+        catalog = load_catalog(settings.catalog_name, **properties)
     if isinstance(catalog, RestCatalog):
         for prefix in ("http://", "https://"):
             catalog._session.mount(prefix, TimedAdapter(timeout_s))  # noqa: SLF001 listed in sinks/table/README.md

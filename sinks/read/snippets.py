@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from schemas.settings.processes import LakeSettings
 
 _PASSWORD = re.compile(r"(://[^:/@]*):[^@/]*@")
-_DUCKDB = ("INSTALL iceberg;", "LOAD iceberg;")
+_DUCKDB = "INSTALL iceberg;\nLOAD iceberg;\n"
 _JDBC = {"postgresql": "postgresql", "sqlite": "sqlite"}
 
 
@@ -31,7 +31,7 @@ def snippets(settings: LakeSettings, identifier: tuple[str, str], metadata_locat
         f'table = catalog.load_table("{namespace}.{table}")\n'
     )
     return {
-        "duckdb": "\n".join((*_DUCKDB, f"SELECT * FROM iceberg_scan('{metadata_location}') LIMIT 10;")),  # noqa: S608
+        "duckdb": _DUCKDB + f"SELECT * FROM iceberg_scan('{metadata_location}') LIMIT 10;",  # noqa: S608 a text
         "pyiceberg": load + "table.scan(limit=10).to_arrow()",
         "polars": load + "import polars as pl\npl.scan_iceberg(table).tail(10).collect()",
         "spark": _spark(name, settings.catalog_type, address, warehouse)

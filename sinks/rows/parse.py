@@ -117,7 +117,7 @@ def _strict(payloads: Sequence[bytes], shape: Branch, wanted: pa.DataType) -> pa
             ),
             parse_options=paj.ParseOptions(explicit_schema=pa.schema(list(wanted)), unexpected_field_behavior="infer"),
         )
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError):
+    except (pa.ArrowException, UnicodeDecodeError):
         return None
     if table.num_rows != len(payloads) or not _known(table.schema, wanted):
         return None

@@ -83,6 +83,8 @@ def _spread(
         column = fields.get(name)
         if column is None:
             extra[at + pointer(name)] = member
+        elif column is Kind.STRING and type(member) is str and member.isascii():  # by far the commonest
+            out[name] = member
         elif isinstance(column, Branch):
             if isinstance(member, dict):
                 out[name] = _spread(member, column, at + pointer(name), extra, raw)

@@ -77,10 +77,3 @@ def dump(value: Offsets) -> str:
 def moved(base: Offsets, ends: Offsets) -> Offsets:
     """Return `base` with the partitions of `ends` moved."""
     return {topic: {**base.get(topic, {}), **ends.get(topic, {})} for topic in {**base, **ends}}
-
-
-def reached(have: Offsets, wanted: Offsets) -> bool:
-    """Tell whether `have` is at or past `wanted` everywhere."""
-    return all(
-        have.get(topic, {}).get(partition, -1) >= at for topic, ends in wanted.items() for partition, at in ends.items()
-    )

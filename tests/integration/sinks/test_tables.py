@@ -90,3 +90,26 @@ def test_selects_by_event_type_and_moves_on(world: World) -> None:
     world.produce([wire_event(n, b'{"n":1}', kind=["order.paid", "push"][n % 2]) for n in range(10)])
     world.wait_rows(stream, 5)
     assert {row["event_type"] for row in world.rows(stream)} == {"order.paid"}
+
+
+def test_two_members_share_the_tables_and_take_over(world: World) -> None:
+    world.make_topic(world.topic)
+    streams = [world.stream(f"s{n}") for n in range(6)]
+    other = World(world.kafka["bootstrap.servers"], world.folder)
+    other.tenant, other.topic = world.tenant, world.topic
+    other.view, other.states = world.view, world.states
+    world.start()
+    other.start()
+    try:
+        world.events([{"n": 0}])
+        for stream in streams:
+            world.wait_rows(stream, 1)
+    finally:
+        world.stop()
+    try:
+        other.events([{"n": 1}], first=1)
+        for stream in streams:
+            rows = other.wait_rows(stream, 2)
+            assert sorted(row["payload"]["n"] for row in rows) == [0, 1]
+    finally:
+        other.stop()

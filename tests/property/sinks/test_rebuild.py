@@ -65,7 +65,7 @@ def check(batches: list[list[bytes]], limits: Limits) -> None:
             assert same(without_nulls(back), without_nulls(json.loads(sent))), (sent, values, extra, raw)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.lists(st.lists(PAYLOADS, min_size=1, max_size=6), min_size=1, max_size=4),
     st.integers(1, 4),
@@ -81,7 +81,7 @@ def test_rebuilds_every_payload(batches: list[list[dict[str, Any]]], depth: int,
     check(texts, Limits(depth, columns))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.lists(REGULAR, min_size=1, max_size=8), min_size=2, max_size=4), st.lists(PAYLOADS, max_size=2))
 def test_rebuilds_regular_payloads_with_odd_ones_among_them(
     batches: list[list[dict[str, Any]]], odd: list[dict[str, Any]]
@@ -90,7 +90,7 @@ def test_rebuilds_regular_payloads_with_odd_ones_among_them(
     check([[json.dumps(payload).encode() for payload in batch] for batch in batches], Limits())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.text("0123456789", min_size=1, max_size=25),
     st.text("0123456789", max_size=25),
