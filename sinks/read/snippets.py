@@ -34,7 +34,7 @@ def snippets(settings: LakeSettings, identifier: tuple[str, str], metadata_locat
         "duckdb": _DUCKDB + f"SELECT * FROM iceberg_scan('{metadata_location}') LIMIT 10;",  # noqa: S608 a text
         "pyiceberg": load + "table.scan(limit=10).to_arrow()",
         "polars": load + "import polars as pl\npl.scan_iceberg(table).tail(10).collect()",
-        "spark": _spark(name, settings.catalog_type, address, warehouse)
+        "spark": _spark(name, settings.catalog_type, address, warehouse)  # noqa: S608
         + f"SELECT * FROM {name}.`{namespace}`.`{table}` LIMIT 10;",  # noqa: S608
         "trino": f'SELECT * FROM {name}."{namespace}"."{table}" LIMIT 10',  # noqa: S608
     }
