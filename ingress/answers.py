@@ -60,9 +60,9 @@ def problem(
     outcome: str = "refused",
     headers: tuple[tuple[str, str], ...] = (),
 ) -> Reply:
-    """Make a problem+json reply: `reason` is the stable code, `title` its text, `type` about:blank."""
+    """Make a problem+json reply: `reason` is the stable code, `title` its text, `type` its URN."""
     code = status or reason.status
     body = orjson.dumps(
-        {"type": "about:blank", "title": reason.text, "status": code, "detail": detail, "reason": reason.value}
+        {"type": reason.urn, "title": reason.text, "status": code, "detail": detail, "reason": reason.value}
     )
     return Reply(code, body, PROBLEM, outcome, reason, headers, close=reason in _CLOSING)

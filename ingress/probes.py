@@ -33,6 +33,13 @@ def problems(env: Env, publisher: DoorPublisher, *, draining: bool = False) -> d
     return found
 
 
+def export(env: Env, metrics: Metrics) -> None:
+    """Bring the worker's metrics up to date; called at each scrape, so that a request costs no label look-up."""
+    env.tally.export()
+    metrics.gauge("hookberg_in_flight_requests").set(env.admission.requests)
+    metrics.gauge("hookberg_in_flight_bytes").set(env.admission.held)
+
+
 def probes(
     env: Env, publisher: DoorPublisher, metrics: Metrics, is_draining: Callable[[], bool]
 ) -> dict[str, Callable[[], Reply]]:
@@ -47,9 +54,7 @@ def probes(
         return Reply(_OK, b'{"status":"live"}', JSON, "probe")
 
     def scrape() -> Reply:
-        env.tally.export()
-        metrics.gauge("hookberg_in_flight_requests").set(env.admission.requests)
-        metrics.gauge("hookberg_in_flight_bytes").set(env.admission.held)
+        export(env, metrics)
         return Reply(_OK, generate_latest(metrics.registry), CONTENT_TYPE_LATEST, "probe")
 
     return {"/livez": live, "/readyz": ready, "/metrics": scrape}

@@ -22,6 +22,11 @@ class Reason(StrEnum):
         member.text = text
         return member
 
+    @property
+    def urn(self) -> str:
+        """Return the stable `type` of a problem with this reason (RFC 9457 section 3.1.1)."""
+        return f"urn:hookberg:problem:{self.value}"
+
     # ---- requests, both doors
     NOT_FOUND = "not_found", 404, "No such resource"
     METHOD_NOT_ALLOWED = "method_not_allowed", 405, "This method is not allowed here"

@@ -50,7 +50,7 @@ def test_locks_hold_hashes_and_no_addresses() -> None:
         text = path.read_text("utf-8")
         assert "://" not in text, path
         for block in re.split(r"\n(?=[a-z])", text.strip()):
-            assert "--hash=sha256:" in block, f"{path}: {block.splitlines()[0]}"
+            assert "sha256:" in block, f"{path}: {block.splitlines()[0]}"
 
 
 def test_the_test_tools_leave_the_runtime_as_it_is() -> None:

@@ -51,7 +51,12 @@ def environment(base: Mapping[str, str], folder: DataFolder, ports: Ports, boots
     Replication settings of the user stand (an existing cluster may have several brokers).
     """
     kept = {key: value for key, value in base.items() if key not in NOT_FOR_CHILDREN}
-    defaults = {"HOOKBERG_REPLICATION_FACTOR": "1", "HOOKBERG_MIN_INSYNC_REPLICAS": "1", "PYTHONUNBUFFERED": "1"}
+    defaults = {
+        "HOOKBERG_LOG_FORMAT": "console",
+        "HOOKBERG_REPLICATION_FACTOR": "1",
+        "HOOKBERG_MIN_INSYNC_REPLICAS": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
     fixed = {
         "HOOKBERG_KAFKA_BOOTSTRAP_SERVERS": bootstrap,
         "HOOKBERG_REGISTRY_URL": f"sqlite:///{folder.registry}",

@@ -14,7 +14,7 @@ from ingress.api.env import ApiEnv
 from ingress.app import BACKLOG, make_env
 from ingress.env import Env
 from ingress.mount import add_data_plane, server_options
-from ingress.probes import problems
+from ingress.probes import export, problems
 from ingress.publish import KafkaPublisher, producer_config
 from ingress.workers import bind
 from schemas import settings
@@ -64,6 +64,7 @@ async def _serve(given: settings.ApiSettings, sock: socket.socket) -> int:
                 settings=given,
                 ready=lambda: problems(door, publisher),
                 random_bytes=os.urandom,
+                export=lambda: export(door, metrics),
             )
         )
         add_data_plane(app, door)

@@ -85,6 +85,7 @@ def _add_health(app: web.Application, env: ApiEnv) -> None:
         )
 
     async def metrics(_request: web.Request) -> web.Response:
+        env.export()
         return web.Response(body=generate_latest(env.metrics.registry), content_type="text/plain", charset="utf-8")
 
     app.router.add_get("/livez", livez)

@@ -28,7 +28,8 @@ class ApiEnv:
     """The world of one API process.
 
     `ready()` returns problems by name, empty = ready. `random_bytes` makes request ids. `static` holds Swagger UI's
-    files where `swagger_ui.fetch` put them; without them `/docs` says so.
+    files where `swagger_ui.fetch` put them; without them `/docs` says so. `export` brings counters of the data plane
+    that runs in the same process up to date before a scrape.
     """
 
     registry: Registry
@@ -41,3 +42,4 @@ class ApiEnv:
     ready: Callable[[], Mapping[str, str]]
     random_bytes: Callable[[int], bytes] = field(repr=False)
     static: Path = STATIC
+    export: Callable[[], None] = lambda: None

@@ -16,7 +16,6 @@ from schemas.errors import Overloaded, Refused, Transient
 from schemas.reasons import Reason
 
 MEDIA_TYPE = "application/problem+json"
-TYPE_PREFIX = "urn:hookberg:problem:"
 RETRY_AFTER_S = 1
 """What a 503 without a computed wait says."""
 MAX_DETAIL = 2_000
@@ -54,7 +53,7 @@ def body(
 ) -> dict[str, Any]:
     """Return the members of a problem, the empty ones left out."""
     problem: dict[str, Any] = {
-        "type": TYPE_PREFIX + reason.value,
+        "type": reason.urn,
         "title": reason.text,
         "status": reason.status,
         "detail": detail[:MAX_DETAIL],

@@ -78,7 +78,7 @@ def test_a_refusal_is_a_problem_document() -> None:
     reply = answers.refused(Refused(Reason.NO_SECRET))
     assert reply.content_type == "application/problem+json"
     assert json.loads(reply.body) == {
-        "type": "about:blank",
+        "type": "urn:hookberg:problem:no_secret",
         "title": Reason.NO_SECRET.text,
         "status": 401,
         "detail": Reason.NO_SECRET.text,
