@@ -50,6 +50,10 @@ class Stack:
                 error.add_note(f"== {name}\n{text[-LOG_TAIL:]}")
             raise
 
+    def up(self) -> None:
+        """Start what does not run and wait until compose is done with it."""
+        self.compose("up", "-d", "--no-build", timeout_s=UP_S)
+
     def down(self) -> None:
         """Remove the stack's containers, network and volumes."""
         command = ("down", "-v", "--remove-orphans", "-t", "5")
@@ -107,7 +111,7 @@ def running(engine: Engine, step: Steps) -> Iterator[Stack]:
     try:
         with _health_checks(stack):
             with stack.explaining(), step("compose up"):
-                stack.compose("up", "-d", "--no-build", timeout_s=UP_S)
+                stack.up()
             yield stack
     finally:
         with step("compose down"):

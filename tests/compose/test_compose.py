@@ -69,8 +69,7 @@ def test_the_image_holds_no_build_tools_and_runs_as_nobody_special(container_eng
 def test_a_signed_webhook_becomes_a_row(compose_stack: Stack, steps: Steps) -> None:
     with compose_stack.explaining():
         with steps("ready"):
-            for door in (compose_stack.api, compose_stack.ingest):
-                eventually(f"{door}/readyz", partial(_is_ready, door), READY_S)
+            _await_ready(compose_stack)
         stream = _register(compose_stack)
         delivery = Delivery("issues", BODY, str(uuid.uuid4()))
         refused = _post(compose_stack, delivery, "not-the-secret")
@@ -84,6 +83,7 @@ def test_a_signed_webhook_becomes_a_row(compose_stack: Stack, steps: Steps) -> N
 
 
 def test_every_service_runs_and_is_published_on_the_loopback_address_only(compose_stack: Stack) -> None:
+    eventually("all health checks pass", lambda: _healthy(compose_stack) == PROCESSES | {"kafka", "postgres"}, READY_S)
     found = compose_stack.containers()
     assert set(found) == SERVICES
     assert {name for name, entry in found.items() if entry["State"]["Running"]} == SERVICES - {"migrate"}
@@ -109,8 +109,39 @@ def test_no_log_holds_a_secret(compose_stack: Stack) -> None:
     assert {name for name in PROCESSES if not logs[name].strip()} == set(), "a process that says nothing proves nothing"
 
 
+def test_everything_stops_cleanly_and_comes_back_with_its_rows(compose_stack: Stack, steps: Steps) -> None:
+    (stream,) = _call(compose_stack, "GET", "/api/v1/streams", None)["items"]
+    (before,) = _rows(compose_stack, stream["id"]) or []
+    with compose_stack.explaining():
+        with steps("compose stop"):
+            compose_stack.compose("stop", "-t", "30", timeout_s=120.0)
+        ended = {name: entry["State"]["ExitCode"] for name, entry in compose_stack.containers().items()}
+        assert {name: code for name, code in ended.items() if name in PROCESSES} == dict.fromkeys(PROCESSES, 0)
+        with steps("compose up again"):
+            compose_stack.up()
+            _await_ready(compose_stack)
+        delivery = Delivery("issues", BODY, str(uuid.uuid4()))
+        assert _post(compose_stack, delivery, WEBHOOK_SECRET).status == 200
+        both = {before["vendor_event_id"], delivery.delivery_id}
+        eventually("both rows", lambda: both == _ids(_rows(compose_stack, stream["id"])), ROW_S)
+
+
+def _await_ready(stack: Stack) -> None:
+    for door in (stack.api, stack.ingest):
+        eventually(f"{door}/readyz", partial(_is_ready, door), READY_S)
+
+
 def _is_ready(door: str) -> bool:
     return request(door, "GET", "/readyz").status == 200
+
+
+def _healthy(stack: Stack) -> set[str]:
+    states = {name: entry["State"].get("Health") or {} for name, entry in stack.containers().items()}
+    return {name for name, health in states.items() if health.get("Status") == "healthy"}
+
+
+def _ids(rows: list[dict[str, Any]] | None) -> set[str]:
+    return {row["vendor_event_id"] for row in rows or ()}
 
 
 def _register(stack: Stack) -> str:
