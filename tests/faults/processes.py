@@ -23,6 +23,11 @@ def workers(data_dir: Path, name: str) -> list[int]:
     return _leaves(int(state(data_dir)["processes"][name]["pid"]))
 
 
+def command(pid: int) -> str:
+    """Return the end of a process' command line."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")[-60:].strip()
+
+
 def kill(pid: int) -> None:
     """Send SIGKILL; the process must be there."""
     os.kill(pid, signal.SIGKILL)

@@ -90,6 +90,7 @@ def _wait_row_of_a_new_event(caller: Caller, sender: Sender) -> None:
 
 def _kill(server: Server, name: str, rng: random.Random) -> None:
     victim = rng.choice(sorted(processes.workers(server.data_dir, name)))
+    print(f"SIGKILL {name}: pid {victim}, {processes.command(victim)}")
     processes.kill(victim)
     eventually(f"{name} {victim} is gone", lambda: processes.gone(victim), 10.0)
 
