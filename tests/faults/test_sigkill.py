@@ -130,7 +130,7 @@ def test_the_ledger_table_says_what_the_ledger_topic_says(server: Server, histor
     tenant = history.ledger[0]["topic"].partition(".")[0]
     counts = Counter((record["partition"], record["from"], count["outcome"]) for record in history.ledger
                      for count in record["counts"])  # fmt: skip
-    items = sum(record["items"] for record in history.ledger)
+    items = sum(int(record["items"]) for record in history.ledger)
 
     def found() -> bool:
         return sum(int(row["n"]) for row in lake.rows(server.data_dir, tenant, "hookberg_ledger", "n")) >= items
