@@ -12,6 +12,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from schemas.backing.kafka import topic_id_text
 from schemas.errors import Poison, Transient
 from schemas.reasons import Reason
 from sinks.rows.system import Record
@@ -92,7 +93,7 @@ def describe(admin: AdminClient, names: Sequence[str]) -> dict[str, Topic]:
             if error.args[0].code() in _GONE:
                 continue
             raise Transient(f"topic {name} cannot be looked up: {error}") from error
-        found[name] = Topic(name, str(topic.topic_id), len(topic.partitions))
+        found[name] = Topic(name, topic_id_text(topic.topic_id), len(topic.partitions))
     return found
 
 

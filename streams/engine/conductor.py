@@ -15,7 +15,7 @@ from mode import Service
 from schemas.definitions.view import Snapshot, TopicView
 from schemas.logs import logger
 from schemas.topics import Kind
-from streams.engine.directory import Directory, LiveTopic, kafka_text
+from streams.engine.directory import Directory, LiveTopic
 
 if TYPE_CHECKING:
     from streams.engine.app import App
@@ -46,7 +46,7 @@ async def resolve(directory: Directory, topics: Mapping[str, TopicView]) -> dict
 def told_otherwise(topics: Mapping[str, TopicView], live: Mapping[str, LiveTopic]) -> list[str]:
     """Return the topics whose id in the registry is not Kafka's: made anew since, Kafka's counts (rule 19)."""
     return [
-        name for name, topic in live.items() if name in topics and kafka_text(topics[name].topic_id) != topic.topic_id
+        name for name, topic in live.items() if name in topics and topics[name].topic_id != topic.topic_id
     ]
 
 

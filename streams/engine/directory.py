@@ -11,6 +11,7 @@ from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]
 
 from schemas import topics
+from schemas.backing.kafka import topic_id_text
 from schemas.topics import TopicName
 from streams.emit import Limits, Place
 
@@ -64,7 +65,7 @@ class Directory:
                     raise
                 continue
             if told.partitions and all(part.leader is not None and part.leader.id >= 0 for part in told.partitions):
-                found[name] = (kafka_text(str(told.topic_id)), len(told.partitions))
+                found[name] = (topic_id_text(told.topic_id), len(told.partitions))
         return found
 
     def members(self, group: str) -> list[str]:
@@ -102,14 +103,6 @@ class Directory:
             return {}
         asked = self.admin.describe_configs(resources, request_timeout=_ASK_S)
         return {resource.name: int(future.result(_ASK_S)[_MAX_MESSAGE].value) for resource, future in asked.items()}
-
-
-def kafka_text(topic_id: str) -> str:
-    """Return a topic id as Kafka itself prints it: URL-safe base64 (org.apache.kafka.common.Uuid).
-
-    librdkafka prints the ordinary alphabet.
-    """
-    return topic_id.replace("+", "-").replace("/", "_")
 
 
 def _outputs(where: TopicName) -> tuple[str, str, str]:

@@ -21,6 +21,7 @@ from schemas import topics as names
 from schemas.backing.kafka import layout
 from schemas.backing.kafka.config import client_config
 from schemas.backing.kafka.errors import code, explained
+from schemas.backing.kafka.ids import topic_id_text
 from schemas.backing.kafka.layout import Wanted
 from schemas.definitions.source import SourceDefinition
 from schemas.definitions.view import TopicView
@@ -133,7 +134,7 @@ class Topics:
                         continue
                     raise
                 led = bool(told.partitions) and all(p.leader is not None and p.leader.id >= 0 for p in told.partitions)
-                found[name] = TopicInfo(str(told.topic_id), len(told.partitions), led)
+                found[name] = TopicInfo(topic_id_text(told.topic_id), len(told.partitions), led)
         return found
 
     def offsets(
