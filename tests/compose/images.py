@@ -49,7 +49,10 @@ def ensure(engine: Engine, name: str) -> str:
 
 
 def build(engine: Engine) -> None:
-    """Build our image. The host's network, pip settings and certificates are the builder's, none stays in the image."""
+    """Build our image. The host's network, pip settings and certificates are the builder's, none stays in the image.
+
+    The image of the build before is removed when the new one differs.
+    """
     with tempfile.TemporaryDirectory(prefix="hookberg-build-") as folder:
         command = ["build", "--network", "host", "--tag", OURS]
         ca = next(
@@ -65,7 +68,15 @@ def build(engine: Engine) -> None:
             path.write_text("[global]\n" + "".join(f"{key} = {value}\n" for key, value in sorted(settings.items())))
             path.chmod(0o600)
             command += ["--secret", f"id=pip,src={path}"]
+        before = identity(engine, OURS)
         engine.run(*command, str(ROOT), timeout_s=BUILD_S)
+        if before not in {"", identity(engine, OURS)}:
+            engine.run("rmi", before)
+
+
+def identity(engine: Engine, name: str) -> str:
+    """Return an image's id, empty when it is not in the store."""
+    return engine.run("image", "inspect", "--format", "{{.Id}}", name).strip() if engine.has_image(name) else ""
 
 
 def pip_settings() -> dict[str, str]:
