@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[2]
 OURS = "hookberg:local"
 PULL_S = 300.0
 BUILD_S = 1500.0
-_FROM = re.compile(r"^FROM (\S+)", re.MULTILINE)
+_FROM = re.compile(r"^FROM (\S+/\S+)", re.MULTILINE)
+"""A name without a slash is a stage of the file itself."""
 _IMAGE = re.compile(r"^ +image: (\S+)", re.MULTILINE)
 _CA_VARIABLES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 
