@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help run test check setup bench house fixtures lock test-compose clean
+.PHONY: reference help run test check setup bench house fixtures lock test-compose clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ fixtures: $(VENV)/.test ## third-party test data by package name, never committe
 
 test-compose: $(VENV)/.test ## build the image, bring the compose stack up on a container engine, one webhook to a row
 	@$(BIN)/python -m pytest -q -p no:xdist tests/compose --run-compose
+
+reference: $(VENV)/.run ## write the settings and metrics tables of the README
+	@$(BIN)/python -m deploy.reference
 
 lock: ## make the lock files anew from pyproject.toml (needs uv; hashes only, no addresses)
 	@for target in "requirements.lock" "tests/requirements.lock --group dev"; do set -- $$target; \

@@ -66,7 +66,7 @@ async def run(
     fleet = Fleet(env)
     ownership = Ownership(
         kafka,
-        session_timeout_s=settings.session_timeout_s,
+        session_timeout_s=settings.owner_session_timeout_s,
         instance=f"{socket.gethostname()}-{settings.sinks_health_port}" if settings.sinks_health_port else None,
         group=group,
         gone=lambda gone: fleet.release(gone, ownership.count),

@@ -32,10 +32,16 @@ class KafkaSettings(Settings):
     """How the cluster is reached and topics are made."""
 
     kafka_bootstrap_servers: str = Field(description="host:port, comma-separated")
-    kafka_security_protocol: str = Field(default="PLAINTEXT", pattern="^(PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)$")
-    kafka_sasl_mechanism: str | None = Field(default=None, pattern="^(PLAIN|SCRAM-SHA-256|SCRAM-SHA-512)$")
-    kafka_sasl_username: str | None = None
-    kafka_sasl_password: SecretStr | None = None
+    kafka_security_protocol: str = Field(
+        default="PLAINTEXT",
+        pattern="^(PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)$",
+        description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",
+    )
+    kafka_sasl_mechanism: str | None = Field(
+        default=None, pattern="^(PLAIN|SCRAM-SHA-256|SCRAM-SHA-512)$", description="PLAIN or SCRAM-SHA-256, -512"
+    )
+    kafka_sasl_username: str | None = Field(default=None, description="with a SASL protocol")
+    kafka_sasl_password: SecretStr | None = Field(default=None, description="with a SASL protocol")
     kafka_ssl_ca_file: Path | None = Field(default=None, description="PEM of the certificate authority")
     replication_factor: int = Field(default=3, ge=1, le=15, description="of every topic we make")
     min_insync_replicas: int = Field(default=2, ge=1, le=15, description="of every topic we make")
@@ -57,7 +63,7 @@ class LakeSettings(Settings):
     """Which Iceberg catalog and warehouse tables live in."""
 
     catalog_name: str = Field(default="hookberg", description="Spark and Trino must use the same name")
-    catalog_type: str = Field(default="sql", pattern="^(sql|rest|glue)$")
+    catalog_type: str = Field(default="sql", pattern="^(sql|rest|glue)$", description="sql, rest or glue")
     catalog_uri: SecretStr | None = Field(default=None, description="SQLAlchemy URL or REST endpoint")
     catalog_warehouse: str | None = Field(default=None, description="file:///… or s3://…")
     catalog_properties: Annotated[dict[str, Any], BeforeValidator(_from_json)] = Field(
@@ -90,38 +96,40 @@ class DoorSettings(KafkaSettings, RegistrySettings, LogSettings):
 class IngressSettings(DoorSettings):
     """`hookberg ingress`, the fast door."""
 
-    ingest_host: str = "127.0.0.1"
-    ingest_port: Port = 8081
+    ingest_host: str = Field(default="127.0.0.1", description="address that the fast door listens on")
+    ingest_port: Port = Field(default=8081, description="port of the fast door")
     ingest_workers: int = Field(default=1, ge=1, le=64, description="processes on one inherited socket")
 
 
 class ApiSettings(DoorSettings, LakeSettings):
     """`hookberg api`, the control plane (and the data plane for convenience)."""
 
-    api_host: str = "127.0.0.1"
-    api_port: Port = 8080
+    api_host: str = Field(default="127.0.0.1", description="address that the API listens on")
+    api_port: Port = Field(default=8080, description="port of the API")
 
 
 class StreamsSettings(KafkaSettings, RegistrySettings, LogSettings):
     """`hookberg streams`, the Faust stage."""
 
     state_dir: Path = Field(default=Path(".hookberg/state"), description="RocksDB of each worker group")
-    streams_host: str = "127.0.0.1"
-    streams_health_port: Port = 8082
+    streams_host: str = Field(default="127.0.0.1", description="address of the stage's health page")
+    streams_health_port: Port = Field(default=8082, description="its port; of several groups the first one's")
     groups_run: str = Field(default="all", description="worker groups this host runs: all, or 0,1,2")
     commit_interval_s: float = Field(default=0.25, ge=0.05, le=5, description="one Kafka transaction an interval")
     transaction_max_records: int = Field(default=20_000, ge=100, le=1_000_000, description="closes an interval early")
-    transaction_timeout_s: float = Field(default=10.0, ge=2, le=60)
-    session_timeout_s: float = Field(default=20.0, ge=1, le=300, description="Kafka group session")
+    transaction_timeout_s: float = Field(
+        default=10.0, ge=2, le=60, description="after it the broker aborts a dead stage's open transaction"
+    )
+    stage_session_timeout_s: float = Field(default=20.0, ge=1, le=300, description="Kafka group session of a stage")
 
 
 class SinksSettings(KafkaSettings, RegistrySettings, LakeSettings, LogSettings):
     """`hookberg sinks`, the Iceberg writers."""
 
-    sinks_host: str = "127.0.0.1"
-    sinks_health_port: Port = 8083
+    sinks_host: str = Field(default="127.0.0.1", description="address of the writers' health page")
+    sinks_health_port: Port = Field(default=8083, description="its port")
     flush_bytes: int = Field(default=16 << 20, ge=1 << 16, le=1 << 30, description="a buffer past it is written early")
-    session_timeout_s: float = Field(default=10.0, ge=1, le=300, description="Kafka group session of table ownership")
+    owner_session_timeout_s: float = Field(default=10.0, ge=1, le=300, description="Kafka group session of writers")
     commit_timeout_s: float = Field(default=30.0, ge=1, le=300, description="of one catalog request")
 
 

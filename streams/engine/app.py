@@ -98,8 +98,8 @@ def faust_settings(group: str, settings: StreamsSettings) -> dict[str, Any]:
     return {
         "broker": [f"kafka://{host.strip()}" for host in settings.kafka_bootstrap_servers.split(",")],
         "broker_credentials": _credentials(settings),
-        "broker_session_timeout": settings.session_timeout_s,
-        "broker_heartbeat_interval": min(3.0, settings.session_timeout_s / 4),
+        "broker_session_timeout": settings.stage_session_timeout_s,
+        "broker_heartbeat_interval": min(3.0, settings.stage_session_timeout_s / 4),
         "broker_commit_interval": _GROUP_COMMIT_S,
         "consumer_max_fetch_size": _FETCH_BYTES,
         "consumer_auto_offset_reset": "earliest",

@@ -67,7 +67,7 @@ def remove(container_id: str) -> None:
 
     client = docker.from_env()
     try:
-        client.containers.get(container_id).remove(force=True)
+        client.containers.get(container_id).remove(force=True, v=True)
     finally:
         client.close()
 

@@ -184,7 +184,7 @@ class World:
             kafka_bootstrap_servers=self.kafka["bootstrap.servers"],
             registry_url="sqlite://",
             sinks_health_port=0,
-            session_timeout_s=6,
+            owner_session_timeout_s=6,
             **self.lake.model_dump(),
         )
         ready = threading.Event()

@@ -35,7 +35,7 @@ def main() -> None:
         kafka_bootstrap_servers=told["bootstrap"],
         registry_url="sqlite://",
         sinks_health_port=told["instance"],
-        session_timeout_s=6,
+        owner_session_timeout_s=6,
         **world.lake.model_dump(),
     )
     asyncio.run(

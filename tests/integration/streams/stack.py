@@ -67,7 +67,7 @@ class Stage:
         self.save()
         settings = {
             "kafka_bootstrap_servers": bootstrap, "registry_url": "sqlite://", "state_dir": str(folder / "state"),
-            "replication_factor": 1, "min_insync_replicas": 1, "session_timeout_s": 6, "commit_interval_s": 0.1,
+            "replication_factor": 1, "min_insync_replicas": 1, "stage_session_timeout_s": 6, "commit_interval_s": 0.1,
         }  # fmt: skip
         (folder / "config.json").write_text(json.dumps({"group": self.group, "settings": settings}))
 
