@@ -23,7 +23,7 @@ VERSITYGW_VERSION = "v1.8.0"
 BOOTSTRAP_S = 900.0
 BUILD_S = 1200.0
 IMPORT_S = 300.0
-SCRIPTS = Path(__file__).with_name("standins")
+SCRIPTS = Path(__file__).with_name("entrypoints")
 UNNEEDED = ("var/cache/apt/archives", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale")
 
 

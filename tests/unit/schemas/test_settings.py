@@ -34,8 +34,11 @@ def test_another_processes_setting_is_no_stranger() -> None:
 
 
 def test_an_unusable_value_is_named_with_its_variable() -> None:
-    with pytest.raises(ConfigurationError, match="HOOKBERG_COMMIT_INTERVAL_S: .*less than or equal to 5"):
+    with pytest.raises(ConfigurationError, match=r"HOOKBERG_COMMIT_INTERVAL_S: .*less than or equal to 5"):
         load_streams({"HOOKBERG_COMMIT_INTERVAL_S": "60"})
+    with pytest.raises(ConfigurationError, match="HOOKBERG_COMMIT_INTERVAL_S") as caught:
+        load_streams({"HOOKBERG_COMMIT_INTERVAL_S": "hunter2"})
+    assert "hunter2" not in str(caught.value)
 
 
 def test_secrets_that_sources_name_are_no_settings() -> None:
@@ -52,7 +55,7 @@ def test_a_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
 def test_an_unknown_key_of_the_file_is_refused_with_its_place(tmp_path: Path) -> None:
     file = tmp_path / "hookberg.toml"
     file.write_text("commit_interval = 1\n")
-    with pytest.raises(ConfigurationError, match="commit_interval in .*hookberg.toml"):
+    with pytest.raises(ConfigurationError, match=r"commit_interval in .*hookberg\.toml"):
         load_streams({"HOOKBERG_CONFIG": str(file)})
 
 
