@@ -21,7 +21,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "sources": ("name", "platform", "partitioning", "enabled", "paused", "version"),
     "streams": ("name", "desired", "state", "topics", "targetTable", "version"),
     "schemas": ("subject", "compatibility", "latestVersion"),
-    "quarantine": ("receivedAt", "source", "eventType", "reason", "pointer", "message", "eventId"),
+    "quarantine": ("receivedAt", "source", "eventType", "reason", "pointer", "message"),
     "keys": ("id", "name", "tenantId", "permissions"),
     "platforms": ("name", "title", "docs"),
 }

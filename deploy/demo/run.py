@@ -123,7 +123,7 @@ def show_ledger(console: Console, acting: Server) -> None:
         rows = connect(local_tables(acting.data_dir), sql).execute(sql).fetchall()
     except (duckdb.Error, ServerError):
         return  # the ledger's first commit comes a few seconds later than the first rows
-    table = Table("topic", "outcome", "items", title=f"What became of it: {TENANT}.hookberg_ledger, all runs")
+    table = Table("topic", "outcome", "items", title="What became of it (all runs)")
     for row in rows:
         table.add_row(*map(str, row))
     console.print(table)
