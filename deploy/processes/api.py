@@ -7,7 +7,7 @@ import socket
 
 from aiohttp import web  # noqa: TID251 the composition root hands the application to its runner
 
-from deploy.processes.foundation import Foundation, foundation, run, stop_event
+from deploy.processes.foundation import Foundation, foundation, listen, run, stop_event
 from ingress import receipt
 from ingress.api.app import build_app
 from ingress.api.env import ApiEnv
@@ -16,15 +16,12 @@ from ingress.env import Env
 from ingress.mount import add_data_plane, server_options
 from ingress.probes import export, problems
 from ingress.publish import KafkaPublisher, producer_config
-from ingress.workers import bind
 from schemas import settings
 from schemas.backing.kafka import Topics, client_config
 from schemas.backing.lake import open_catalog
 from schemas.backing.registry import TallyFlusher
 from schemas.backing.registry.registrar import SelfRegistrar
-from schemas.errors import ConfigurationError
 from schemas.metrics import Metrics
-from schemas.reasons import Reason
 from sinks.read.reader import Reader
 
 DRAIN_EXTRA_S = 1.0
@@ -32,13 +29,7 @@ DRAIN_EXTRA_S = 1.0
 
 def main(given: settings.ApiSettings) -> int:
     """Bind the port and serve until SIGTERM; return the exit code."""
-    try:
-        sock = bind(given.api_host, given.api_port)
-    except OSError as exc:
-        raise ConfigurationError(
-            f"{Reason.PORT_TAKEN}: {given.api_host}:{given.api_port}: {exc.strerror}; "
-            "set HOOKBERG_API_PORT to a free one"
-        ) from None
+    sock = listen(given.api_host, given.api_port, "HOOKBERG_API_PORT")
     return run("api", given, lambda: _serve(given, sock))
 
 

@@ -5,14 +5,18 @@ Lives here: the parts that the composition roots share. The rest of a process is
 
 import asyncio
 import signal
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from deploy.processes.clock import SystemClock
+from ingress.workers import bind
 from schemas import logs, settings
 from schemas.backing.registry import Registry, Vault
 from schemas.backing.registry.view import CachedView
+from schemas.errors import ConfigurationError
+from schemas.reasons import Reason
 from schemas.settings.processes import LogSettings, RegistrySettings
 
 
@@ -43,6 +47,16 @@ async def foundation(process: str, given: RegistrySettings) -> AsyncIterator[Fou
             await view.stop()
     finally:
         registry.close()
+
+
+def listen(host: str, port: int, setting: str) -> socket.socket:
+    """Bind a door's port; raise `ConfigurationError` (port_taken) naming the setting that changes it."""
+    try:
+        return bind(host, port)
+    except OSError as exc:
+        raise ConfigurationError(
+            f"{Reason.PORT_TAKEN}: {host}:{port}: {exc.strerror}; set {setting} to a free one"
+        ) from None
 
 
 def stop_event() -> asyncio.Event:

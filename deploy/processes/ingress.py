@@ -4,28 +4,20 @@ import argparse
 import socket
 import sys
 
-from deploy.processes.foundation import foundation, run
+from deploy.processes.foundation import foundation, listen, run
 from ingress import app, receipt
 from ingress.publish import KafkaPublisher, producer_config
-from ingress.workers import Control, Workers, bind
+from ingress.workers import Control, Workers
 from schemas import settings
 from schemas.backing.kafka import Topics, client_config
 from schemas.backing.registry import TallyFlusher
 from schemas.backing.registry.registrar import SelfRegistrar
-from schemas.errors import ConfigurationError
 from schemas.metrics import Metrics
-from schemas.reasons import Reason
 
 
 def main(given: settings.IngressSettings) -> int:
     """Bind the port and serve until SIGTERM; return the exit code."""
-    try:
-        sock = bind(given.ingest_host, given.ingest_port)
-    except OSError as exc:
-        raise ConfigurationError(
-            f"{Reason.PORT_TAKEN}: {given.ingest_host}:{given.ingest_port}: {exc.strerror}; "
-            "set HOOKBERG_INGEST_PORT to a free one"
-        ) from None
+    sock = listen(given.ingest_host, given.ingest_port, "HOOKBERG_INGEST_PORT")
     if given.ingest_workers == 1:
         return run("ingress", given, lambda: worker(given, sock, None))
     return run("ingress", given, Workers(_command, given.ingest_workers, sock).run)

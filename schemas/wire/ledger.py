@@ -1,12 +1,10 @@
 """The ledger record (topic `{tenant}.ledger`, Avro): what became of every item of one offset range (rule 14)."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
-from schemas.wire.avro import Codec
+from schemas.wire.avro import Codec, microseconds
 
 CODEC = Codec("ledger.v1")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +102,7 @@ def decode(value: bytes) -> Ledger:
         first=datum["from"],
         next_offset=datum["to"],
         group=datum["group"],
-        decided_at_us=(datum["decidedAt"] - _EPOCH) // timedelta(microseconds=1),
+        decided_at_us=microseconds(datum["decidedAt"]),
         items=datum["items"],
         counts=tuple(Count(c["sourceId"], c["eventType"], c["minute"], c["outcome"], c["n"]) for c in datum["counts"]),
         others=tuple(

@@ -1,16 +1,14 @@
 """The quarantine record (topic `{tenant}.quarantine.{platform}`, Avro): what failed, why, and its bytes as sent."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from schemas.wire.avro import Codec
+from schemas.wire.avro import Codec, microseconds
 from schemas.wire.position import Position
 
 FAILED = "failed"
 RESOLVED = "resolved"
 CODEC = Codec("quarantine.v1")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +81,8 @@ def decode(value: bytes) -> Quarantine:
         event_type=datum["eventType"],
         vendor_event_id=datum["vendorEventId"],
         delivery_id=datum["deliveryId"],
-        received_at_us=_us(datum["receivedAt"]),
-        decided_at_us=_us(datum["decidedAt"]),
+        received_at_us=microseconds(datum["receivedAt"]),
+        decided_at_us=microseconds(datum["decidedAt"]),
         position=Position.from_wire(datum["position"]),
         reason=datum["reason"],
         pointer=datum["pointer"],
@@ -95,7 +93,3 @@ def decode(value: bytes) -> Quarantine:
         payload=datum["payload"],
         by=None if datum["by"] is None else Position.from_wire(datum["by"]),
     )
-
-
-def _us(value: datetime) -> int:
-    return (value - _EPOCH) // timedelta(microseconds=1)

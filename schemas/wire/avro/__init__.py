@@ -6,6 +6,7 @@ old records stay readable. Avro 1.12 specification, "Single-object encoding".
 
 import io
 import json
+from datetime import UTC, datetime, timedelta
 from importlib import resources
 from typing import Any
 
@@ -17,6 +18,12 @@ from schemas.reasons import Reason
 
 _MARKER = b"\xc3\x01"
 _HEAD = 10
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def microseconds(value: datetime) -> int:
+    """Return a decoded timestamp-micros as µs since the epoch, exactly."""
+    return (value - _EPOCH) // timedelta(microseconds=1)
 
 
 class Codec:
