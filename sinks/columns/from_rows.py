@@ -13,18 +13,41 @@ from sinks.columns.shape import LIST_OF, Branch, Kind, Shape, leaves
 from sinks.rows.decode import Number
 
 MIN_LONG, MAX_LONG = -(2**63), 2**63 - 1
-Wish = dict[str, Any]
-"""Observed member -> Kind or a Wish of its own."""
+
+
+class Wish(dict[str, Any]):
+    """Observed member -> Kind or a Wish of its own, beside the columns that its struct has already."""
+
+    __slots__ = ("_fields", "_taken")
+
+    def __init__(self, fields: Iterable[str] = ()) -> None:
+        super().__init__()
+        self._fields = fields
+        self._taken: set[str] | None = None
+
+    def clashes(self, name: str) -> bool:
+        """Tell whether a new column of this name would meet another one of its struct."""
+        if self._taken is None:  # most structs are never asked
+            self._taken = {names.key(taken) for taken in (*self._fields, *self)}
+        return names.key(name) in self._taken
+
+    def add(self, name: str, wanted: "Kind | Wish") -> None:
+        """Wish for a column."""
+        self[name] = wanted
+        if self._taken is not None:
+            self._taken.add(names.key(name))
 
 
 def observe(payloads: Iterable[dict[str, Any]], shape: Branch, limits: Limits) -> Branch:
     """Return `shape` with the columns that `payloads` add, nearest to the root first, then as first seen."""
-    wish: Wish = {}
+    room = limits.max_columns - leaves(shape)
+    if room <= 0:
+        return shape
+    wish = Wish(shape.fields)
     for payload in payloads:
         _wish(payload, wish, shape, 1, limits)
     if not wish:
         return shape
-    room = limits.max_columns - leaves(shape)
     granted: set[tuple[str, ...]] = set()
     for path, _kind in sorted(_paths(wish, ()), key=lambda item: len(item[0])):
         if room <= 0:
@@ -40,14 +63,14 @@ def _wish(value: dict[str, Any], wish: Wish, known: Shape | None, depth: int, li
         column = fields.get(name)
         if column is not None:
             if isinstance(column, Branch) and isinstance(member, dict):
-                inner = wish.setdefault(name, {})
+                inner = wish.setdefault(name, Wish(column.fields))
                 _wish(member, inner, column, depth + 1, limits)
                 if not inner:
                     del wish[name]
             continue
         if member is None or not names.usable(name):
             continue
-        if name not in wish and not (names.free(name, fields) and names.free(name, wish)):
+        if name not in wish and wish.clashes(name):
             continue
         _wish_new(name, member, wish, depth, limits)
 
@@ -55,18 +78,18 @@ def _wish(value: dict[str, Any], wish: Wish, known: Shape | None, depth: int, li
 def _wish_new(name: str, member: Any, wish: Wish, depth: int, limits: Limits) -> None:  # noqa: ANN401 JSON
     before = wish.get(name)
     if isinstance(member, dict) and depth <= limits.typed_depth:
-        if before is None or isinstance(before, dict):
-            inner = {} if before is None else before
+        if before is None or isinstance(before, Wish):
+            inner = Wish() if before is None else before
             _wish(member, inner, None, depth + 1, limits)
-            if inner:
-                wish[name] = inner
+            if inner and before is None:
+                wish.add(name, inner)
         return
     kind = kind_of(member)
     if kind is None:
         return
     if before is None:
-        wish[name] = kind
-    elif not isinstance(before, dict) and {before, kind} in (
+        wish.add(name, kind)
+    elif not isinstance(before, Wish) and {before, kind} in (
         {Kind.LONG, Kind.DOUBLE},
         {Kind.LIST_LONG, Kind.LIST_DOUBLE},
     ):
@@ -110,7 +133,7 @@ def _list_kind(values: list[Any]) -> Kind | None:
 
 def _paths(wish: Wish, prefix: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], Kind]]:
     for name, wanted in wish.items():
-        if isinstance(wanted, dict):
+        if isinstance(wanted, Wish):
             yield from _paths(wanted, (*prefix, name))
         else:
             yield (*prefix, name), wanted
@@ -120,7 +143,7 @@ def _grow(shape: Branch, wish: Wish, prefix: tuple[str, ...], granted: set[tuple
     fields = dict(shape.fields)
     for name, wanted in wish.items():
         path = (*prefix, name)
-        if isinstance(wanted, dict):
+        if isinstance(wanted, Wish):
             before = fields.get(name)
             grown = _grow(before if isinstance(before, Branch) else Branch(), wanted, path, granted)
             if grown.fields:

@@ -5,8 +5,6 @@ Why: an empty name breaks every later append, `a.b` meets struct a{b}, `id` and 
 and files hold names in Avro's form, where `a b` and `a_x20b` are one (Iceberg spec, "Column Projection", Appendix A).
 """
 
-from collections.abc import Iterable
-
 MAX_NAME = 128
 
 
@@ -28,9 +26,3 @@ def _escape(char: str) -> str:
 def key(name: str) -> str:
     """Return what must differ among the columns of one struct."""
     return file_name(name).casefold()
-
-
-def free(name: str, taken: Iterable[str]) -> bool:
-    """Tell whether `name` clashes with none of `taken`."""
-    wanted = key(name)
-    return all(key(other) != wanted for other in taken)

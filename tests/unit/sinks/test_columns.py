@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from sinks.columns import names
 from sinks.columns.from_rows import observe
 from sinks.columns.policy import Limits
 from sinks.columns.shape import EMPTY, Branch, Kind, Shape
@@ -60,3 +61,28 @@ def test_columns_past_the_limit_are_the_deepest_ones() -> None:
     shape = observe([{"a": {"deep": 1}, "b": 1, "c": 1}], EMPTY, Limits(3, 2))
     assert shape == Branch({"b": Kind.LONG, "c": Kind.LONG})
     assert observe([{"d": 1}], shape, Limits(3, 2)) == shape
+
+
+@pytest.mark.parametrize(("first", "second"), [({"id": 1}, {"ID": 2}), ({"s": {"a b": 1}}, {"s": {"a_x20b": 2}})])
+def test_the_first_of_two_clashing_names_is_the_column(first: dict[str, Any], second: dict[str, Any]) -> None:
+    alone = observe([first], EMPTY, L)
+    assert observe([first, second], EMPTY, L) == alone
+    assert observe([second], alone, L) == alone
+
+
+def test_many_new_names_cost_time_in_proportion_to_their_number() -> None:
+    seen: list[str] = []
+    real = names.key
+
+    def counted(name: str) -> str:
+        seen.append(name)
+        return real(name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(names, "key", counted)
+        full = observe([{f"k{n}": n for n in range(5000)}], EMPTY, L)
+        assert len(full.fields) == L.max_columns
+        assert len(seen) <= 3 * 5000
+        seen.clear()
+        assert observe([{f"k{n}": n for n in range(5000)}], full, L) is full
+        assert not seen
