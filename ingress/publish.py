@@ -14,6 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from ingress.admission import spread
 from schemas import topics
+from schemas.backing.kafka import fatal
 from schemas.errors import Overloaded, Refused
 from schemas.logs import logger
 from schemas.ports import Publisher, Stored
@@ -171,7 +172,7 @@ class KafkaPublisher:
 
     def _settle(self, future: "asyncio.Future[Stored]", error: KafkaError | None, message: Message) -> None:
         if error is not None:
-            if error.fatal():
+            if fatal(error):
                 self.failed.set()
             if not future.done():
                 future.set_exception(self._meaning(error))
@@ -203,7 +204,7 @@ class KafkaPublisher:
     def _on_error(self, error: KafkaError) -> None:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 a constant of the client
             self._away = "no broker can be reached"
-        if error.fatal():
+        if fatal(error):
             self.failed.set()
         _log.warning("kafka_error", error=error.name())
 

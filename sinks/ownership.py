@@ -10,9 +10,10 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from schemas import logs, topics
+from schemas.backing.kafka import fatal
 
 GROUP = "hookberg-sinks"
 POLL_S = 0.2
@@ -76,7 +77,7 @@ class Ownership:
             while not self._stop.is_set():
                 message = self._consumer.poll(POLL_S)
                 error = message.error() if message is not None else None
-                if error is not None and (error.fatal() or error.code() == KafkaError.FENCED_INSTANCE_ID):
+                if error is not None and fatal(error):
                     raise KafkaException(error)  # noqa: TRY301 caught below: told to the process
                 if error is not None:
                     log.warning("ownership_error", error=str(error))

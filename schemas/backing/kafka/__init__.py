@@ -4,7 +4,8 @@ Lives here: client_config (config.py), Topics (topics.py), layout, errors. Names
 """
 
 from schemas.backing.kafka.config import client_config
+from schemas.backing.kafka.errors import fatal
 from schemas.backing.kafka.ids import topic_id_text
 from schemas.backing.kafka.topics import TopicInfo, Topics
 
-__all__ = ["TopicInfo", "Topics", "client_config", "topic_id_text"]
+__all__ = ["TopicInfo", "Topics", "client_config", "fatal", "topic_id_text"]

@@ -41,3 +41,11 @@ def code(exc: KafkaException) -> int:
     """Return the error code of an exception; -1 when it has none."""
     error = exc.args[0]
     return int(error.code()) if isinstance(error, KafkaError) else -1
+
+
+def fatal(error: KafkaError) -> bool:
+    """Tell whether a client is dead for good and its process must end.
+
+    librdkafka tells it in two ways: by the flag of the original error, and by an event of code _FATAL without the flag.
+    """
+    return bool(error.fatal()) or error.code() in {KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID}  # noqa: SLF001
