@@ -7,7 +7,7 @@ cut out as bytes and never decoded here.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import pyarrow as pa
@@ -64,11 +64,15 @@ JSON_DOC = "JSON text"
 _TEXT = tuple(column for column in COLUMNS if column.member and column.type == pa.string())
 
 
+_Int = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+_Long = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
 class _Position(msgspec.Struct):
     topicId: str  # noqa: N815 wire name
-    partition: int
-    offset: int
-    item: int
+    partition: _Int
+    offset: _Long
+    item: _Int
 
 
 class _Head(msgspec.Struct):
@@ -103,6 +107,8 @@ class Record(NamedTuple):
     value: bytes
 
 
+_FIRST = pa.scalar(datetime.min.replace(tzinfo=UTC), TIME)
+_LAST = pa.scalar(datetime.max.replace(tzinfo=UTC), TIME)
 _PAYLOAD = b',"payload":'
 _CUTS = 8
 _DECODER = msgspec.json.Decoder(_Head)
@@ -187,16 +193,18 @@ def _unreadable(record: Record) -> _Head:
 
 
 def times(texts: Sequence[str | None]) -> pa.Array:
-    """Read RFC 3339 times as µs in UTC; what is no time becomes null, finer digits are cut."""
+    """Read RFC 3339 times as µs in UTC; what is no time of years 1 to 9999 becomes null, finer digits are cut."""
     try:
-        return pa.array(texts, pa.string()).cast(TIME)
+        read = pa.array(texts, pa.string()).cast(TIME)
     except pa.ArrowInvalid:
         return pa.array([_time(text) for text in texts], TIME)
+    held = pc.and_(pc.greater_equal(read, _FIRST), pc.less_equal(read, _LAST))
+    return read if pc.all(held).as_py() is not False else pc.if_else(held, read, pa.scalar(None, TIME))
 
 
 def _time(text: Any) -> datetime | None:  # noqa: ANN401 from JSON
     try:
         moment = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):  # the last: before year 1 or after 9999 in UTC
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
