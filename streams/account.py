@@ -12,6 +12,7 @@ from schemas.wire.position import Position
 from streams.decide import Decision
 
 _MINUTE_US = 60_000_000
+_CLEAN = Outcome.CLEAN.value
 
 
 class Account:
@@ -34,11 +35,13 @@ class Account:
             event = decision.event
             meta = event.delivery.meta
             source_id = "" if meta is None else meta.source_id
-            key = (source_id, event.event_type, event.event_time_us // _MINUTE_US, decision.outcome.value)
+            outcome = _CLEAN
+            if decision.outcome is not Outcome.CLEAN:
+                outcome = decision.outcome.value
+                self._others.append(_other(decision, source_id))
+            key = (source_id, event.event_type, event.event_time_us // _MINUTE_US, outcome)
             counts[key] = counts.get(key, 0) + 1
             self.items += 1
-            if decision.outcome is not Outcome.CLEAN:
-                self._others.append(_other(decision, source_id))
         self.next_offset = next_offset
 
     def lose(self, start: int, end: int, next_offset: int) -> None:

@@ -96,7 +96,7 @@ def build(group: str, env: Env, live: Mapping[str, LiveTopic], directory: Direct
     judge = Ingest(table, env.registry, env.adapter, env.now_us)
 
     @app.batch_agent("ingest")
-    async def ingest(batches: Batches) -> AsyncIterator[Decided]:
+    async def ingest(batches: Batches) -> AsyncIterator[list[Decided]]:
         async for decided in judge.agent(batches):
             yield decided
 

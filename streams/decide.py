@@ -5,21 +5,23 @@ comes in as a look-up and goes out as the decision's `write`, which the caller r
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+
+import msgspec
 
 from schemas import ids
 from schemas.contracts import Library
-from schemas.definitions.view import Snapshot, SourceView
+from schemas.definitions.view import Snapshot
 from schemas.reasons import Outcome, Reason
 from schemas.wire.position import Position
 from streams import seen
 from streams.identify import Event, distinct
 from streams.parse import Fault
 from streams.seen import Seen
+from streams.sources import Source
 from streams.validate import denied, validate
 
 
-class Decision(NamedTuple):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """What became of one item.
 
     `event_id` is the event's own, or that of its distinct content in quarantine; `write` goes under `key`; `of` is the
@@ -41,11 +43,6 @@ Known = Callable[[bytes], Seen | None]
 """What is remembered under a key, the open transaction's own decisions included."""
 
 
-def key_of(event: Event) -> bytes:
-    """Return the key that a decision about this event looks up first."""
-    return seen.key(_source_id(event), event.event_id)
-
-
 def decide(  # noqa: PLR0911 one line for each outcome
     event: Event, known: Known, position: Position, snapshot: Snapshot, contracts: Library
 ) -> Decision:
@@ -61,8 +58,7 @@ def decide(  # noqa: PLR0911 one line for each outcome
         return Decision(event, Outcome.CONTROL, event.event_id)
     if event.fault is None and denied(event, source):
         return Decision(event, Outcome.DROPPED_DENIED, event.event_id)
-    key = seen.key(source.id, event.event_id)
-    found = _counting(known(key), event, source)
+    found = _counting(known(event.key), event, source)
     if found is not None and found.clean:
         return _again(event, found, position, known)
     verdict = validate(event, source, snapshot.schemas, contracts)
@@ -70,9 +66,9 @@ def decide(  # noqa: PLR0911 one line for each outcome
         return Decision(event, verdict.drop, event.event_id)
     if verdict.fault is not None:
         return _quarantined(event, verdict.fault, position, known, schema=verdict.schema)
-    write = Seen(position, delivery.time_ms, clean=True, fingerprint=event.fingerprint)
+    write = Seen(position, delivery.time_ms, True, event.fingerprint)
     resolves = None if found is None else found.first
-    return Decision(event, Outcome.CLEAN, event.event_id, None, verdict.schema, key, write, None, resolves)
+    return Decision(event, Outcome.CLEAN, event.event_id, None, verdict.schema, event.key, write, None, resolves)
 
 
 def _again(event: Event, found: Seen, position: Position, known: Known) -> Decision:
@@ -85,11 +81,10 @@ def _again(event: Event, found: Seen, position: Position, known: Known) -> Decis
 
 def _quarantined(event: Event, fault: Fault, position: Position, known: Known, *, schema: str | None) -> Decision:
     """Put an event into quarantine once: an equal copy that is there already makes this one a duplicate."""
-    key = seen.key(_source_id(event), event.event_id)
-    found = _counting(known(key), event, event.delivery.source)
+    found = _counting(known(event.key), event, event.delivery.source)
     if found is None:
         write = Seen(position, event.delivery.time_ms, clean=False, fingerprint=event.fingerprint)
-        return Decision(event, Outcome.QUARANTINED, event.event_id, fault, schema, key, write)
+        return Decision(event, Outcome.QUARANTINED, event.event_id, fault, schema, event.key, write)
     if found.fingerprint == event.fingerprint:
         return Decision(event, Outcome.DUPLICATE, event.event_id, of=found.first)
     return _distinct(event, fault, position, known, schema=schema)
@@ -106,9 +101,12 @@ def _distinct(event: Event, fault: Fault, position: Position, known: Known, *, s
     return Decision(event, Outcome.QUARANTINED, event_id, fault, schema, key, write)
 
 
-def _counting(found: Seen | None, event: Event, source: SourceView | None) -> Seen | None:
-    window_ms = seen.MAX_WINDOW_MS if source is None else source.definition.dedupe.window_seconds * 1000
-    return found if found is not None and found.counts(event.delivery.time_ms, window_ms) else None
+def _counting(found: Seen | None, event: Event, source: Source | None) -> Seen | None:
+    """Return what was found under an id while it is inside its window."""
+    if found is None:
+        return None
+    window_ms = seen.MAX_WINDOW_MS if source is None else source.window_ms
+    return found if found.counts(event.delivery.time_ms, window_ms) else None
 
 
 def _distinct_id(event: Event) -> str:

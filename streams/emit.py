@@ -5,9 +5,9 @@ Output partition = source partition, so order is kept (spec section 3). Sizes: r
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import NamedTuple
+
+import msgspec
 
 from schemas.reasons import Outcome, Reason
 from schemas.topics import TopicName
@@ -16,12 +16,11 @@ from schemas.wire import quarantine as quarantine_wire
 from schemas.wire.position import Position
 from schemas.wire.quarantine import FAILED, RESOLVED, Quarantine
 from streams.decide import Decision
-from streams.identify import MAX_TEXT, clean_text
 from streams.parse import MAX_TIME_US, Fault
+from streams.texts import MAX_TEXT, clean_text, rfc3339
 
 OVERHEAD = 1024
 """Bytes kept free beside value and key: the record batch's and the record's own framing."""
-_US = 1_000_000
 
 
 class Record(NamedTuple):
@@ -33,7 +32,7 @@ class Record(NamedTuple):
     value: bytes | None
 
 
-class Decided(NamedTuple):
+class Decided(msgspec.Struct, frozen=True, gc=False):
     """A decision and what it writes to the output topics."""
 
     decision: Decision
@@ -81,9 +80,9 @@ def emit(decision: Decision, place: Place, now_us: int) -> Decided:
 def _too_large(decision: Decision, place: Place, size: int) -> Decision:
     where = place.position(decision.event.delivery.record.offset, decision.event.item.number)
     message = f"the clean event would be {size} bytes, the topic takes {place.limits.event}; see {where}"
-    write = None if decision.write is None else decision.write._replace(clean=False)
+    write = None if decision.write is None else msgspec.structs.replace(decision.write, clean=False)
     fault = Fault(Reason.TOO_LARGE, "", message)
-    return decision._replace(outcome=Outcome.QUARANTINED, fault=fault, write=write, resolves=None)
+    return msgspec.structs.replace(decision, outcome=Outcome.QUARANTINED, fault=fault, write=write, resolves=None)
 
 
 def clean(decision: Decision, place: Place) -> bytes:
@@ -93,15 +92,17 @@ def clean(decision: Decision, place: Place) -> bytes:
     meta, source = delivery.meta, delivery.source
     if meta is None or source is None:
         raise ValueError("only an event of a known source can be clean")
+    received_at = rfc3339(meta.received_at_us)
+    in_payload = event.event_time_us != meta.received_at_us
     return event_wire.encode(
         event_wire.Event(
             event_id=decision.event_id,
             tenant_id=source.tenant,
             platform=source.platform,
             event_type=event.event_type,
-            event_time=rfc3339(event.event_time_us),
+            event_time=rfc3339(event.event_time_us) if in_payload else received_at,
             event_time_source=event.event_time_source,
-            received_at=rfc3339(meta.received_at_us),
+            received_at=received_at,
             source=source.name,
             source_kind=event.source_kind,
             source_identifier=event.source_identifier,
@@ -177,15 +178,3 @@ def _received(decision: Decision) -> int:
 def _content_type(decision: Decision) -> str | None:
     found = decision.event.delivery.headers.get("content-type")
     return None if found is None else clean_text(found)
-
-
-def rfc3339(us: int) -> str:
-    """Return a time in µs since the epoch as RFC 3339 in UTC: ms, or µs where there are any."""
-    second, rest = divmod(us, _US)
-    ms, small = divmod(rest, 1000)
-    return f"{_second(second)}.{rest:06d}Z" if small else f"{_second(second)}.{ms:03d}Z"
-
-
-@lru_cache(maxsize=4096)
-def _second(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")

@@ -6,37 +6,42 @@ Pure and total. Event ids: schemas/ids.py; rule 4 for `hb-event-id`, rule 16 for
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
 import orjson
 
 from schemas import ids
-from schemas.definitions.view import SourceView
 from schemas.ids import IdKind
 from schemas.reasons import Reason
 from schemas.vendors.base import Facts, Vendor
-from schemas.wire.raw import RawMeta
+from schemas.wire.raw import NOTHING_SAID, Overrides, RawMeta
+from streams import seen
 from streams.parse import MAX_TIME_US, Delivery, Fault
+from streams.sources import Source
 from streams.split import Item
+from streams.texts import at, clean_text, scalar, without
 
 PAYLOAD = "payload"
 RECEIVED = "received"
 MAX_TYPE = 256
-MAX_TEXT = 1024
 _WEAK = ("x-request-id", "x-correlation-id")
 _NOT_SAID = Facts(event_type=None)
 _TYPES = ("event", "type", "action")
+_NAMED = (IdKind.VENDOR, IdKind.EXPLICIT)
 
 
-class Event(NamedTuple):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """One item with its identity; `fault` when it cannot become a row whatever its schema says.
 
-    `id_text` is what `event_id` was derived from; times in µs since the epoch; `fingerprint` 8 bytes.
+    `id_text` is what `event_id` was derived from, `key` where the state of the id stands (seen.py); times in µs since
+    the epoch; `fingerprint` 8 bytes.
     """
 
     delivery: Delivery
     item: Item
     event_id: str
+    key: bytes
     kind: IdKind
     id_text: str
     vendor_event_id: str | None
@@ -67,59 +72,52 @@ def identify(deliveries: Iterable[Delivery], adapter: Callable[[str], Vendor], t
         wanted = None if meta.redrive is None else frozenset(meta.redrive.items)
         for item in delivery.items:
             if wanted is None or item.number in wanted:
-                yield _event(delivery, meta, source, vendor, item, shared if batch else None, batch=batch)
+                yield _event(delivery, meta, source, vendor, item, shared, batch)
 
 
 def _event(
-    delivery: Delivery,
-    meta: RawMeta,
-    source: SourceView,
-    vendor: Vendor,
-    item: Item,
-    shared: str | None,
-    *,
-    batch: bool,
+    delivery: Delivery, meta: RawMeta, source: Source, vendor: Vendor, item: Item, shared: str | None, batch: bool
 ) -> Event:
-    value = item.value
-    fault = None
-    facts = _NOT_SAID
+    value, said, headers = item.value, meta.overrides, delivery.headers
     if isinstance(value, dict):
-        facts = vendor.facts(value, delivery.headers)
+        facts, fault = vendor.facts(value, headers), None
     else:
+        facts = _NOT_SAID
         fault = Fault(Reason.NOT_AN_OBJECT, "", f"the item is a JSON {_json_type(value)}, not an object")
-    canonical = orjson.dumps(without(value, vendor.volatile), option=orjson.OPT_SORT_KEYS)
-    said = meta.overrides
-    kind, text = _identity(delivery, meta, source, vendor, facts, item, canonical, shared, batch=batch)
-    event_id = ids.event_id(meta.source_id, kind, text)
+    content = without(value, vendor.volatile) if vendor.volatile else value
+    canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    print_ = fingerprint(canonical)
+    kind, text = _identity(delivery, meta, source, vendor, facts, item, canonical, shared, batch)
     if meta.redrive is not None and meta.redrive.as_distinct:
-        text = distinct(text, fingerprint(canonical))
-        event_id = ids.event_id(meta.source_id, kind, text)
+        text = distinct(text, print_)
+    event_id = ids.event_id(meta.source_id, kind, text)
     event_time, time_source = meta.received_at_us, RECEIVED
     if facts.event_time_ms is not None and 0 <= facts.event_time_ms * 1000 < MAX_TIME_US:
         event_time, time_source = facts.event_time_ms * 1000, PAYLOAD
     own_type = clean_text(said.event_type or facts.event_type or _fallback_type(value), MAX_TYPE)
     return Event(
-        delivery=delivery,
-        item=item,
-        event_id=event_id,
-        kind=kind,
-        id_text=text,
-        vendor_event_id=clean_text(text) if kind in (IdKind.VENDOR, IdKind.EXPLICIT) else None,
-        event_type=own_type,
-        event_time_us=event_time,
-        event_time_source=time_source,
-        source_kind=_source_kind(meta, source.platform),
-        source_identifier=_source_identifier(meta, source, facts, value),
-        correlation_id=_correlation(facts, delivery.headers),
-        fingerprint=fingerprint(canonical),
-        control=own_type in vendor.control,
-        fault=fault,
+        delivery,
+        item,
+        event_id,
+        seen.key(meta.source_id, event_id),
+        kind,
+        text,
+        clean_text(text) if kind in _NAMED else None,
+        own_type,
+        event_time,
+        time_source,
+        _source_kind(said, source),
+        _source_identifier(said, source, facts, value),
+        _correlation(facts, headers),
+        print_,
+        own_type in vendor.control,
+        fault,
     )
 
 
 def _whole(delivery: Delivery, topic_id: str) -> Event:
     """Make the one event of a delivery without items: unreadable, empty or shed."""
-    meta, record = delivery.meta, delivery.record
+    meta, record, source = delivery.meta, delivery.record, delivery.source
     item = Item(0, record.value, None)
     if meta is None:
         source_id, kind, text = "", IdKind.DELIVERY, f"{topic_id}/{record.partition}/{record.offset}"
@@ -131,19 +129,20 @@ def _whole(delivery: Delivery, topic_id: str) -> Event:
     if meta is not None and meta.redrive is not None and meta.redrive.as_distinct:
         text = distinct(text, print_)
     received = record.timestamp_ms * 1000 if meta is None else meta.received_at_us
-    said = None if meta is None else meta.overrides.event_type
-    platform = "" if delivery.source is None else delivery.source.platform
+    said = NOTHING_SAID if meta is None else meta.overrides
+    event_id = ids.event_id(source_id, kind, text)
     return Event(
         delivery=delivery,
         item=item,
-        event_id=ids.event_id(source_id, kind, text),
+        event_id=event_id,
+        key=seen.key(source_id, event_id),
         kind=kind,
         id_text=text,
-        vendor_event_id=clean_text(text) if kind in (IdKind.VENDOR, IdKind.EXPLICIT) else None,
-        event_type=clean_text(said or RECEIVED, MAX_TYPE),
+        vendor_event_id=clean_text(text) if kind in _NAMED else None,
+        event_type=clean_text(said.event_type or RECEIVED, MAX_TYPE),
         event_time_us=max(0, min(received, MAX_TIME_US - 1)),
         event_time_source=RECEIVED,
-        source_kind="" if meta is None else _source_kind(meta, platform),
+        source_kind="" if meta is None else _source_kind(said, source),
         source_identifier="",
         correlation_id=None,
         fingerprint=print_,
@@ -155,13 +154,12 @@ def _whole(delivery: Delivery, topic_id: str) -> Event:
 def _identity(  # noqa: PLR0911 one line for each place an id comes from
     delivery: Delivery,
     meta: RawMeta,
-    source: SourceView,
+    source: Source,
     vendor: Vendor,
     facts: Facts,
     item: Item,
     canonical: bytes,
     shared: str | None,
-    *,
     batch: bool,
 ) -> tuple[IdKind, str]:
     """Return where the id comes from and its text: the first of the list in spec section 7 that is there.
@@ -169,20 +167,20 @@ def _identity(  # noqa: PLR0911 one line for each place an id comes from
     An id that stands for the delivery names the item of a batch together with its index.
     """
     item_of = f":{item.number}" if batch else ""
-    headers, dedupe = delivery.headers, source.definition.dedupe
+    headers = delivery.headers
     if (source.partitioning == "event" and meta.event_id is not None) or meta.overrides.dedupe_key:
         kind, text = _given(meta)
         return kind, text + item_of
     if facts.vendor_event_id is not None:
         own = facts.vendor_event_id != shared
         return IdKind.VENDOR, facts.vendor_event_id if own else facts.vendor_event_id + item_of
-    if dedupe.path is not None and (found := at(item.value, dedupe.path)) is not None:
+    if source.dedupe_path is not None and (found := at(item.value, source.dedupe_path)) is not None:
         return IdKind.EXPLICIT, found
     if strong := headers.get("x-webhook-id"):
         return IdKind.EXPLICIT, strong + item_of
     if weak := next((headers[name] for name in _WEAK if headers.get(name)), None):
         return IdKind.WEAK, f"{weak}:{_digest(canonical)}"
-    if (dedupe.fallback or vendor.dedupe_fallback) == "bodyHash":
+    if (source.fallback or vendor.dedupe_fallback) == "bodyHash":
         return IdKind.HASH, _digest(canonical)
     return IdKind.DELIVERY, f"{meta.delivery_id}:{item.number}"
 
@@ -208,45 +206,6 @@ def _digest(canonical: bytes) -> str:
     return hashlib.blake2b(canonical, digest_size=16).hexdigest()
 
 
-def without(value: Any, pointers: tuple[str, ...]) -> Any:  # noqa: ANN401 JSON
-    """Return `value` without the members that the JSON pointers name; copies only along their paths."""
-    for pointer in pointers:
-        value = _without(value, [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]])
-    return value
-
-
-def _without(value: Any, path: list[str]) -> Any:  # noqa: ANN401 JSON
-    if not path or not isinstance(value, dict) or path[0] not in value:
-        return value
-    copy = dict(value)
-    if len(path) == 1:
-        del copy[path[0]]
-    else:
-        copy[path[0]] = _without(copy[path[0]], path[1:])
-    return copy
-
-
-def at(value: Any, pointer: str) -> str | None:  # noqa: ANN401 JSON
-    """Return the text or integer at a JSON pointer (RFC 6901), None for anything else."""
-    for part in pointer.split("/")[1:]:
-        name = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(value, dict):
-            value = value.get(name)
-        elif isinstance(value, list) and name.isdecimal() and len(name) < 9 and int(name) < len(value):  # noqa: PLR2004
-            value = value[int(name)]
-        else:
-            return None
-    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-        return None
-    return str(value)
-
-
-def clean_text(text: str, limit: int = MAX_TEXT) -> str:
-    """Return text that any encoder takes: at most `limit` characters, lone surrogates written as escapes."""
-    text = text[:limit]
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
-
-
 def _fallback_type(value: Any) -> str:  # noqa: ANN401 JSON
     if isinstance(value, dict):
         for name in _TYPES:
@@ -256,19 +215,24 @@ def _fallback_type(value: Any) -> str:  # noqa: ANN401 JSON
     return RECEIVED
 
 
-def _source_kind(meta: RawMeta, platform: str) -> str:
-    return clean_text(f"webhook.{meta.overrides.source or platform}")
+def _source_kind(said: Overrides, source: Source | None) -> str:
+    if said.source:
+        return clean_text(f"webhook.{said.source}")
+    return "webhook." if source is None else source.kind
 
 
-def _source_identifier(meta: RawMeta, source: SourceView, facts: Facts, value: Any) -> str:  # noqa: ANN401 JSON
-    said = meta.overrides
-    own = said.source_identifier or facts.source_identifier or said.dedupe_key or at(value, "/id")
-    return clean_text(own or f"{said.source or source.platform}:{source.tenant}")
+def _source_identifier(said: Overrides, source: Source, facts: Facts, value: Any) -> str:  # noqa: ANN401 JSON
+    own = said.source_identifier or facts.source_identifier or said.dedupe_key
+    if not own and isinstance(value, dict):
+        own = scalar(value.get("id"))
+    if own:
+        return clean_text(own)
+    return clean_text(f"{said.source}:{source.tenant}") if said.source else source.identifier
 
 
 def _correlation(facts: Facts, headers: Mapping[str, str]) -> str | None:
-    found = facts.correlation_id or next((headers[name] for name in reversed(_WEAK) if headers.get(name)), None)
-    return None if found is None else clean_text(found)
+    found = facts.correlation_id or headers.get("x-correlation-id") or headers.get("x-request-id")
+    return clean_text(found) if found else None
 
 
 def _json_type(value: Any) -> str:  # noqa: ANN401 JSON

@@ -5,15 +5,17 @@ Pure: no Kafka, no disk, no clock. Parse rules: spec section 7.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
+import msgspec
 import orjson
 
-from schemas.definitions.view import SourceView
 from schemas.errors import Poison
 from schemas.reasons import Reason
 from schemas.wire import raw
 from schemas.wire.raw import RawMeta, RawRecord
+from streams.sources import Source, Sources
 from streams.split import Item, split
 
 MAX_DEPTH = 100
@@ -29,7 +31,7 @@ class Fault(NamedTuple):
     message: str
 
 
-class Delivery(NamedTuple):
+class Delivery(msgspec.Struct, frozen=True, gc=False):
     """One raw record as the stage reads it; `time_ms` is partition time: the running maximum of broker time (rule 3).
 
     `meta` None: the headers cannot be read. `source` None: nobody knows the source. With a `fault` there are no items.
@@ -38,20 +40,20 @@ class Delivery(NamedTuple):
     record: RawRecord
     time_ms: int
     meta: RawMeta | None
-    source: SourceView | None
+    source: Source | None
     headers: Mapping[str, str]
     items: tuple[Item, ...]
     fault: Fault | None
 
 
-def parse(records: Iterable[RawRecord], sources: Mapping[str, SourceView], time_ms: int) -> Iterator[Delivery]:
+def parse(records: Iterable[RawRecord], sources: Sources, time_ms: int) -> Iterator[Delivery]:
     """Read records of one partition in order; `time_ms` is partition time before the first of them."""
     for record in records:
         time_ms = max(time_ms, record.timestamp_ms)
         yield delivery(record, sources, time_ms)
 
 
-def delivery(record: RawRecord, sources: Mapping[str, SourceView], time_ms: int) -> Delivery:
+def delivery(record: RawRecord, sources: Sources, time_ms: int) -> Delivery:
     """Read one record; never raises on what a sender or a producer may have written."""
     try:
         meta = _meta(record)
@@ -66,8 +68,7 @@ def delivery(record: RawRecord, sources: Mapping[str, SourceView], time_ms: int)
     if meta.shed is not None:
         return Delivery(record, time_ms, meta, source, headers, (), None)
     try:
-        forced = source.definition.parse.content_type
-        items = read_body(record.value, forced or headers.get("content-type"))
+        items = read_body(record.value, source.content_type or headers.get("content-type"))
     except Poison as exc:
         fault = Fault(exc.reason, exc.pointer, exc.message)
         return Delivery(record, time_ms, meta, source, headers, (), fault)
@@ -97,6 +98,7 @@ def read_body(body: bytes, content_type: str | None) -> tuple[Item, ...]:
         raise Poison(Reason.NOT_PARSEABLE, str(exc)[:300]) from None
 
 
+@lru_cache(maxsize=256)
 def is_json(content_type: str | None) -> bool:
     """Tell whether a content type means JSON; an absent one does."""
     kind = (content_type or "").partition(";")[0].strip().lower()
@@ -124,7 +126,9 @@ def first_values(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return headers by lower-case name; the first value wins."""
     found: dict[str, str] = {}
     for name, value in pairs:
-        found.setdefault(name.lower(), value)
+        key = name.lower()
+        if key not in found:
+            found[key] = value
     return found
 
 

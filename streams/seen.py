@@ -7,7 +7,8 @@ Pure: no Kafka, no disk, no clock.
 import hashlib
 import struct
 from functools import lru_cache
-from typing import NamedTuple
+
+import msgspec
 
 from schemas.wire.position import Position
 
@@ -20,7 +21,7 @@ QUARANTINE_MS = 90 * _DAY_MS
 """An id in quarantine lives as long as its row in the quarantine table (spec section 2)."""
 
 
-class Seen(NamedTuple):
+class Seen(msgspec.Struct, frozen=True, gc=False):
     """The first copy of an event: its position, partition time in ms, class and 8-byte fingerprint."""
 
     first: Position

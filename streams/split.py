@@ -4,7 +4,9 @@ Lives here: what an item is and the bounds on a delivery. Not here: how bodies a
 Rule 5: at most 10,000 items a delivery; spec section 3: payloads are spliced, never encoded again.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from schemas import jsonslice
 from schemas.errors import Poison
@@ -13,7 +15,7 @@ from schemas.reasons import Reason
 MAX_ITEMS = 10_000
 
 
-class Item(NamedTuple):
+class Item(msgspec.Struct, frozen=True, gc=False):
     """One thing that happened: its number in the delivery, its bytes as sent, its value as read."""
 
     number: int

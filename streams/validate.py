@@ -5,18 +5,20 @@ Pure: the registry's snapshot and the compiled contracts are passed in.
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from schemas.contracts import Library
-from schemas.definitions.source import matches, pin_for
-from schemas.definitions.view import SourceView
+from schemas.definitions.source import matches
 from schemas.errors import Refused
 from schemas.reasons import Outcome, Reason
 from streams.identify import Event
 from streams.parse import Fault
+from streams.sources import Source
 
 
-class Verdict(NamedTuple):
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """`drop` names the outcome of an event that is not wanted; `schema` is what it was checked against."""
 
     fault: Fault | None = None
@@ -27,23 +29,19 @@ class Verdict(NamedTuple):
 VALID = Verdict()
 
 
-def denied(event: Event, source: SourceView) -> bool:
-    """Tell whether the source's lists keep this event out: deny wins, an empty allow takes all."""
-    wanted = source.definition.event_types
-    kind = event.event_type
-    if any(matches(glob, kind) for glob in wanted.deny):
+def denied(event: Event, source: Source) -> bool:
+    """Tell whether the source's lists keep this event out."""
+    if source.ruling(event.event_type)[0]:
         return True
-    if wanted.allow and not any(matches(glob, kind) for glob in wanted.allow):
-        return True
-    name = _repository(event.item.value) if wanted.repositories else None
-    return name is not None and not any(matches(glob, name) for glob in wanted.repositories)
+    name = _repository(event.item.value) if source.repositories else None
+    return name is not None and not any(matches(glob, name) for glob in source.repositories)
 
 
-def validate(event: Event, source: SourceView, schemas: Mapping[tuple[str, str], bytes], contracts: Library) -> Verdict:
+def validate(event: Event, source: Source, schemas: Mapping[tuple[str, str], bytes], contracts: Library) -> Verdict:
     """Judge an event that can be read; total."""
     if event.fault is not None:
         return Verdict(event.fault)
-    pin = pin_for(source.definition.pins, event.event_type)
+    pin = source.ruling(event.event_type)[1]
     if pin is None:
         return _unpinned(source, event.event_type)
     try:
@@ -54,12 +52,12 @@ def validate(event: Event, source: SourceView, schemas: Mapping[tuple[str, str],
         return Verdict(Fault(Reason.UNPINNED, "", f"{pin} is pinned but the registry does not hold it"), None, pin)
     found = contract.validate(event.item.value)
     if found is None:
-        return Verdict(schema=pin)
+        return Verdict(None, None, pin)
     return Verdict(Fault(Reason.SCHEMA_VIOLATION, found[0], found[1]), None, pin)
 
 
-def _unpinned(source: SourceView, event_type: str) -> Verdict:
-    policy = source.definition.unpinned_policy
+def _unpinned(source: Source, event_type: str) -> Verdict:
+    policy = source.unpinned_policy
     if policy == "drop":
         return Verdict(drop=Outcome.DROPPED_UNPINNED)
     if policy == "quarantine":

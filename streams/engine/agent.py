@@ -39,7 +39,8 @@ class Batch:
         return Stand(self.records[-1].offset + 1, max(self.time_ms, newest))
 
 
-Agent = Callable[["Batches"], AsyncIterator[Decided]]
+Agent = Callable[["Batches"], AsyncIterator[list[Decided]]]
+"""Yields what became of a batch, one list each."""
 
 
 class Batches:
@@ -146,7 +147,7 @@ class BatchAgent:
 
     async def _run(self) -> None:
         async for decided in self._fun(self._batches):
-            self._yielded.append(decided)
+            self._yielded.extend(decided)
 
     def _write(self, batch: Batch) -> None:
         """Put what was yielded for a batch into the open transaction; no await in here."""

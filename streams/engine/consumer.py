@@ -215,9 +215,8 @@ def _chunks(records: list[Any]) -> Iterator[tuple[RawRecord, ...]]:
     chunk: list[RawRecord] = []
     size = 0
     for record in records:
-        headers = tuple((name, value) for name, value in record.headers)
         value = record.value or b""
-        chunk.append(RawRecord(record.partition, record.offset, record.timestamp, value, headers))
+        chunk.append(RawRecord(record.partition, record.offset, record.timestamp, value, tuple(record.headers)))
         size += len(value)
         if len(chunk) >= _CHUNK_RECORDS or size >= _CHUNK_BYTES:
             yield tuple(chunk)

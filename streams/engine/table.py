@@ -194,7 +194,7 @@ class FirstSeenTable:
 
 
 class View:
-    """What is known while one batch is decided; `look` sees what `remember` was told (rule 12)."""
+    """What is known while one batch is decided, without a pause; `look` sees what `remember` was told (rule 12)."""
 
     __slots__ = ("_own", "_read", "_table")
 
@@ -206,20 +206,25 @@ class View:
 
     def fetch(self, keys: Iterable[bytes]) -> None:
         """Read keys from disk at once; what an open transaction writes is not asked for."""
-        missing = [key for key in dict.fromkeys(keys) if not self._table.pending(key)[0]]
+        missing = set(keys)
+        for writes in self._table.open_writes:
+            missing = missing.difference(writes.states)
         if missing:
-            self._read.update(zip(missing, self._table.many(missing), strict=True))
+            asked = list(missing)
+            self._read.update(zip(asked, self._table.many(asked), strict=True))
 
     def look(self, key: bytes) -> Seen | None:
         """Return what is remembered under `key`."""
         own = self._own.get(key)
         if own is not None:
             return own
-        pending, value = self._table.pending(key)
-        if not pending:
-            if key not in self._read:
-                self.fetch((key,))
+        if key in self._read:
             value = self._read[key]
+        else:
+            pending, value = self._table.pending(key)
+            if not pending:
+                self.fetch((key,))
+                value = self._read[key]
         return None if value is None else Seen.unpack(value)
 
     def remember(self, key: bytes, state: Seen) -> None:

@@ -16,6 +16,7 @@ from streams.emit import Decided, Limits, Place, emit
 from streams.identify import identify
 from streams.parse import parse
 from streams.seen import Seen
+from streams.sources import Sources
 
 TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAAA"
 PLACE = Place(
@@ -73,14 +74,14 @@ class Partition:
 
     def __init__(self, view: SourceView, **schemas: bytes) -> None:
         self.snapshot, self.known, self.time_ms = snapshot(view, **schemas), dict[bytes, Seen](), 0
-        self.contracts = Library()
+        self.contracts, self.sources = Library(), Sources()
 
     def decide(self, *records: RawRecord) -> list[Decision]:
         return [one.decision for one in self.emit(*records)]
 
     def emit(self, *records: RawRecord) -> list[Decided]:
         out = []
-        deliveries = parse(records, self.snapshot.sources, self.time_ms)
+        deliveries = parse(records, self.sources.at(self.snapshot.sources), self.time_ms)
         for event in identify(deliveries, lambda _platform: VENDOR, TOPIC_ID):
             self.time_ms = event.delivery.time_ms
             position = PLACE.position(event.delivery.record.offset, event.item.number)

@@ -7,9 +7,9 @@ import pytest
 from schemas.reasons import Outcome
 from schemas.wire import quarantine
 from streams.account import Account, ledger_partition
-from streams.emit import Limits, emit, rfc3339
-from streams.identify import at, clean_text, without
+from streams.emit import Limits, emit
 from streams.seen import Seen, key, source_of, source_prefix
+from streams.texts import at, clean_text, pointer_parts, rfc3339, without
 from tests.unit.streams.made import PLACE, Partition, record, source
 
 
@@ -77,7 +77,7 @@ def test_volatile_members_are_left_out_without_touching_the_value() -> None:
     [("/a/0", "x"), ("/a/1", "7"), ("/a/2", None), ("/b", None), ("/a", None), ("/t", None), ("/a/99999999999", None)],
 )
 def test_a_pointer_finds_texts_and_integers_only(pointer: str, found: str | None) -> None:
-    assert at({"a": ["x", 7], "t": True}, pointer) == found
+    assert at({"a": ["x", 7], "t": True}, pointer_parts(pointer)) == found
 
 
 def test_text_that_no_encoder_takes_is_written_as_escapes() -> None:

@@ -58,7 +58,7 @@ async def decide(table: FirstSeenTable, registry: Registry, vendor: Vendor, *bod
 
     body = Ingest(table, registry, lambda _platform: vendor, lambda: 5)
     batches: Any = Once()
-    return [one async for one in body.agent(batches)]
+    return [one async for decided in body.agent(batches) for one in decided]
 
 
 def breaking(item: Any, headers: Any) -> Facts:
