@@ -45,6 +45,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def history(server: Server) -> History:
     """Run the chaos, drain, and read what happened."""
     print(f"HOOKBERG_FAULT_SEED={SEED}")
+    try:
+        return _chaos(server)
+    except AssertionError:
+        for log in sorted((server.data_dir / "logs").glob("*.log")):
+            print(f"--- the end of {log.name}\n" + "\n".join(log.read_text("utf-8", "replace").splitlines()[-40:]))
+        raise
+
+
+def _chaos(server: Server) -> History:
     caller = _set_up(server)
     rng = random.Random(SEED)
     order = rng.sample(VICTIMS, len(VICTIMS))
