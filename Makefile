@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: reference help run test check setup bench house fixtures lock test-compose clean
+.PHONY: reference help run test check setup bench faults house fixtures lock test-compose clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -35,6 +35,10 @@ check: $(VENV)/.test ## format, lint, types, imports, spelling
 
 bench: $(VENV)/.test ## freshness and throughput of each stage, with machine, load and commit
 	@$(BIN)/python -m tests.benchmarks.bench
+
+faults: $(VENV)/.test ## kill every process under load, checked per position: SEED=1 ROUNDS=1
+	@for round in $$(seq 0 $$(( $${ROUNDS:-1} - 1 ))); do \
+	  HOOKBERG_FAULT_SEED=$$(( $${SEED:-1} + round )) $(BIN)/python -m pytest -q -s tests/faults || exit 1; done
 
 house: $(VENV)/.test ## keep the test stack up between runs
 	@$(BIN)/python -m tests.house
