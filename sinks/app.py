@@ -91,6 +91,7 @@ async def _rounds(
 ) -> None:
     told: dict[str, object] = {}
     tell_at = 0.0
+    dropping = threading.Thread()
     while True:
         if ownership.failed is not None:
             raise ownership.failed
@@ -110,6 +111,7 @@ async def _rounds(
                     told |= {one.stream_id: (one.state, one.generation) for one in news}
             for state in State:
                 metrics.gauge("hookberg_streams").labels(state).set(sum(one.state is state for one in found))
-            if jobs is not None and full and owned:
-                await asyncio.to_thread(run_one, jobs, catalog, owner)
+            if jobs is not None and full and owned and not dropping.is_alive():
+                dropping = threading.Thread(target=run_one, args=(jobs, catalog, owner), name="jobs", daemon=True)
+                dropping.start()  # not awaited: a large table takes minutes, and tails must not wait for it
         await asyncio.sleep(ROUND_S)

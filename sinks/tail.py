@@ -18,6 +18,7 @@ from sinks.spec import Env, Spec
 from sinks.status import StreamState
 from sinks.table import create, state
 
+FOREIGN_S = 5.0
 _BACKOFF_S, _LONGEST_BACKOFF_S = 0.5, 5.0
 _SAMPLES = 2000
 log = logs.logger(__name__)
@@ -100,9 +101,12 @@ class Tail:
                 break
             except Again:
                 backoff = _BACKOFF_S
-            except (Expired, create.Foreign) as error:  # a person must decide: wait for another generation
+            except Expired as error:  # a person must decide: wait for another generation
                 self._fail(error.reason, error.message)
                 self._stop.wait()
+            except create.Foreign as error:  # whose it is may drop it, perhaps just now for this very stream
+                self._fail(error.reason, error.message)
+                self._stop.wait(FOREIGN_S)
             except Transient as error:
                 log.warning("tail_waits", stream=self.spec.id, error=str(error), wait_s=backoff)
                 self._message = str(error)

@@ -3,6 +3,8 @@
 Lives here: the job. Arguments: `streamId`, `namespace`, `table`. Only a table that this stream owns is dropped.
 """
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 from pyiceberg.catalog import Catalog
@@ -14,10 +16,12 @@ from sinks.table import state
 
 KIND = "sinks.drop_table"
 LEASE_S = 120.0
+GRACE_S = 3.0
+"""From the mark to the end: longer than views need to learn that the stream is gone, so no tail makes the table anew."""
 log = logs.logger(__name__)
 
 
-def run_one(jobs: JobQueue, catalog: Catalog, owner: str) -> bool:
+def run_one(jobs: JobQueue, catalog: Catalog, owner: str, sleep: Callable[[float], None] = time.sleep) -> bool:
     """Claim and do one job; False when there is none, or the registry is away. Blocks on catalog and storage."""
     try:
         job = jobs.claim([KIND], owner, LEASE_S)
@@ -27,7 +31,7 @@ def run_one(jobs: JobQueue, catalog: Catalog, owner: str) -> bool:
     if job is None:
         return False
     try:
-        result, failed = drop(catalog, job.arguments)
+        result, failed = drop(catalog, job.arguments, sleep)
     except Exception as error:
         log.exception("drop_table_failed", job=job.id)
         result, failed = {"message": f"{type(error).__name__}: {error}"}, True
@@ -35,16 +39,25 @@ def run_one(jobs: JobQueue, catalog: Catalog, owner: str) -> bool:
     return True
 
 
-def drop(catalog: Catalog, arguments: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-    """Drop the table if the stream owns it; returns the job's result and whether it failed."""
-    identifier = (str(arguments["namespace"]), str(arguments["table"]))
+def drop(
+    catalog: Catalog, arguments: dict[str, Any], sleep: Callable[[float], None] = time.sleep
+) -> tuple[dict[str, Any], bool]:
+    """Drop the table if the stream owns it; returns the job's result and whether it failed. Takes 3 s or more."""
+    identifier, stream_id = (str(arguments["namespace"]), str(arguments["table"])), str(arguments["streamId"])
+    dropping = f"dropped:{stream_id}"
     try:
         table = catalog.load_table(identifier)
     except NoSuchTableError:
         return {"dropped": False, "message": "the table does not exist"}, False
-    if state.owner(table.metadata) != arguments["streamId"]:
+    if state.owner(table.metadata) not in {stream_id, dropping}:
         return {"dropped": False, "message": "the table belongs to another stream, or to none of ours"}, True
-    with table.transaction() as change:  # a tail that still runs is fenced by this and starts no new table
-        change.set_properties({state.OWNER: f"dropped:{arguments['streamId']}"})
-    catalog.purge_table(identifier)
+    with table.transaction() as change:  # a tail that still runs is fenced by this
+        change.set_properties({state.OWNER: dropping})
+    sleep(GRACE_S)
+    try:
+        now = catalog.load_table(identifier)
+    except NoSuchTableError:
+        return {"dropped": True}, False  # another process took the job over when our lease had run out
+    if state.owner(now.metadata) == dropping:
+        catalog.purge_table(identifier)
     return {"dropped": True}, False

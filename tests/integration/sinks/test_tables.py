@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 from schemas.definitions.stream import State
+from sinks.jobs.drop_table import drop
 from tests.house.polling import wait_until
 from tests.integration.sinks.world import World
 
@@ -79,6 +80,24 @@ def test_refuses_a_table_of_someone_else(world: World) -> None:
     assert state.reason == "table_foreign"
     assert catalog.load_table((world.tenant, "orders")).schema().column_names == ["mine"]
     catalog.close()
+
+
+def test_a_stream_made_anew_takes_the_table_once_it_is_dropped(world: World) -> None:
+    world.make_topic(world.topic)
+    first = world.stream()
+    world.start()
+    world.events([{"n": 0}])
+    world.wait_rows(first, 1)
+    snapshot = world.view.snapshot
+    world.view.snapshot = replace(snapshot, streams={})
+    second = world.stream()  # the same table, before the job has dropped it
+    assert world.wait_state(second, State.FAILED).reason == "table_foreign"
+    catalog = world.catalog()
+    drop(catalog, {"namespace": world.tenant, "table": "orders", "streamId": first.id}, lambda _seconds: None)
+    catalog.close()
+    world.wait_state(second, State.RUNNING)
+    world.events([{"n": 1}], first=1)
+    assert sorted(row["payload"]["n"] for row in world.wait_rows(second, 2)) == [0, 1]
 
 
 def test_selects_by_event_type_and_moves_on(world: World) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 
 from schemas.backing.lake import open_catalog
 from schemas.settings.processes import LakeSettings
@@ -19,6 +20,13 @@ def test_snippets_show_no_password() -> None:
     assert "jdbc:postgresql://me:***@db/lake" in texts["spark"]
 
 
+OURS = {"namespace": "acme", "table": "ours", "streamId": "s1"}
+
+
+def at_once(_seconds: float) -> None:
+    """Stand in for a sleep."""
+
+
 def test_drops_only_the_table_of_the_stream_that_is_named(tmp_path: Path) -> None:
     catalog = open_catalog(
         LakeSettings(catalog_uri=f"sqlite:///{tmp_path}/c.db", catalog_warehouse=f"file://{tmp_path}/w")
@@ -26,12 +34,45 @@ def test_drops_only_the_table_of_the_stream_that_is_named(tmp_path: Path) -> Non
     create.take(catalog, ("acme", "ours"), schema.events(), "s1", dict)
     catalog.create_table(("acme", "theirs"), pa.schema([("a", pa.string())]))
     for table, owner in (("ours", "s2"), ("theirs", "s1")):
-        result, failed = drop(catalog, {"namespace": "acme", "table": table, "streamId": owner})
+        result, failed = drop(catalog, {"namespace": "acme", "table": table, "streamId": owner}, at_once)
         assert failed
         assert not result["dropped"]
     assert state.owner(catalog.load_table(("acme", "ours")).metadata) == "s1"
-    assert drop(catalog, {"namespace": "acme", "table": "ours", "streamId": "s1"}) == ({"dropped": True}, False)
-    assert drop(catalog, {"namespace": "acme", "table": "ours", "streamId": "s1"})[1] is False
+    assert drop(catalog, OURS, at_once) == ({"dropped": True}, False)
+    assert drop(catalog, OURS, at_once)[1] is False
     assert not catalog.table_exists(("acme", "ours"))
     assert catalog.table_exists(("acme", "theirs"))
+    catalog.close()
+
+
+def test_a_drop_that_was_broken_off_goes_on(tmp_path: Path) -> None:
+    catalog = open_catalog(
+        LakeSettings(catalog_uri=f"sqlite:///{tmp_path}/c.db", catalog_warehouse=f"file://{tmp_path}/w")
+    )
+    create.take(catalog, ("acme", "ours"), schema.events(), "s1", dict)
+
+    def dies(_seconds: float) -> None:
+        raise OSError("killed")
+
+    with pytest.raises(OSError, match="killed"):
+        drop(catalog, OURS, dies)
+    with pytest.raises(create.Foreign):  # a tail of the deleted stream that has not heard of it yet
+        create.take(catalog, ("acme", "ours"), schema.events(), "s1", dict)
+    assert drop(catalog, OURS, at_once) == ({"dropped": True}, False)
+    assert not catalog.table_exists(("acme", "ours"))
+    catalog.close()
+
+
+def test_spares_the_table_that_a_successor_made_meanwhile(tmp_path: Path) -> None:
+    catalog = open_catalog(
+        LakeSettings(catalog_uri=f"sqlite:///{tmp_path}/c.db", catalog_warehouse=f"file://{tmp_path}/w")
+    )
+    create.take(catalog, ("acme", "ours"), schema.events(), "s1", dict)
+
+    def overtaken(_seconds: float) -> None:
+        drop(catalog, OURS, at_once)
+        create.take(catalog, ("acme", "ours"), schema.events(), "s2", dict)
+
+    drop(catalog, OURS, overtaken)
+    assert state.owner(catalog.load_table(("acme", "ours")).metadata) == "s2"
     catalog.close()
