@@ -17,7 +17,7 @@ from sinks.table import state
 KIND = "sinks.drop_table"
 LEASE_S = 120.0
 GRACE_S = 3.0
-"""From the mark to the end: longer than views need to learn that the stream is gone, so no tail makes the table anew."""
+"""From mark to end: longer than views need to learn that the stream is gone, so no tail makes the table anew."""
 log = logs.logger(__name__)
 
 
