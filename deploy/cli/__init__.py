@@ -8,7 +8,7 @@ import sys
 import typer
 from rich.console import Console
 
-from deploy.cli import objects, processes, query, send
+from deploy.cli import audit, objects, processes, query, send
 from deploy.cli.client import ServerError
 from schemas.errors import EXIT_CONFIGURATION, ConfigurationError, Refused
 
@@ -22,6 +22,7 @@ processes.add_to(app)
 objects.add_to(app)
 query.add_to(app)
 send.add_to(app)
+audit.add_to(app)
 
 
 def main() -> None:
@@ -29,13 +30,13 @@ def main() -> None:
     try:
         app()
     except ConfigurationError as exc:
-        Console(stderr=True).print(f"hookberg: {exc}", style="red", markup=False, highlight=False)
+        Console(stderr=True).print(f"hookberg: {exc}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(EXIT_CONFIGURATION)
     except Refused as exc:
-        Console(stderr=True).print(f"hookberg: {exc.reason}: {exc.detail}", style="red", markup=False, highlight=False)
+        Console(stderr=True).print(f"hookberg: {exc.reason}: {exc.detail}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
     except ServerError as exc:
-        Console(stderr=True).print(f"hookberg: {exc}", style="red", markup=False, highlight=False)
+        Console(stderr=True).print(f"hookberg: {exc}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
 
 

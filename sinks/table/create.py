@@ -49,6 +49,7 @@ def properties(owner_id: str, start: state.Offsets) -> dict[str, str]:
         **{f"write.metadata.metrics.column.{name}": "full" for name in METRICS},
         state.OWNER: owner_id,
         state.OFFSETS + owner_id: state.dump(start),
+        state.START + owner_id: state.dump(start),
     }
 
 

@@ -13,6 +13,7 @@ from pyiceberg.table.metadata import TableMetadata, TableMetadataV2
 Offsets = dict[str, dict[str, int]]
 OWNER = "hookberg.owner"
 OFFSETS = "hookberg.offsets."
+START = "hookberg.start."
 LOST = "hookberg.lost."
 NOT_SELECTED = "hookberg.not-selected."
 

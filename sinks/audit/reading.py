@@ -1,0 +1,142 @@
+"""What one reading of a tenant's raw topic and its outputs brings, ready for the checks.
+
+Lives here: records -> columns. Not here: Kafka (sinks/read/topics.py), the checks (stage.py, tables.py).
+"""
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import msgspec
+import orjson
+
+from schemas.errors import Poison
+from schemas.wire import quarantine
+from schemas.wire.raw import HB_REDRIVE, HB_SOURCE_ID
+from sinks.audit.marks import MAX_ITEM, Marks, of_id, pack
+from sinks.audit.stage import Raw
+from sinks.audit.tables import Clean, CleanTopic
+from sinks.rows import system
+
+_MAX_OFFSET = 1 << 48
+
+
+class _Place(msgspec.Struct):
+    topicId: str  # noqa: N815 wire name
+    partition: int
+    offset: int
+    item: int
+
+
+class _Head(msgspec.Struct):
+    """What the audit needs of a clean event; everything else is passed over."""
+
+    eventId: str  # noqa: N815 wire name
+    eventType: str  # noqa: N815
+    position: _Place
+
+
+_decode = msgspec.json.Decoder(_Head).decode
+Odd = tuple[int, int, str]
+"""(partition, offset, what) of a record that should not be in its topic."""
+
+
+@dataclass(slots=True)
+class CleanReading:
+    """A clean topic being read."""
+
+    topic: CleanTopic
+    odd: list[Odd] = field(default_factory=list)
+
+    def take(self, partition: int, offset: int, value: bytes | None) -> None:
+        """Take one record: a clean event, or something that should not be there."""
+        if value is None:
+            return
+        clean = self.topic.partitions[partition]
+        try:
+            head = _decode(value)
+            event_id: str | None = head.eventId
+            kind, place = head.eventType, head.position
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            found = system.heads([system.Record(self.topic.topic_id, partition, offset, value)]).heads[0]
+            event_id, kind = found.eventId, found.eventType or ""
+            at = found.position
+            place = _Place(at.topicId, at.partition, at.offset, at.item)
+        if place.topicId == self.topic.topic_id:
+            self.odd.append((partition, offset, "is in the clean topic and no event"))
+        elif place.partition != partition:
+            self.odd.append((partition, offset, f"is in the clean topic, an event of partition {place.partition}"))
+        if not (0 <= place.offset < _MAX_OFFSET and 0 <= place.item <= MAX_ITEM):
+            self.odd.append((partition, offset, "is in the clean topic with an impossible position"))
+            return
+        key = pack(place.offset, place.item)
+        self.topic.add(clean, offset, kind, (place.topicId, place.partition), key, of_id(event_id))
+
+
+@dataclass(slots=True)
+class QuarantineReading:
+    """A quarantine topic being read; `floors`: first position of each partition, by raw place."""
+
+    failed: dict[tuple[str, int], Marks] = field(default_factory=dict)
+    resolved_by: dict[tuple[str, int], "array[int]"] = field(default_factory=dict)
+    first: dict[int, tuple[str, int]] = field(default_factory=dict)
+    odd: list[Odd] = field(default_factory=list)
+
+    def take(self, partition: int, offset: int, value: bytes | None) -> None:
+        """Take one record."""
+        if value is None:
+            return
+        try:
+            record = quarantine.decode(value)
+        except Poison:
+            self.odd.append((partition, offset, "is in the quarantine topic and cannot be read"))
+            return
+        at = record.by if record.kind == quarantine.RESOLVED and record.by is not None else record.position
+        place, key = (at.topic_id, at.partition), pack(at.offset, at.item)
+        self.first.setdefault(partition, (at.topic_id, at.offset))
+        if record.kind == quarantine.RESOLVED:
+            self.resolved_by.setdefault(place, array("q")).append(key)
+        else:
+            self.failed.setdefault(place, Marks()).add(key, of_id(record.event_id))
+
+
+@dataclass(slots=True)
+class RawReading:
+    """One raw partition being read: its holes, its redrives, its other records by source."""
+
+    at: int
+    low: int
+    missing: list[tuple[int, int]] = field(default_factory=list)
+    redrives: dict[int, frozenset[int]] = field(default_factory=dict)
+    stored: Counter[str] = field(default_factory=Counter)
+
+    def take(self, offset: int, headers: Iterable[tuple[str, bytes | None]]) -> None:
+        """Take one record's headers."""
+        if offset > self.at:
+            self.missing.append((self.at, offset))
+        self.at = offset + 1
+        source, redrive = "", None
+        for name, value in headers:
+            if name == HB_SOURCE_ID:
+                source = (value or b"").decode("utf-8", "replace")
+            elif name == HB_REDRIVE:
+                redrive = value
+        if not redrive:
+            self.stored[source] += 1
+            return
+        try:
+            self.redrives[offset] = frozenset(int(item) for item in orjson.loads(redrive)["items"])
+        except (ValueError, KeyError, TypeError):
+            self.redrives[offset] = frozenset({0})  # the stage quarantines the record whole
+
+    def done(self, end: int) -> Raw:
+        """Return what the log holds up to `end`."""
+        if end > self.at:
+            self.missing.append((self.at, end))
+        return Raw(self.low, end, tuple(self.missing), self.redrives)
+
+
+def clean_topic(name: str, topic_id: str, lows: Iterable[int]) -> CleanTopic:
+    """Return an empty clean topic; `lows`: first offset kept by partition, 0 where nothing was removed."""
+    return CleanTopic(name, topic_id, [Clean(number, low) for number, low in enumerate(lows)])

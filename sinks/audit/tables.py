@@ -1,0 +1,187 @@
+"""A table's sum: clean events from its resolved start on = rows + not selected + pending + skipped by acceptLoss.
+
+Lives here: the clean topic as columns, what of it a table must hold, and the comparison, each position exactly once.
+Pure. Rules 17 to 19. Nothing is discarded, replaced or deleted by the writer of this release (`append`, `evolve`).
+"""
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from schemas.wire.position import Position
+from sinks.audit.marks import Marks, differences, pack, unpack
+from sinks.audit.report import TableRow
+
+Place = tuple[str, int]
+"""(raw topic id, partition)."""
+NEVER = 1 << 48
+"""An offset past every one: nothing of it is kept."""
+
+
+@dataclass(slots=True)
+class Clean:
+    """One clean partition in its own order: the record's offset, the number of its event type, its item's mark."""
+
+    partition: int
+    low: int = 0
+    at: "array[int]" = field(default_factory=lambda: array("q"))
+    kind: "array[int]" = field(default_factory=lambda: array("i"))
+    place: "array[int]" = field(default_factory=lambda: array("i"))
+    marks: Marks = field(default_factory=Marks)
+
+
+@dataclass(slots=True)
+class CleanTopic:
+    """A clean topic: its id, partitions, and the lists behind their numbers."""
+
+    name: str
+    topic_id: str
+    partitions: list[Clean] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
+    places: list[Place] = field(default_factory=list)
+    _numbers: dict[str | Place, int] = field(default_factory=dict)
+
+    def add(self, clean: Clean, at: int, kind: str, place: Place, key: int, mark: int) -> None:
+        """Add one clean event."""
+        clean.at.append(at)
+        clean.kind.append(self._number(kind, self.kinds))
+        clean.place.append(self._number(place, self.places))
+        clean.marks.add(key, mark)
+
+    def of(self, topic_id: str, partition: int) -> Marks:
+        """Return the events of one raw (topic id, partition), whichever clean partition they stand in, sorted."""
+        found = Marks()
+        number = self._numbers.get((topic_id, partition))
+        for clean in self.partitions if number is not None else ():
+            for n, place in enumerate(clean.place):
+                if place == number:
+                    found.add(clean.marks.keys[n], clean.marks.ids[n])
+        return found.sort()
+
+    def floor(self, topic_id: str, partition: int) -> int:
+        """Return the first raw offset whose clean events are all kept: 0 unless retention has removed some."""
+        clean = next((one for one in self.partitions if one.partition == partition), None)
+        if clean is None or clean.low == 0:
+            return 0
+        number = self._numbers.get((topic_id, partition))
+        if number is None or number not in clean.place:
+            return NEVER
+        if clean.place[0] != number:
+            return 0  # the topic was made anew since, so all of it is kept
+        return unpack(clean.marks.keys[0])[0] + 1  # the rest of that delivery may be gone
+
+    def _number(self, value: Any, values: list[Any]) -> int:  # noqa: ANN401 texts or places
+        number = self._numbers.get(value)
+        if number is None:
+            number = self._numbers[value] = len(values)
+            values.append(value)
+        return number
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table at one snapshot: next offset and start by clean (topic id, partition), rows by raw place (sorted).
+
+    `start` of a partition None: it is not known, the first row is taken for it. `skipped`: clean offsets passed over by
+    acceptLoss. `definition_changed`: other event types may have been selected earlier.
+    """
+
+    tenant: str
+    stream: str
+    name: str
+    offsets: Mapping[Place, int]
+    start: Callable[[str, int], int | None]
+    selects: Callable[[str], bool]
+    rows: Mapping[Place, Marks]
+    skipped: Mapping[Place, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    definition_changed: bool = False
+
+
+def check(row: TableRow, table: Table, topic: CleanTopic, floors: Mapping[Place, int]) -> None:
+    """Compare the table with one of its topics and add what is found to `row`.
+
+    `floors`: first raw offset looked at, by raw place (rows below it have no clean event to be compared with).
+    """
+    expected: dict[Place, Marks] = {place: Marks() for place in topic.places}
+    selected = [table.selects(kind) for kind in topic.kinds]
+    for clean in topic.partitions:
+        _expect(row, table, topic, clean, selected, expected, floors)
+    for place in sorted(expected):
+        marks = expected[place].sort()
+        have = table.rows.get(place, Marks())
+        floor = pack(floors.get(place, 0), 0)
+        row.rows += len(have) - bisect_left(have.keys, floor)
+        older = bisect_left(have.keys, floor)
+        if older:
+            row.notes.append(f"{older} rows of {place[0]}/{place[1]} are older than what is looked at")
+        _compare(row, table, place, marks, have, floor)
+
+
+def _expect(
+    row: TableRow,
+    table: Table,
+    topic: CleanTopic,
+    clean: Clean,
+    selected: list[bool],
+    expected: dict[Place, Marks],
+    floors: Mapping[Place, int],
+) -> None:
+    """Sort a clean partition's events into rows to be, not selected, pending and skipped."""
+    own = (topic.topic_id, clean.partition)
+    following = table.offsets.get(own, 0)
+    start = table.start(*own)
+    if start is None:
+        start = _first_row(table, topic, clean)
+        row.notes.append(f"start of partition {clean.partition} unknown: from its first row on")
+    skipped = table.skipped.get(own, ())
+    for n in range(bisect_left(clean.at, start), len(clean.at)):
+        at, place = clean.at[n], topic.places[clean.place[n]]
+        if unpack(clean.marks.keys[n])[0] < floors.get(place, 0):
+            continue
+        row.clean += 1
+        if at >= following:
+            row.pending += 1
+        elif any(low <= at < high for low, high in skipped):
+            row.skipped += 1
+        elif selected[clean.kind[n]]:
+            expected[place].add(clean.marks.keys[n], clean.marks.ids[n])
+        else:
+            row.not_selected += 1
+
+
+def _first_row(table: Table, topic: CleanTopic, clean: Clean) -> int:
+    for n, place in enumerate(clean.place):
+        rows = table.rows.get(topic.places[place])
+        if rows is not None and rows.count_at(clean.marks.keys[n]):
+            return clean.at[n]
+    return table.offsets.get((topic.topic_id, clean.partition), 0)
+
+
+def _compare(row: TableRow, table: Table, place: Place, wanted: Marks, have: Marks, floor: int) -> None:
+    changed = 0
+    for key, times, found in differences(wanted, have):
+        if key < floor:
+            continue
+        at = Position(*place, *unpack(key))
+        if table.definition_changed and (times == 0 or found == 0):
+            changed += 1
+        elif found > times == 0:
+            row.findings.add(f"is a row of {table.name} and no clean event that it should hold", at)
+        else:
+            row.findings.add(f"is {times} times clean and {found} rows of {table.name}", at)
+    if changed:
+        row.notes.append(f"{changed} events were selected or not by an earlier definition")
+
+
+def rest(row: TableRow, table: Table, compared: Collection[Place], whole: Collection[Place]) -> None:
+    """Look at rows of places that no clean event had; `whole`: places of which every clean event is kept."""
+    for place in sorted(set(table.rows) - set(compared)):
+        have = table.rows[place]
+        if place in whole:
+            row.rows += len(have)
+            what = f"is a row of {table.name} and no clean event that it should hold"
+            row.findings.add(what, Position(*place, *unpack(have.keys[0])))
+        else:
+            row.notes.append(f"{len(have)} rows of {place[0]}/{place[1]}, of which no clean event is kept")

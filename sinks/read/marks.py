@@ -1,0 +1,130 @@
+"""Tables as the audit sees them: at one snapshot, five columns, and what the writer noted.
+
+Lives here: the Iceberg side of the audit. Tables are opened before topics are read, so they are never ahead.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from fnmatch import fnmatchcase
+
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
+from pyiceberg.table import Table as IcebergTable
+
+from schemas import names
+from schemas.definitions.stream import read_topic
+from schemas.definitions.view import StreamView
+from sinks.audit.marks import Marks, of_id, pack
+from sinks.audit.report import TableRow
+from sinks.audit.tables import Place, Table
+from sinks.table import state
+
+_COLUMNS = ("event_id", "_topic", "_partition", "_offset", "_item")
+Since = Callable[[str, int, int], int]
+"""(clean topic id, partition, ms since the epoch) -> first offset that is not older."""
+
+
+@dataclass(slots=True)
+class Opened:
+    """A stream with its table at one snapshot; `loaded` None: there is no table to compare."""
+
+    stream: StreamView
+    row: TableRow
+    loaded: IcebergTable | None
+    snapshot_id: int | None = None
+    changed: bool = False
+    compared: set[Place] = field(default_factory=set)
+    _table: Table | None = None
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Return the clean topics that it reads."""
+        return tuple(read_topic(topic) for topic in self.stream.definition.topics)
+
+    def offsets(self) -> dict[Place, int]:
+        """Return the next offset of each clean (topic id, partition)."""
+        return {} if self.loaded is None else _flat(state.offsets(self.loaded.metadata, self.stream.id))
+
+    def table(self, since: Since, progress: Callable[[str, int, int], None]) -> Table:
+        """Return what the table holds, read once."""
+        if self._table is None:
+            definition = self.stream.definition
+            globs = definition.event_types
+            self._table = Table(
+                tenant=self.row.tenant,
+                stream=self.row.stream,
+                name=self.row.table,
+                offsets=self.offsets(),
+                start=self._start(since),
+                selects=lambda kind: not globs or any(fnmatchcase(kind, glob) for glob in globs),
+                rows=self._rows(progress),
+                skipped=self._skipped(),
+                definition_changed=self.changed,
+            )
+        return self._table
+
+    def _start(self, since: Since) -> Callable[[str, int], int | None]:
+        key, start_from = state.START + self.stream.id, self.stream.definition.start_from
+        text = None if self.loaded is None else self.loaded.metadata.properties.get(key)
+        known = None if text is None else _flat(state.parse(text))
+
+        def start(topic_id: str, partition: int) -> int | None:
+            if known is not None and (topic_id, partition) in known:
+                return known[topic_id, partition]
+            if isinstance(start_from, datetime):
+                return since(topic_id, partition, int(start_from.timestamp() * 1000))
+            return None if known is None and start_from == "latest" else 0
+
+        return start
+
+    def _skipped(self) -> dict[Place, tuple[tuple[int, int], ...]]:
+        """Return clean offsets passed over by acceptLoss, as far as snapshots that say so are kept."""
+        made: dict[Place, tuple[tuple[int, int], ...]] = {}
+        for snapshot in self.loaded.metadata.snapshots if self.loaded is not None else ():
+            text = snapshot.summary.additional_properties.get(state.LOST + self.stream.id) if snapshot.summary else None
+            for topic_id, spans in json.loads(text or "{}").items():
+                for partition, (low, high) in spans.items():
+                    place = (topic_id, int(partition))
+                    made[place] = (*made.get(place, ()), (int(low), int(high)))
+        return made
+
+    def _rows(self, progress: Callable[[str, int, int], None]) -> dict[Place, Marks]:
+        made: dict[Place, Marks] = {}
+        if self.loaded is None or self.snapshot_id is None:
+            return made
+        scan = self.loaded.scan(snapshot_id=self.snapshot_id, selected_fields=_COLUMNS)
+        snapshot = self.loaded.metadata.snapshot_by_id(self.snapshot_id)
+        summary = snapshot.summary.additional_properties if snapshot is not None and snapshot.summary else {}
+        total, read = int(summary.get("total-records", 0)), 0
+        for batch in scan.to_arrow_batch_reader():
+            columns = (batch.column(name).to_pylist() for name in _COLUMNS)
+            for event_id, topic, partition, offset, item in zip(*columns, strict=True):
+                place = (topic, partition)
+                marks = made.get(place)
+                if marks is None:
+                    marks = made[place] = Marks()
+                marks.add(pack(offset, item), of_id(event_id))
+            read += batch.num_rows
+            progress(self.row.table, read, total)
+        return {place: marks.sort() for place, marks in made.items()}
+
+
+def open_table(catalog: Catalog, stream: StreamView, *, changed: bool) -> Opened:
+    """Load a stream's table as it is now; blocks on the catalog."""
+    identifier = names.namespace(stream.tenant, stream.definition.target_table or "")
+    row = TableRow(stream.tenant, stream.name, ".".join(identifier))
+    try:
+        loaded = catalog.load_table(identifier)
+    except (NoSuchTableError, NoSuchNamespaceError):
+        row.notes.append("no table yet")
+        return Opened(stream, row, None)
+    if state.owner(loaded.metadata) != stream.id:
+        row.notes.append("the table is not this stream's")
+        return Opened(stream, row, None)
+    return Opened(stream, row, loaded, loaded.metadata.current_snapshot_id, changed)
+
+
+def _flat(offsets: state.Offsets) -> dict[Place, int]:
+    return {(topic, int(partition)): at for topic, ends in offsets.items() for partition, at in ends.items()}
