@@ -53,7 +53,7 @@ class Broker:
         (folder / "log4j2.properties").write_text(LOG4J)
         if (folder / "log" / "meta.properties").exists():
             return
-        command = [str(self._runtime.java), "-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
+        command = [*self._java(), "-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
         command += [
             *self._classpath(folder),
             "kafka.tools.StorageTool",
@@ -76,9 +76,8 @@ class Broker:
     def command(self, node: int) -> tuple[str, ...]:
         """Return the command line that runs one node in the foreground, logging to its standard output."""
         folder = self.config.node_dir(node)
-        java = str(self._runtime.java)
         main = ("kafka.Kafka", str(self.config.properties_path(node)))
-        return (java, *self.config.jvm.options, "-Djava.awt.headless=true", *self._classpath(folder), *main)
+        return (*self._java(), *self.config.jvm.options, "-Djava.awt.headless=true", *self._classpath(folder), *main)
 
     def start(self, nodes: Iterable[int] | None = None, timeout_s: float = START_TIMEOUT_S) -> float:
         """Start what is not running, detached, and wait until the whole cluster answers; return the seconds it took.
@@ -183,6 +182,10 @@ class Broker:
             self._sleep(_POLL_S)
         self._launched.difference_update(nodes)
         return True
+
+    def _java(self) -> tuple[str, ...]:
+        """Return how Java begins: it reads file names by the locale, and POSIX's own knows ASCII only."""
+        return ("/usr/bin/env", "LC_ALL=C.UTF-8", str(self._runtime.java))
 
     def _classpath(self, folder: Path) -> tuple[str, ...]:
         log4j = f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}"

@@ -130,7 +130,7 @@ class BrokerConfig:
         return {key: str(value) for key, value in values.items()} | dict(self.overrides)
 
     def properties_text(self, node: int) -> str:
-        """Return server.properties as text, backslashes escaped as java.util.Properties wants them."""
+        """Return server.properties as text, escaped as java.util.Properties wants it: the file is read as latin-1."""
         return "".join(f"{key}={_escaped(value)}\n" for key, value in self.properties(node).items())
 
 
@@ -197,8 +197,13 @@ def _write_private(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
+_ASCII = 128
+
+
 def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\")
+    units = value.replace("\\", "\\\\").encode("utf-16-be", "surrogatepass")
+    codes = [int.from_bytes(units[at : at + 2]) for at in range(0, len(units), 2)]
+    return "".join(chr(code) if code < _ASCII else f"\\u{code:04x}" for code in codes)
 
 
 def _new_id() -> str:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shlex
 import socket
 import stat
@@ -36,6 +37,18 @@ def test_a_second_lock_names_the_holder(tmp_path: Path) -> None:
     assert failure.value.reason is Reason.DATA_DIR_LOCKED
     with FolderLock(tmp_path):
         pass
+
+
+@pytest.mark.parametrize("name", ["plain dir", "größe 日本 \U0001f3a3", "back\\slash"])
+def test_kafka_reads_the_folder_that_we_mean(tmp_path: Path, name: str) -> None:
+    """Its file is read as latin-1 with Java's escapes; a folder read wrongly would hold the log elsewhere."""
+    config = BrokerConfig(tmp_path / name, "id", (NodePorts(1, 2),))
+    text = config.properties_text(1).encode("ascii").decode("ascii")
+    line = next(line for line in text.splitlines() if line.startswith("log.dirs="))
+    units = re.sub(r"\\u([0-9a-f]{4})|\\\\", lambda m: chr(int(m[1], 16)) if m[1] else "\\", line.partition("=")[2])
+    read = units.encode("utf-16-be", "surrogatepass").decode("utf-16-be")
+    assert read == config.properties(1)["log.dirs"]
+    assert name in read
 
 
 def test_a_killed_holder_leaves_no_lock(tmp_path: Path) -> None:
