@@ -108,7 +108,7 @@ async def serve(
     _log.info("ingress_ready", host=sock.getsockname()[0], port=sock.getsockname()[1])
     if control is not None:
         control.ready()
-    await _until(stop, publisher.failed)
+    await until(stop, publisher.failed)
     await _drain(settings, door, runner, env, publisher, counting)
     return EXIT_RESTART if publisher.failed.is_set() else 0
 
@@ -143,7 +143,8 @@ def _listen(stop: asyncio.Event, control: Control | None) -> None:
         control.watch(loop, stop.set)
 
 
-async def _until(stop: asyncio.Event, failed: asyncio.Event) -> None:
+async def until(stop: asyncio.Event, failed: asyncio.Event) -> None:
+    """Wait until told to stop, or the producer has failed for good and only a new process can heal it."""
     waits = [asyncio.create_task(stop.wait()), asyncio.create_task(failed.wait())]
     _, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:

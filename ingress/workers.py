@@ -126,12 +126,11 @@ class Workers:
             for slot in list(self._slots):
                 if self._stopping.is_set():
                     return
-                old = self._slots[slot]
                 successor = await self._start()
                 if successor is None:
                     _log.error("worker_successor_failed", slot=slot)
                     return
-                self._slots[slot] = successor
+                old, self._slots[slot] = self._slots[slot], successor  # it may have died and been replaced meanwhile
                 _terminate(old)
                 _log.info("worker_replaced", slot=slot, pid=successor.process.pid)
 
@@ -143,6 +142,8 @@ class Workers:
                 failures += 1
             else:
                 self._slots[slot] = worker
+                if self._stopping.is_set():  # told to stop while it was starting: nobody else tells this one
+                    _terminate(worker)
                 failures = 0 if await self._watch(slot) else failures + 1
             if not self._stopping.is_set():
                 await self._pause(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])

@@ -11,7 +11,7 @@ from deploy.processes.foundation import Foundation, foundation, listen, run, sto
 from ingress import receipt
 from ingress.api.app import build_app
 from ingress.api.env import ApiEnv
-from ingress.app import BACKLOG, make_env
+from ingress.app import BACKLOG, make_env, until
 from ingress.env import Env
 from ingress.mount import add_data_plane, server_options
 from ingress.probes import export, problems
@@ -21,6 +21,7 @@ from schemas.backing.kafka import Topics, client_config
 from schemas.backing.lake import open_catalog
 from schemas.backing.registry import TallyFlusher
 from schemas.backing.registry.registrar import SelfRegistrar
+from schemas.errors import EXIT_RESTART
 from schemas.metrics import Metrics
 from sinks.read.reader import Reader
 
@@ -66,7 +67,7 @@ async def _serve(given: settings.ApiSettings, sock: socket.socket) -> int:
         await runner.setup()
         await web.SockSite(runner, sock, backlog=BACKLOG).start()
         counting = asyncio.create_task(door.tally.run(given.tally_flush_s), name="tally")
-        await stop.wait()
+        await until(stop, publisher.failed)
         await runner.cleanup()
         await publisher.drain(given.ack_budget_s + DRAIN_EXTRA_S)
         counting.cancel()
@@ -74,7 +75,7 @@ async def _serve(given: settings.ApiSettings, sock: socket.socket) -> int:
             await counting
         await door.tally.flush()
         tables.close()
-    return 0
+    return EXIT_RESTART if publisher.failed.is_set() else 0
 
 
 def _door(

@@ -64,6 +64,23 @@ async def test_a_dead_worker_is_started_again(running: tuple[Workers, str]) -> N
         assert response.status == 200
 
 
+async def test_stops_workers_that_were_just_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    sock = bind("127.0.0.1", 0)
+    asked: list[int] = []
+
+    def noted(listening: int, control: int) -> list[str]:
+        asked.append(control)
+        return command(listening, control)
+
+    workers = Workers(noted, 2, sock)
+    run = asyncio.create_task(workers.run())
+    await until(lambda: len(asked) == 2, 30)
+    workers.stop()
+    assert await asyncio.wait_for(run, 30) == 0
+    sock.close()
+
+
 async def test_a_worker_that_cannot_be_configured_ends_the_whole() -> None:
     sock = bind("127.0.0.1", 0)
     workers = Workers(lambda _a, _b: [sys.executable, "-c", "raise SystemExit(78)"], 1, sock)
