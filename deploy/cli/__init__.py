@@ -33,7 +33,9 @@ def main() -> None:
         Console(stderr=True).print(f"hookberg: {exc}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(EXIT_CONFIGURATION)
     except Refused as exc:
-        Console(stderr=True).print(f"hookberg: {exc.reason}: {exc.detail}", style="red", markup=False, highlight=False, soft_wrap=True)
+        Console(stderr=True).print(
+            f"hookberg: {exc.reason}: {exc.detail}", style="red", markup=False, highlight=False, soft_wrap=True
+        )
         sys.exit(2)
     except ServerError as exc:
         Console(stderr=True).print(f"hookberg: {exc}", style="red", markup=False, highlight=False, soft_wrap=True)

@@ -61,6 +61,8 @@ def find(
     key = key or os.environ.get("HOOKBERG_KEY") or _admin_key(folder)
     if not url:
         raise ServerError("no server found: start one with `hookberg up`, or give --url and --key")
+    if not url.startswith(("http://", "https://")):
+        raise ServerError(f"{url!r} is no URL: write it as http://127.0.0.1:8080")
     return Server(url.rstrip("/"), (running.get("ingestUrl") or url).rstrip("/"), key or "", tenant, folder)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from deploy.cli.client import DataDirOption, KeyOption, Server, ServerError, TenantOption, UrlOption, find
 
@@ -26,12 +26,18 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "platforms": ("name", "title", "docs"),
 }
 GROUPS = {"source": "sources", "stream": "streams", "schema": "schemas", "key": "keys"}
+GROUP_HELP = {
+    "source": "Registered webhook senders: their auth, pins and counters.",
+    "stream": "Topics into Iceberg tables: make, start, stop, watch.",
+    "schema": "Pinned JSON Schemas and their versions.",
+    "key": "API keys and what they may do.",
+}
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the groups and their commands."""
     for name, path in GROUPS.items():
-        group = typer.Typer(name=name, help=f"{path.capitalize()} of the server.", no_args_is_help=True)
+        group = typer.Typer(name=name, help=GROUP_HELP[name], no_args_is_help=True)
         _add_common(group, path)
         if name == "stream":
             _add_stream_actions(group)
@@ -80,7 +86,7 @@ def _add_common(group: typer.Typer, path: str) -> None:
 
 
 def _add_list(group: typer.Typer, path: str) -> None:
-    @group.command("list", help="List them, newest page first.")
+    @group.command("list", help="List them: one page, as a table or with --json.")
     def list_(
         as_json: JsonOption = False,
         url: UrlOption = None,
@@ -135,7 +141,7 @@ def print_list(server: Server, path: str, *, as_json: bool) -> None:
     if as_json:
         show(page)
         return
-    table = Table(*COLUMNS[path])
+    table = Table(*(Column(name, overflow="fold") for name in COLUMNS[path]))
     for item in page["items"]:
         table.add_row(*(_cell(item.get(column)) for column in COLUMNS[path]))
     Console().print(table)

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from deploy.cli.client import DATA_DIR, DataDirOption, KeyOption, UrlOption, find
 from schemas import settings
@@ -83,7 +82,9 @@ def _migrate() -> None:
 
 
 def _settings() -> None:
-    table = Table("environment", "default", "processes", "meaning")
-    for row in settings.reference():
-        table.add_row(*row)
-    Console().print(table)
+    """One block a setting: names to copy are never cut, whatever the terminal's width."""
+    out = Console(highlight=False)
+    for name, default, processes, meaning in settings.reference():
+        told = "" if default in {"None", "", "{}"} else f" = {default}"
+        out.print(f"{name}{told}", markup=False, soft_wrap=True)
+        out.print(f"    {meaning} ({processes})", markup=False, soft_wrap=True)

@@ -96,10 +96,9 @@ def connect(tables: list[TableRef], sql: str) -> duckdb.DuckDBPyConnection:
 def quoted(sql: str, tables: list[TableRef], connection: duckdb.DuckDBPyConnection) -> str:
     """Quote tenants that are SQL keywords, as `default` is, so that every table may be written tenant.table."""
     keywords = {name for (name,) in connection.execute("SELECT keyword_name FROM duckdb_keywords()").fetchall()}
-    for ref in tables:
-        if ref.namespace in keywords:
-            written = re.compile(rf"(?<![\w\".]){re.escape(ref.namespace)}\.{re.escape(ref.name)}\b")
-            sql = written.sub(f'"{ref.namespace}"."{ref.name}"', sql)
+    for namespace in {ref.namespace for ref in tables} & keywords:
+        written = re.compile(rf"(?<![\w\".]){re.escape(namespace)}\.(?=\w)")
+        sql = written.sub(f'"{namespace}".', sql)
     return sql
 
 

@@ -56,7 +56,7 @@ def _send(
         raise ServerError(
             f"{server.ingest} does not answer ({type(exc).__name__}): is `hookberg up` running?"
         ) from None
-    Console().print(f"{answer.status_code} {answer.text}", markup=False)
+    Console().print(f"{answer.status_code} {answer.text}", markup=False, soft_wrap=True)
     if not answer.ok:
         raise typer.Exit(1)
 

@@ -26,6 +26,8 @@ SUBJECT = "demo.stripe.charge"
 STREAMS = {"github-events": ("github", "github_events"), "stripe-events": ("stripe", "stripe_events")}
 WAIT_S = 60.0
 POLL_S = 0.5
+ID_WIDTH = 20
+"""Characters of a vendor's id that a terminal of 80 columns has room for."""
 
 
 def run(server: Server, console: Console, *, count: int, seed: int | None) -> int:
@@ -136,8 +138,15 @@ def show_newest(console: Console, acting: Server) -> None:
             rows: list[dict[str, Any]] = acting.call("GET", f"/streams/{name}/rows", query={"limit": "5"})["items"]
         except ServerError:
             continue
-        table = Table("received_at", "event_type", "vendor_event_id", "partition/offset", title=f"Newest rows: {name}")
+        table = Table(title=f"Newest rows: {name}")
+        for column in ("received", "event_type", "vendor_event_id", "part/offset"):
+            table.add_column(column, no_wrap=True)
         for row in rows:
+            time_of_day = str(row["received_at"])[
+                11:23
+            ]  # the rows are seconds old: 80 columns have no room for the day
             where = f"{row['_partition']}/{row['_offset']}"
-            table.add_row(str(row["received_at"]), row["event_type"], str(row["vendor_event_id"]), where)
+            vendor_id = str(row["vendor_event_id"])
+            shown = vendor_id if len(vendor_id) <= ID_WIDTH else f"{vendor_id[: ID_WIDTH - 1]}…"
+            table.add_row(time_of_day, row["event_type"], shown, where)
         console.print(table)

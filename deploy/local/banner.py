@@ -31,7 +31,7 @@ def greet(out: Console, state: UpState, data_dir: Path) -> None:
     say(out, f"  control plane   {document['url']}      documentation at {document['url']}/docs")
     say(out, f"  ingest          {document['ingestUrl']}")
     say(out, f"  Kafka           {document['kafkaBootstrapServers']}")
-    say(out, f"  data, logs      {state.folder.root}")
+    say(out, f"  data, logs      {_short(state.folder.root)}")
     say(out, "In another terminal, in this folder:")
     for command in commands(data_dir, str(document["url"])):
         say(out, f"  {command}")

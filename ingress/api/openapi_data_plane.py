@@ -33,7 +33,7 @@ _ACCEPTED: dict[str, Any] = {
             "example": {
                 "accepted": True,
                 "deliveryId": "019d0bd2-7a80-7cc3-98c4-dc0c0c07398f",
-                "receipt": "http://127.0.0.1:8081/api/v1/deliveries/019d0bd2-7a80-7cc3-98c4-dc0c0c07398f",
+                "receipt": "/api/v1/deliveries/019d0bd2-7a80-7cc3-98c4-dc0c0c07398f?at=…",
             },
         },
         "text/plain": {"schema": {"type": "string"}, "example": "3eZbrw1aB"},

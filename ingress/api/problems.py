@@ -42,7 +42,7 @@ class Problem(Definition):
     title: str
     status: int
     detail: str
-    instance: str = Field(description="names the request")
+    instance: str = Field(default="", description="names the request; the fast door leaves it out")
     reason: str = Field(description="stable code of the closed list")
     errors: tuple[Fault, ...] = ()
     retry_after: int | None = Field(default=None, description="seconds, as in the header")

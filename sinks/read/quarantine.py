@@ -1,7 +1,8 @@
 """A page of a tenant's quarantine table: what failed and has not become clean since, newest first.
 
-Lives here: filters, paging and the join of `failed` with `resolved`. Filters: `source`, `reason`, `schema`,
-`eventType`, `since`, `until` (RFC 3339), `kind` (`open` default: failed without resolved; `failed`, `resolved`, `all`).
+Lives here: filters, paging and the join of `failed` with `resolved`. Filters: `source` (name or id), `reason`,
+`schema`, `eventType`, `after`, `before` (RFC 3339), `kind` (`open` default: failed without resolved; `failed`,
+`resolved`, `all`).
 """
 
 import base64
@@ -12,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 from pyiceberg import expressions
-from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression
+from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, Or
 from pyiceberg.table import Table
 
 from schemas.errors import Refused
@@ -21,11 +22,13 @@ from schemas.wire.quarantine import FAILED, RESOLVED
 from sinks.read.rows import json_value
 
 MAX_ROWS = 200_000
-"""Rows looked at for one page; a table with more is paged by time (`until`)."""
+"""Rows looked at for one page; a table with more is paged by time (`before`)."""
 equal: Any = expressions.EqualTo  # their signatures come from a plugin that mypy does not follow
 at_least: Any = expressions.GreaterThanOrEqual
 below: Any = expressions.LessThan
-_EQUAL = {"source": "source", "reason": "reason", "schema": "schema", "eventType": "event_type"}
+_EQUAL = {"reason": "reason", "schema": "schema", "eventType": "event_type"}
+FILTERS = ("source", *_EQUAL, "after", "before", "kind")
+"""What a page may be filtered by: exactly the query parameters of `GET /quarantine`."""
 _KINDS = ("open", FAILED, RESOLVED, "all")
 _KEY = ("position_topic", "position_partition", "position_offset", "position_item")
 _SHOWN = (
@@ -98,10 +101,12 @@ def _where(query: Mapping[str, str]) -> BooleanExpression:
     for name, column in _EQUAL.items():
         if name in query:
             made = And(made, equal(column, query[name]))
-    if "since" in query:
-        made = And(made, at_least("received_at", _moment("since", query["since"])))
-    if "until" in query:
-        made = And(made, below("received_at", _moment("until", query["until"])))
+    if "source" in query:
+        made = And(made, Or(equal("source", query["source"]), equal("source_id", query["source"])))
+    if "after" in query:
+        made = And(made, at_least("received_at", _moment("after", query["after"])))
+    if "before" in query:
+        made = And(made, below("received_at", _moment("before", query["before"])))
     return made
 
 
@@ -109,7 +114,9 @@ def _moment(name: str, text: str) -> str:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise Refused(Reason.BAD_REQUEST, f"{name}: {text!r} is not an RFC 3339 time") from error
+        raise Refused(
+            Reason.BAD_REQUEST, f"{name}: {text!r} is not an RFC 3339 time, for example 2026-11-21T10:00:00Z"
+        ) from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
 
 
@@ -133,4 +140,4 @@ def _read_cursor(cursor: str | None) -> tuple[int, int, int] | None:
         decided, partition, offset = json.loads(base64.urlsafe_b64decode(cursor))
         return int(decided), int(partition), int(offset)
     except (ValueError, TypeError) as error:
-        raise Refused(Reason.BAD_REQUEST, "the cursor is not one that was handed out") from error
+        raise Refused(Reason.BAD_REQUEST, "cursor: not one that this list gave; begin without a cursor") from error

@@ -38,7 +38,7 @@ class Reader:
         return await self._run(lambda: self._table(_identifier(stream)))
 
     async def rows(self, stream: StreamView, limit: int) -> list[dict[str, Any]]:
-        """Return the newest rows, newest first, as JSON values; [] before the first commit."""
+        """Return the newest rows, newest first, as JSON values; raises `Refused(not_found)` before the table exists."""
 
         def read() -> list[dict[str, Any]]:
             table = self._load(_identifier(stream))
@@ -76,7 +76,10 @@ class Reader:
             return self._catalog.load_table(identifier)
         except NoSuchTableError as error:
             name = ".".join(identifier)
-            raise Refused(Reason.NOT_FOUND, f"table {name} does not exist yet: start the stream") from error
+            raise Refused(
+                Reason.NOT_FOUND,
+                f"table {name} does not exist yet: a started stream makes it once its topic exists, see its status",
+            ) from error
 
     def _table(self, identifier: tuple[str, str]) -> dict[str, Any]:
         table = self._load(identifier)

@@ -32,8 +32,8 @@ def snippets(settings: LakeSettings, identifier: tuple[str, str], metadata_locat
     )
     return {
         "duckdb": _DUCKDB + f"SELECT * FROM iceberg_scan('{metadata_location}') LIMIT 10;",  # noqa: S608 a text
-        "pyiceberg": load + "table.scan(limit=10).to_arrow()",
-        "polars": load + "import polars as pl\npl.scan_iceberg(table).tail(10).collect()",
+        "pyiceberg": load + "print(table.scan(limit=10).to_arrow())",
+        "polars": load + "import polars as pl\nprint(pl.scan_iceberg(table).head(10).collect())",
         "spark": _spark(name, settings.catalog_type, address, warehouse)  # noqa: S608
         + f"SELECT * FROM {name}.`{namespace}`.`{table}` LIMIT 10;",  # noqa: S608
         "trino": f'SELECT * FROM {name}."{namespace}"."{table}" LIMIT 10',  # noqa: S608
@@ -47,7 +47,7 @@ def _spark(name: str, kind: str, address: str, warehouse: str) -> str:
     elif kind == "sql":
         scheme, _, rest = address.partition("://")
         scheme = _JDBC.get(scheme.partition("+")[0], scheme)
-        place = f"jdbc:{scheme}:{rest}" if scheme == "sqlite" else f"jdbc:{scheme}://{rest}"
+        place = f"jdbc:{scheme}:{rest.removeprefix('/')}" if scheme == "sqlite" else f"jdbc:{scheme}://{rest}"
         lines += [
             f"spark.sql.catalog.{name}.type=jdbc",
             f"spark.sql.catalog.{name}.uri={place}",

@@ -7,10 +7,12 @@ from schemas.definitions.key import Permission
 
 _FILTERS = (
     Query("source", "string", "id or name of a source"),
+    Query("eventType", "string", "an event type, for example charge.succeeded"),
     Query("reason", "string", "a reason code, for example schema_violation"),
     Query("schema", "string", "`subject@version`"),
     Query("after", "string", "received at or after this RFC 3339 time", maximum=40),
     Query("before", "string", "received before this RFC 3339 time", maximum=40),
+    Query("kind", "string", "open (default: failed and not resolved since), failed, resolved or all", maximum=8),
 )
 
 

@@ -1,5 +1,7 @@
 """What a stream's definition must meet beyond its own shape: topics of its tenant, values this release runs."""
 
+from collections.abc import Iterable
+
 from pydantic.alias_generators import to_camel
 
 from ingress.api.resources.shapes import refuse
@@ -26,7 +28,7 @@ def resolved(definition: StreamDefinition, tenant: str) -> StreamDefinition:
 
 def _supported(definition: StreamDefinition) -> None:
     faults = tuple(
-        (f"/{to_camel(name)}", f"this release takes {' or '.join(_shown(value) for value in values)} only")
+        (f"/{to_camel(name)}", _taken(values))
         for name, values in UNSUPPORTED_YET.items()
         if getattr(definition, name) not in values
     )
@@ -35,9 +37,12 @@ def _supported(definition: StreamDefinition) -> None:
         raise Refused(Reason.UNSUPPORTED, detail, errors=faults)
 
 
+def _taken(values: Iterable[object]) -> str:
+    known = [_shown(value) for value in values if value is not None and value != ()]
+    return f"this release takes {' or '.join(known)} only" if known else "this release does not take it: leave it out"
+
+
 def _shown(value: object) -> str:
-    if value is None or value == ():
-        return "nothing"
     if isinstance(value, tuple):
         return ", ".join(str(each) for each in value)
     return value if isinstance(value, str) else "evolve"

@@ -6,6 +6,7 @@ import pytest
 
 from schemas.backing.registry import StreamState
 from schemas.definitions.stream import State
+from sinks.read.quarantine import FILTERS
 from tests.integration.api.world import STREAM, Api
 
 
@@ -149,6 +150,18 @@ async def test_quarantine_passes_its_filters_on(api: Api) -> None:
     reply = await api.send("GET", "/quarantine?reason=schema_violation&limit=5&cursor=abc")
     assert (reply.status, reply.json["items"][0]["pointer"]) == (200, "/a")
     assert api.tables.asked == [("default", {"reason": "schema_violation"}, 5, "abc")]
+    every = {
+        "source": "s",
+        "reason": "r",
+        "schema": "a@1",
+        "eventType": "push",
+        "after": "x",
+        "before": "y",
+        "kind": "all",
+    }
+    await api.send("GET", "/quarantine?" + "&".join(f"{name}={value}" for name, value in every.items()))
+    assert api.tables.asked[1][1] == every
+    assert set(every) == set(FILTERS)  # what the API takes is what the reader reads
 
 
 @pytest.mark.parametrize("key", ["k" * 255, "3f1e"])

@@ -48,8 +48,8 @@ async def test_lists_what_failed_and_was_not_resolved(world: World) -> None:
     mine = await reader.quarantine(world.tenant, {"source": "shop", "reason": "schema_violation"}, 10, None)
     assert [item["eventId"] for item in mine["items"]] == ["e5", "e3", "e1"]
     assert (await reader.quarantine(world.tenant, {"kind": "resolved"}, 10, None))["items"][0]["by"]["offset"] == 102
-    assert (await reader.quarantine(world.tenant, {"until": "1969-01-01T00:00:00Z"}, 10, None))["items"] == []
-    for bad in ({"kind": "x"}, {"since": "x"}):
+    assert (await reader.quarantine(world.tenant, {"before": "1969-01-01T00:00:00Z"}, 10, None))["items"] == []
+    for bad in ({"kind": "x"}, {"after": "x"}):
         with pytest.raises(Refused):
             await reader.quarantine(world.tenant, bad, 10, None)
     reader.close()

@@ -27,6 +27,16 @@ def at_once(_seconds: float) -> None:
     """Stand in for a sleep."""
 
 
+def test_snippets_name_a_local_catalog_as_each_tool_reads_it() -> None:
+    given = LakeSettings(catalog_uri="sqlite:////data/catalog.db", catalog_warehouse="file:///data/warehouse")
+    texts = snippets(given, ("acme", "orders"), "file:///data/warehouse/acme/orders/metadata/1.metadata.json")
+    assert "uri=jdbc:sqlite:/data/catalog.db\n" in texts["spark"]
+    assert "uri='sqlite:////data/catalog.db'" in texts["pyiceberg"]
+    for engine in ("pyiceberg", "polars"):
+        compile(texts[engine], engine, "exec")
+        assert texts[engine].splitlines()[-1].startswith("print(")  # a script that shows nothing looks broken
+
+
 def test_drops_only_the_table_of_the_stream_that_is_named(tmp_path: Path) -> None:
     catalog = open_catalog(
         LakeSettings(catalog_uri=f"sqlite:///{tmp_path}/c.db", catalog_warehouse=f"file://{tmp_path}/w")
