@@ -1,12 +1,13 @@
 """The batch agent: an async generator over batches of one partition, whose yields go into the open transaction.
 
-Lives here: handing batches to the agent, taking what it yields, all or nothing a batch. Not here: what it decides.
+Lives here: handing batches to the agent, taking what it yields, all or nothing a raw record. Not here: what it decides.
 The idiom is Faust's (https://faust-streaming.github.io/faust/userguide/agents.html), by the batch instead of the event.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 
 from schemas.reasons import Outcome
 from schemas.wire import ledger as ledger_wire
@@ -16,6 +17,9 @@ from streams.emit import Decided, Place, Record
 from streams.engine.directory import LiveTopic
 from streams.engine.table import FirstSeenTable, Partition, Stand
 from streams.engine.transaction import Transactions
+
+_MOST_WRITTEN = 3
+"""Records that one decision writes at most: the clean event, what it resolves, its state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ Agent = Callable[["Batches"], AsyncIterator[list[Decided]]]
 class Batches:
     """What a batch agent iterates over; asking for the next batch says that the one before is decided."""
 
-    def __init__(self, write: Callable[[Batch], None]) -> None:
+    def __init__(self, write: Callable[[Batch], Awaitable[None]]) -> None:
         self._write = write
         self._batch: Batch | None = None
         self._next: asyncio.Future[Batch] | None = None
@@ -59,7 +63,7 @@ class Batches:
     async def __anext__(self) -> Batch:
         """Wait for the next batch."""
         if self._batch is not None and self._done is not None:
-            self._write(self._batch)
+            await self._write(self._batch)
             self._done.set_result(None)
         if self._next is None:
             self._next = asyncio.get_running_loop().create_future()
@@ -149,13 +153,43 @@ class BatchAgent:
         async for decided in self._fun(self._batches):
             self._yielded.extend(decided)
 
-    def _write(self, batch: Batch) -> None:
-        """Put what was yielded for a batch into the open transaction; no await in here."""
-        yielded, self._yielded = self._yielded, []
-        decisions = [decided.decision for decided in yielded]
+    async def _write(self, batch: Batch) -> None:
+        """Put what became of a batch into the open transaction; what it has no room for goes into the next (rule 6)."""
+        decided, self._yielded = self._yielded, []
+        await self._transactions.room()
+        while (end := fitting(decided, self._transactions.left)) < len(decided):
+            next_offset = decided[end].decision.event.delivery.record.offset
+            cut = bisect_left(batch.records, next_offset, key=lambda record: record.offset)
+            part = replace(batch, records=batch.records[:cut])
+            self._put(part, decided[:end])
+            batch = replace(batch, records=batch.records[cut:], time_ms=part.stand.time_ms)
+            decided = decided[end:]
+            await self._transactions.room()
+        self._put(batch, decided)
+
+    def _put(self, batch: Batch, decided: Sequence[Decided]) -> None:
+        """Put a batch into the open transaction, all or nothing: no await in here."""
+        decisions = [one.decision for one in decided]
         states = {decision.key: decision.write.pack() for decision in decisions if decision.write is not None}
-        records = [record for decided in yielded for record in decided.records]
+        records = [record for one in decided for record in one.records]
         stand = batch.stand
         account = self._ledger.account(batch.topic, batch.place.partition, batch.records[0].offset)
         account.add(decisions, stand.next_offset)
         self._transactions.add(batch.partition, stand, states, records)
+
+
+def fitting(decided: Sequence[Decided], left: int) -> int:
+    """Return how many of `decided` go into a transaction that takes `left` more records, at least 1.
+
+    It ends after the raw record that reaches them: a delivery is never in two transactions (rule 6).
+    """
+    if len(decided) * _MOST_WRITTEN <= left:
+        return len(decided)
+    count, before = 0, None
+    for index, one in enumerate(decided):
+        offset = one.decision.event.delivery.record.offset
+        if count >= left and offset != before:
+            return index
+        before = offset
+        count += len(one.records) + (one.decision.write is not None)
+    return len(decided)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _log = logger(__name__)
 _WAIT_S = 1.0
-_CHUNK_RECORDS = 500
+_CHUNK_RECORDS = 200
 _CHUNK_BYTES = 4 << 20
 _END_ASKS = 6
 _END_PAUSE_S = 0.5

@@ -131,9 +131,14 @@ class Transactions:
         """Tell whether the open transaction holds nothing yet."""
         return not self._now.writes.stands
 
+    @property
+    def left(self) -> int:
+        """Return how many records the open transaction takes until it is full."""
+        return self._max_records - self._now.count
+
     async def room(self) -> None:
         """Wait until the open transaction may take another batch: at most one is full behind the committing one."""
-        while self._now.count >= self._max_records:
+        while self.left <= 0:
             self._wake.set()
             await asyncio.sleep(0.001)
 

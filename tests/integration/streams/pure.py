@@ -34,7 +34,7 @@ from streams.engine.directory import LiveTopic
 from streams.engine.table import FirstSeenTable
 from tests.integration.streams.worker import VENDOR
 
-CHUNK = 500
+CHUNK = 200
 PLACE = Place(
     TopicName("t", Kind.WEBHOOK, "shop"), "A" * 22, 0, "t.event.shop", "t.quarantine.shop", Limits(1 << 20, 1 << 20)
 )

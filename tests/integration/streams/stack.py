@@ -151,6 +151,7 @@ class Stage:
 
     # ---- what it wrote
     def read(self, platforms: list[str]) -> Read:
+        """Return what was written of these platforms; of none named: the ledger of all."""
         found = Read()
         names = [f"{self.tenant}.ledger"]
         names += [f"{self.tenant}.{kind}.{platform}" for platform in platforms for kind in ("event", "quarantine")]
@@ -171,7 +172,9 @@ class Stage:
                 assert isinstance(value, bytes)
                 assert name is not None
                 if name.endswith(".ledger"):
-                    found.ledger.append(ledger_wire.decode(value))
+                    record = ledger_wire.decode(value)
+                    if not platforms or record.topic.rpartition(".")[2] in platforms:
+                        found.ledger.append(record)
                 elif ".event." in name:
                     found.clean.append(json.loads(value) | {"_partition": message.partition(), "_raw": value})
                 else:
@@ -189,8 +192,12 @@ class Stage:
 
         return wait_until(enough, deadline_s, every_s=1.0, what=f"{items} items in the ledger") or []
 
+    def close(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+
     def await_items(self, platforms: list[str], items: int, deadline_s: float = 30.0) -> Read:
-        """Return what was written once the ledger counts `items`."""
+        """Return what was written of these platforms once the ledger counts `items` of them."""
 
         def enough() -> Read | None:
             assert self.process is None or self.process.poll() is None, self.log()

@@ -1,0 +1,90 @@
+"""Batches into transactions: a full one is closed after the raw record that filled it (rule 6)."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from streams.account import Account
+from streams.emit import Decided, Record
+from streams.engine.agent import BatchAgent, Batches
+from streams.engine.table import Partition, Stand
+from tests.unit.streams.made import Partition as Deciding
+from tests.unit.streams.made import record, source
+from tests.unit.streams.test_ingest import TOPIC
+
+CAP = 10
+
+
+class Transactions:
+    """Takes `CAP` records a transaction; waiting for room commits a full one."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.added: list[tuple[Stand, int, int]] = []
+        self.closed: list[int] = []
+
+    @property
+    def left(self) -> int:
+        return CAP - self.count
+
+    async def room(self) -> None:
+        if self.left <= 0:
+            self.closed.append(self.count)
+            self.count = 0
+
+    def add(self, _partition: Partition, stand: Stand, states: Mapping[bytes, bytes], records: list[Record]) -> None:
+        self.added.append((stand, len(states), len(records)))
+        self.count += len(states) + len(records)
+
+
+class Ledger:
+    """One account; notes where it was asked to begin."""
+
+    def __init__(self) -> None:
+        self.firsts: list[int] = []
+        self.kept = Account(0)
+
+    def account(self, _topic: Any, _partition: int, first: int) -> Account:
+        self.firsts.append(first)
+        return self.kept
+
+
+class Table:
+    def stand(self, _partition: Partition) -> None:
+        return None
+
+
+async def process(*bodies: bytes) -> tuple[Transactions, Ledger]:
+    transactions, ledger, deciding = Transactions(), Ledger(), Deciding(source())
+
+    async def agent(batches: Batches) -> AsyncIterator[list[Decided]]:
+        async for batch in batches:
+            yield deciding.emit(*batch.records)
+
+    parts: Any = {"transactions": transactions, "ledger": ledger, "table": Table()}
+    records = tuple(record(body, n, 1_000 - n, delivery_id=str(n)) for n, body in enumerate(bodies))
+    made = BatchAgent("test", agent, **parts)
+    await made.process(TOPIC, 1, records)
+    assert made._task is not None
+    made._task.cancel()
+    return transactions, ledger
+
+
+async def test_a_batch_is_cut_after_the_record_that_fills_the_transaction() -> None:
+    transactions, ledger = await process(*(b"{}" for _ in range(12)))
+    assert [stand.next_offset for stand, _, _ in transactions.added] == [5, 10, 12]
+    assert transactions.closed == [CAP, CAP]
+    assert ledger.firsts == [0, 5, 10]
+    assert ledger.kept.items == 12
+    assert {stand.time_ms for stand, _, _ in transactions.added} == {1_000}
+
+
+async def test_a_delivery_is_never_in_two_transactions() -> None:
+    big = b"[" + b",".join(b'{"n":%d}' % n for n in range(20)) + b"]"
+    transactions, _ = await process(b"{}", big, b"{}", b"{}")
+    assert [(stand.next_offset, states) for stand, states, _ in transactions.added] == [(2, 21), (4, 2)]
+    assert transactions.closed == [42]
+
+
+async def test_a_batch_that_fits_stays_whole() -> None:
+    transactions, _ = await process(b"{}", b"[]", b"{}")
+    assert [(stand.next_offset, states, records) for stand, states, records in transactions.added] == [(3, 2, 2)]
