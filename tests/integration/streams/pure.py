@@ -92,7 +92,7 @@ def push(number: int, draw: random.Random) -> RawRecord:
 CASES: dict[str, tuple[Callable[[int, random.Random], RawRecord], Vendor, dict[str, Any]]] = {
     "small": (small, VENDOR, {}),
     "small, pinned": (small, VENDOR, {"pins": {"order.*": "s@1"}}),
-    "github push, 11 headers": (push, GITHUB, {}),
+    "github push, 10 headers": (push, GITHUB, {}),
 }
 
 
