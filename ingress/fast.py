@@ -4,12 +4,13 @@ Lives here: the handler and its server. What a webhook's life is: receive.py. He
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiohttp import StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.http import RawRequestMessage
+from aiohttp.http import HttpProcessingError, RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 
 from ingress import ack, answers
@@ -22,6 +23,19 @@ from schemas.reasons import Reason
 LINGERING_S = 1.0
 Probe = Callable[[], Reply]
 _PROBED = frozenset({"GET", "HEAD"})
+
+
+def _ours(record: logging.LogRecord) -> bool:
+    """Tell whether a log record of the server is of our own doing.
+
+    The others quote the line that could not be read, which may hold a secret URL or a key, and anyone could fill the
+    disk with them. The sender has his 400.
+    """
+    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
+
+
+_server_log = logging.getLogger("ingress.server")
+_server_log.addFilter(_ours)
 
 
 class Door:
@@ -52,6 +66,7 @@ def server_options(keepalive_s: float) -> dict[str, Any]:
     """Return what both doors' servers are made with: the body as sent, no access log, short lingering."""
     return {
         "access_log": None,
+        "logger": _server_log,
         "keepalive_timeout": keepalive_s,
         "lingering_time": LINGERING_S,
         "auto_decompress": False,

@@ -210,3 +210,21 @@ async def test_probes(edge: Edge) -> None:
         assert (await wire.answer()).status == 405
         wire.send(b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (await wire.answer()).json()["reason"] == "not_found"
+
+
+@pytest.mark.parametrize(
+    "unreadable",
+    [
+        b"POST /in/TOPSECRET HTTP/9.9\r\nHost: x\r\n\r\n",
+        b"POST /in/TOPSECRET\x00 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /x HTTP/1.1\r\nHost: x\r\nAuthorization: TOPSECRET\x01\r\n\r\n",
+        b"POST /in/TOPSECRET" + b"x" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    ],
+)
+async def test_keeps_a_line_that_it_cannot_read_out_of_the_log(
+    edge: Edge, unreadable: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with served(edge) as at, at.wire() as wire:
+        wire.send(unreadable)
+        assert (await wire.answer()).status == 400
+    assert "TOPSECRET" not in caplog.text
