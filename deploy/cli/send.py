@@ -29,6 +29,7 @@ def _send(
     file: Annotated[Path, typer.Argument(help="The body, byte for byte")],
     secret: Annotated[str | None, typer.Option(help="The source's secret; without it the API key is sent")] = None,
     event: Annotated[str, typer.Option(help="Event type, where the vendor has it in a header")] = "push",
+    source: Annotated[str | None, typer.Option(help="The source's name, where the platform has several")] = None,
     url: UrlOption = None,
     key: KeyOption = None,
     tenant: TenantOption = None,
@@ -50,7 +51,11 @@ def _send(
         )
     try:
         answer = requests.post(
-            f"{server.ingest}/api/v1/webhooks/{platform}", data=body, headers=headers, timeout=TIMEOUT_S
+            f"{server.ingest}/api/v1/webhooks/{platform}",
+            params={"source": source} if source else None,
+            data=body,
+            headers=headers,
+            timeout=TIMEOUT_S,
         )
     except requests.RequestException as exc:
         raise ServerError(
