@@ -3,7 +3,7 @@
 from ingress.api import merge_patch, paging, reading
 from ingress.api.call import Answer, Call
 from ingress.api.resources import shapes, stream_wire
-from ingress.api.resources.stream_checks import resolved
+from ingress.api.resources.stream_checks import refuse_existing_table, resolved
 from ingress.api.routes import Query, Route
 from schemas import names
 from schemas.backing.registry import StreamRecord
@@ -16,7 +16,7 @@ from schemas.reasons import Reason
 _READ, _WRITE = Permission.STREAMS_READ, Permission.STREAMS_WRITE
 DROP_TABLE = "sinks.drop_table"
 _DROP = Query("dropTable", "boolean", "drop the table too, as a job of the writers")
-_REFUSALS = (Reason.NAME_TAKEN, Reason.TABLE_TAKEN, Reason.IMMUTABLE, Reason.UNSUPPORTED)
+_REFUSALS = (Reason.NAME_TAKEN, Reason.TABLE_TAKEN, Reason.TABLE_EXISTS, Reason.IMMUTABLE, Reason.UNSUPPORTED)
 _EXAMPLE = {
     "name": "slack-events",
     "topics": ["{tenantId}.webhook.slack"],
@@ -114,6 +114,7 @@ async def show(call: Call, record: StreamRecord, *, status: int = 200) -> Answer
 
 async def _create(call: Call, definition: StreamDefinition) -> Answer:
     definition = resolved(definition, call.tenant)
+    await refuse_existing_table(call, definition)
     record = await call.threads.run(call.env.registry.streams.create, call.tenant, definition, actor=call.actor)
     await call.env.view.refresh()
     body = stream_wire.wire(call, record, None)

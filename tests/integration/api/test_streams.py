@@ -71,6 +71,17 @@ async def test_refuses_a_taken_name_and_a_taken_table(api: Api) -> None:
     assert (table.status, table.reason) == (409, "table_taken")
 
 
+async def test_refuses_a_table_that_no_stream_owns(api: Api) -> None:
+    api.tables.tables["slack-events"] = []
+    refused = await api.send("POST", "/streams", STREAM)
+    assert (refused.status, refused.reason) == (409, "table_exists")
+    assert (await api.send("PUT", "/streams/slack-events", STREAM)).reason == "table_exists"
+    del api.tables.tables["slack-events"]
+    made = await api.make("/streams", STREAM)
+    api.tables.tables["slack-events"] = []
+    assert (await api.send("PUT", f"/streams/{made['id']}", STREAM)).status == 200
+
+
 async def test_patch_honours_if_match(api: Api) -> None:
     made = await api.send("POST", "/streams", STREAM)
     changed = await api.send(
