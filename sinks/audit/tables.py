@@ -42,19 +42,23 @@ class CleanTopic:
     kinds: list[str] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
     _numbers: dict[str | Place, int] = field(default_factory=dict)
+    _where: dict[int, set[int]] = field(default_factory=dict)
 
     def add(self, clean: Clean, at: int, kind: str, place: Place, key: int, mark: int) -> None:
         """Add one clean event."""
         clean.at.append(at)
         clean.kind.append(self._number(kind, self.kinds))
-        clean.place.append(self._number(place, self.places))
+        number = self._number(place, self.places)
+        clean.place.append(number)
+        self._where.setdefault(number, set()).add(clean.partition)
         clean.marks.add(key, mark)
 
     def of(self, topic_id: str, partition: int) -> Marks:
         """Return the events of one raw (topic id, partition), whichever clean partition they stand in, sorted."""
         found = Marks()
         number = self._numbers.get((topic_id, partition))
-        for clean in self.partitions if number is not None else ():
+        for at in () if number is None else self._where[number]:
+            clean = self.partitions[at]
             for n, place in enumerate(clean.place):
                 if place == number:
                     found.add(clean.marks.keys[n], clean.marks.ids[n])

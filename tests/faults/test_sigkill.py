@@ -19,6 +19,7 @@ from tests.faults.history import History, faults
 from tests.faults.traffic import GITHUB, ORDERS, SECRET, Ledger, Sender
 from tests.house import stack
 from tests.system import lake
+from tests.system.audit import audit
 from tests.system.client import Caller, Server, eventually
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(280)]
@@ -148,6 +149,11 @@ def test_the_ledger_table_says_what_the_ledger_topic_says(server: Server, histor
     rows = lake.rows(server.data_dir, tenant, "hookberg_ledger", "partition", "first_offset", "outcome", "n")
     assert Counter((row["partition"], row["first_offset"], row["outcome"]) for row in rows) == counts
     assert sum(row["n"] for row in rows) == items
+
+
+def test_hookberg_audit_says_that_every_sum_holds(server: Server, history: History) -> None:
+    code, said = audit(server.data_dir, "--tenant", history.ledger[0]["topic"].partition(".")[0])
+    assert code == 0, said
 
 
 def test_every_supervised_process_is_ready_again(server: Server) -> None:

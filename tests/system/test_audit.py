@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from tests.system import lake
 from tests.system.audit import audit
@@ -39,7 +40,18 @@ def traffic(server: Server, prefix: str = "audit") -> Caller:
     wait_rows(caller, "orders", CLEAN)
     wait_rows(caller, "paid", CLEAN // 2)
     wait_rows(caller, "hookberg_quarantine", 3)
+    late(caller)
     return caller
+
+
+def late(caller: Caller) -> None:
+    """Start a stream at `latest` and send two orders more."""
+    made = caller.new_stream("late", "orders", "late", startFrom="latest")
+    caller.wait_state(made["id"], "running")
+    post(caller, [order(200, "paid"), order(201, "open")])
+    wait_rows(caller, "late", 2)
+    wait_rows(caller, "orders", CLEAN + 2)
+    wait_rows(caller, "paid", CLEAN // 2 + 1)
 
 
 def order(n: int, kind: str, *, amount: Any = 7) -> dict[str, Any]:
@@ -86,6 +98,14 @@ def test_every_sum_holds_after_honest_traffic(honest: Caller) -> None:
     assert code == 0, said
     assert "every sum holds" in said
     assert "BROKEN" not in said
+    cells = {line.split("│")[1].strip(): [cell.strip() for cell in line.split("│")[2:9]] for line in said.splitlines()
+             if line.count("│") > 9}  # fmt: skip
+    # table, clean, rows, not selected, discarded, pending, skipped
+    assert cells["all"][1:] == [str(CLEAN + 2), str(CLEAN + 2), "0", "0", "0", "0"]
+    assert cells["paid"][1:] == [str(CLEAN + 2), str(CLEAN // 2 + 1), *cells["paid"][3:]]
+    assert int(cells["paid"][3]) + int(cells["paid"][5]) == CLEAN // 2 + 1
+    assert int(cells["none"][3]) + int(cells["none"][5]) == CLEAN + 2
+    assert cells["late"][1:] == ["2", "2", "0", "0", "0", "0"]
 
 
 def test_one_source_and_a_time_can_be_asked_for(honest: Caller) -> None:
@@ -102,6 +122,32 @@ def test_one_source_and_a_time_can_be_asked_for(honest: Caller) -> None:
 def test_a_question_about_nothing_is_refused(honest: Caller, option: tuple[str, str]) -> None:
     code, said = audit(honest.server.data_dir, *option)
     assert code == 2, said
+
+
+def test_what_retention_removed_is_left_out_and_said(server: Server) -> None:
+    caller = traffic(server, "expired")
+    tenant, partition = tenant_of(caller), int(position(caller)[1].split("/")[1])
+    admin = AdminClient({"bootstrap.servers": bootstrap(caller)})
+
+    def expire(kind: str, offset: int, at: int = partition) -> None:
+        where = TopicPartition(f"{tenant}.{kind}", at, offset)
+        admin.delete_records([where])[where].result(20)
+
+    expire("event.orders", 9)
+    expire("quarantine.orders", 1)
+    code, said = run(caller)
+    assert code == 0, said
+    assert "from offset" in said
+    assert "rows of" in said
+    expire("webhook.orders", 12)
+    code, said = run(caller)
+    assert code == 0, said
+    assert "retention has removed records" in said
+    for at in range(len(admin.list_topics(f"{tenant}.ledger").topics[f"{tenant}.ledger"].partitions)):
+        expire("ledger", -1, at)  # all of it
+    code, said = run(caller)
+    assert code == 0, said
+    assert "nothing of it in the ledger" in said
 
 
 def test_a_row_deleted_from_a_table_is_named(server: Server) -> None:
