@@ -1,4 +1,4 @@
-"""Who owns a table writes it; whoever lost it without knowing is fenced (rules 20 and 21)."""
+"""Who owns a table writes it; whoever lost it without knowing is fenced; topics come and go (rules 19 to 21)."""
 
 import signal
 import threading
@@ -90,3 +90,18 @@ def test_a_lost_answer_under_a_successors_commit_makes_no_duplicates(world: Worl
     world.events([{"n": 3}], first=3)
     rows = world.wait_rows(stream, 4)
     assert sorted(row["payload"]["n"] for row in rows) == [0, 1, 2, 3]
+
+
+def test_a_topic_recreated_under_a_running_tail_loses_and_doubles_nothing(world: World) -> None:
+    world.make_topic(world.topic)
+    stream = world.stream()
+    world.start()
+    world.events([{"n": n} for n in range(6)])
+    world.wait_rows(stream, 6)
+    world.admin.delete_topics([world.topic])[world.topic].result(10)
+    wait_until(lambda: world.topic not in world.admin.list_topics(timeout=5).topics, 20)
+    world.make_topic(world.topic)
+    wait_until(lambda: world.topic in world.admin.list_topics(timeout=5).topics, 20)
+    world.events([{"n": n} for n in range(6, 18)], first=6)  # further than the table stood in the old topic
+    rows = world.wait_rows(stream, 18, 40)
+    assert sorted(row["payload"]["n"] for row in rows) == list(range(18))
