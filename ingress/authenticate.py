@@ -38,3 +38,30 @@ def _by_key(target: Target) -> AuthResult | Invalid:
     if Permission.INGESTION_WRITE not in key.permissions:
         return Invalid(Reason.FORBIDDEN)
     return AuthResult("key", "none", key.id)
+
+
+def remedy(target: Target, reason: Reason) -> str:
+    """Say in words what the sender or the source's owner should do; nothing of a secret, nothing that was expected."""
+    kind = target.source.definition.auth.type
+    if reason is Reason.FORBIDDEN:
+        return "the API key lacks the permission ingestion:write"
+    vendor = VENDORS.get(kind)
+    if vendor is None or vendor.auth is None:
+        if kind == "url":
+            return "post to the source's secret URL (/in/…): for this source that URL is the credential"
+        return "send `Authorization: Bearer hbk_…` with an API key of this tenant that holds ingestion:write"
+    header, fresh = vendor.auth.container.header, vendor.auth.freshness
+    texts = {
+        Reason.SIGNATURE_MISSING: f"send the header {header}: this source takes what {vendor.title} signed",
+        Reason.SIGNATURE_MALFORMED: f"the header {header} cannot be read: see {vendor.docs}",
+        Reason.SIGNATURE_MISMATCH: "no secret of this source gives this signature over the bytes received: check that "
+        "the secret is this source's, and that nothing on the way encodes the body anew",
+        Reason.NO_SECRET: "the source has no secret: its owner adds one with POST /api/v1/sources/{id}/secrets",
+    }
+    if fresh is not None:
+        texts |= {
+            Reason.TIMESTAMP_MISSING: f"the signed time is missing or no number: it stands in {fresh.name}",
+            Reason.TIMESTAMP_STALE: f"signed over {fresh.past_s} s ago: check the sender's clock, sign retries anew",
+            Reason.TIMESTAMP_FUTURE: f"signed over {fresh.future_s} s ahead of our time: check the sender's clock",
+        }
+    return texts.get(reason, reason.text)

@@ -8,7 +8,7 @@ import asyncio
 
 from ingress import answers, body, handshakes, record, resolve, routes
 from ingress.arrival import Arrival, Reply
-from ingress.authenticate import authenticate
+from ingress.authenticate import authenticate, remedy
 from ingress.env import Env
 from ingress.resolve import Target
 from schemas.errors import Overloaded, Refused
@@ -115,5 +115,5 @@ async def _prove(target: Target, arrival: Arrival, received: bytes, env: Env) ->
     else:
         proof = authenticate(target, request, now_s)
     if isinstance(proof, Invalid):
-        raise Refused(proof.reason)
+        raise Refused(proof.reason, remedy(target, proof.reason))
     return proof

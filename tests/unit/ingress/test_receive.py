@@ -331,3 +331,25 @@ async def test_odd_ids_become_digests_and_stay_equal() -> None:
     assert first.meta.event_id == second.meta.event_id
     assert (first.meta.event_id or "").startswith("sha256:")
     assert first.partition == second.partition
+
+
+@pytest.mark.parametrize(
+    ("platform", "headers", "reason", "said_in_words"),
+    [
+        ("github", {}, "signature_missing", "X-Hub-Signature-256"),
+        ("github", {"X-Hub-Signature-256": "md5=00"}, "signature_malformed", "X-Hub-Signature-256"),
+        ("github", signed("github", BODY, secret=b"another"), "signature_mismatch", "the secret is this source's"),
+        ("stripe", signed("stripe", BODY, 1_700_000_000 - 301), "timestamp_stale", "300 s ago"),
+        ("slack", signed("slack", BODY, 1_700_000_000 + 301), "timestamp_future", "clock"),
+        ("none", {}, "unauthenticated", "ingestion:write"),
+    ],
+)
+async def test_a_refused_proof_says_what_to_do_and_no_secret(
+    platform: str, headers: dict[str, str], reason: str, said_in_words: str
+) -> None:
+    made = source("shop", auth="none") if platform == "none" else source(platform)
+    reply = await Edge(snapshot([made])).post(f"/api/v1/webhooks/{made.platform}", BODY, TENANT | headers)
+    problem = said(reply)
+    assert (reply.status, problem["reason"]) == (401, reason)
+    assert said_in_words in str(problem["detail"])
+    assert "s3cret" not in reply.body.decode()
