@@ -35,12 +35,27 @@ def read(model: type[D], value: Any) -> D:  # noqa: ANN401 JSON
         raise _refused(exc) from None
 
 
+_WORDS = {
+    "extra_forbidden": "this field is not known here",
+    "missing": "this field is missing",
+    "too_short": "needs at least {min_length}",
+    "too_long": "takes at most {max_length}",
+    "string_too_short": "needs at least {min_length} characters",
+    "string_too_long": "takes at most {max_length} characters",
+    "string_type": "must be a text",
+    "literal_error": "must be {expected}",
+    "enum": "must be {expected}",
+    "string_pattern_mismatch": "does not fit {pattern}",
+}
+"""Our words for pydantic's faults, by their type; the others speak for themselves."""
+
+
 def _refused(exc: ValidationError) -> Refused:
     faults = []
     for fault in exc.errors(include_url=False, include_input=False):
         pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in fault["loc"])
-        cause = fault.get("ctx", {}).get("error")
-        message = "this field is not known here" if fault["type"] == "extra_forbidden" else str(cause or fault["msg"])
-        faults.append((pointer, message))
+        context = fault.get("ctx", {})
+        words = _WORDS.get(fault["type"])
+        faults.append((pointer, words.format(**context) if words else str(context.get("error") or fault["msg"])))
     detail = "; ".join(f"{pointer or '/'}: {message}" for pointer, message in faults[:5])
     return Refused(Reason.INVALID_DEFINITION, detail, errors=tuple(faults[:50]))

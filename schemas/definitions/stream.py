@@ -1,10 +1,17 @@
 """A stream: a running materialization of topics into an Iceberg table, with start and stop (spec section 5)."""
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
 
 from schemas import names, topics
 from schemas.definitions.base import Definition
@@ -13,6 +20,16 @@ TENANT_VARIABLE = "{tenantId}"
 StreamName = Annotated[str, AfterValidator(lambda value: names.label("stream", value))]
 TargetTable = Annotated[str, AfterValidator(names.target_table)]
 Path = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+def _start_from(value: Any, usual: ValidatorFunctionWrapHandler) -> Any:  # noqa: ANN401 JSON
+    try:
+        return usual(value)
+    except ValueError:
+        raise ValueError("must be `earliest`, `latest` or a time such as 2026-11-21T08:00:00Z") from None
+
+
+StartFrom = Annotated[Literal["earliest", "latest"] | AwareDatetime, WrapValidator(_start_from)]
 
 
 class State(StrEnum):
@@ -66,7 +83,7 @@ class StreamDefinition(Definition):
     delete_when: DeleteWhen | None = None
     column_names: Literal["hookberg", "stitch"] = "hookberg"
     contract: Contract = Contract()
-    start_from: Literal["earliest", "latest"] | datetime = "earliest"
+    start_from: StartFrom = "earliest"
     freshness_seconds: float = Field(default=5, ge=0.2, le=3600)
     partition_by: tuple[Path, ...] = Field(default=("day(received_at)",), max_length=4)
     sort_by: tuple[Path, ...] = Field(default=(), max_length=4)

@@ -9,8 +9,6 @@ from schemas import logs
 from schemas.definitions.source import pin_for
 from schemas.reasons import Reason
 
-MADE = {"HOOKBERG_KAFKA_BOOTSTRAP_SERVERS": "k:9092", "HOOKBERG_REGISTRY_URL": "postgresql+psycopg://u:hush@h/db"}
-
 
 def test_every_reason_has_a_status_and_a_text() -> None:
     for reason in Reason:
