@@ -45,9 +45,7 @@ async def resolve(directory: Directory, topics: Mapping[str, TopicView]) -> dict
 
 def told_otherwise(topics: Mapping[str, TopicView], live: Mapping[str, LiveTopic]) -> list[str]:
     """Return the topics whose id in the registry is not Kafka's: made anew since, Kafka's counts (rule 19)."""
-    return [
-        name for name, topic in live.items() if name in topics and topics[name].topic_id != topic.topic_id
-    ]
+    return [name for name, topic in live.items() if name in topics and topics[name].topic_id != topic.topic_id]
 
 
 class RegistryConductor(Conductor):
