@@ -16,7 +16,7 @@ from schemas.wire import quarantine
 from schemas.wire.raw import HB_REDRIVE, HB_SOURCE_ID
 from sinks.audit.marks import MAX_ITEM, Marks, of_id, pack
 from sinks.audit.stage import Raw
-from sinks.audit.tables import Clean, CleanTopic
+from sinks.audit.tables import NEVER, Clean, CleanTopic
 from sinks.rows import system
 
 _MAX_OFFSET = 1 << 48
@@ -49,6 +49,10 @@ class CleanReading:
     topic: CleanTopic
     odd: list[Odd] = field(default_factory=list)
 
+    def cut(self, lows: Iterable[int]) -> None:
+        """Begin: `lows` are the first offsets kept by partition, 0 where retention removed nothing."""
+        self.topic.partitions = [Clean(number, low) for number, low in enumerate(lows)]
+
     def take(self, partition: int, offset: int, value: bytes | None) -> None:
         """Take one record: a clean event, or something that should not be there."""
         if value is None:
@@ -76,12 +80,25 @@ class CleanReading:
 
 @dataclass(slots=True)
 class QuarantineReading:
-    """A quarantine topic being read; `floors`: first position of each partition, by raw place."""
+    """A quarantine topic being read; `first`: (raw topic id, offset) of each partition's first record."""
 
+    topic_id: str = ""
+    lows: list[int] = field(default_factory=list)
     failed: dict[tuple[str, int], Marks] = field(default_factory=dict)
     resolved_by: dict[tuple[str, int], "array[int]"] = field(default_factory=dict)
     first: dict[int, tuple[str, int]] = field(default_factory=dict)
     odd: list[Odd] = field(default_factory=list)
+
+    def cut(self, lows: Iterable[int]) -> None:
+        """Begin: `lows` are the first offsets kept by partition, 0 where retention removed nothing."""
+        self.lows = list(lows)
+
+    def floor(self, topic_id: str, partition: int) -> int:
+        """Return the first raw offset whose quarantine records are all kept: 0 unless retention has removed some."""
+        if partition >= len(self.lows) or not self.lows[partition]:
+            return 0
+        first = self.first.get(partition)
+        return NEVER if first is None else first[1] + 1 if first[0] == topic_id else 0
 
     def take(self, partition: int, offset: int, value: bytes | None) -> None:
         """Take one record."""
@@ -135,8 +152,3 @@ class RawReading:
         if end > self.at:
             self.missing.append((self.at, end))
         return Raw(self.low, end, tuple(self.missing), self.redrives)
-
-
-def clean_topic(name: str, topic_id: str, lows: Iterable[int]) -> CleanTopic:
-    """Return an empty clean topic; `lows`: first offset kept by partition, 0 where nothing was removed."""
-    return CleanTopic(name, topic_id, [Clean(number, low) for number, low in enumerate(lows)])

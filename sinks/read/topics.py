@@ -16,7 +16,8 @@ from sinks.source import REQUEST_S, Topic, describe, options
 
 QUEUE_KIB = 32 << 10
 BATCH = 5_000
-POLL_S = 0.5
+POLL_S = 0.1
+FETCH_WAIT_MS = 50
 STUCK_S = 60.0
 """Longer than any transaction lives (transaction.timeout.ms and the broker's scan)."""
 Progress = Callable[[str, int, int], None]
@@ -30,6 +31,7 @@ class Log:
         self._clock, self._progress = clock, progress
         self._admin = AdminClient(dict(kafka))
         base = options(kafka, QUEUE_KIB) | {"group.id": "hookberg-audit", "auto.offset.reset": "earliest"}
+        base["fetch.wait.max.ms"] = FETCH_WAIT_MS
         self._committed = Consumer(dict(base))
         self._all = Consumer(base | {"isolation.level": "read_uncommitted"})
 
