@@ -36,6 +36,10 @@ _EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 
+_FROZEN = frozenset({names.Kind.WEBHOOK.value, names.Kind.EVENT.value, names.Kind.QUARANTINE.value})
+"""Kinds whose partition count never changes (rule 4): it decides where equal ids meet."""
+
+
 @dataclass(frozen=True, slots=True)
 class TopicInfo:
     """A topic as Kafka has it: id in its 22-character text form, partition count, whether all have leaders."""
@@ -196,8 +200,8 @@ class Topics:
         return True
 
     def _check(self, wanted: Wanted, found: TopicInfo) -> None:
-        if wanted.kind == names.Kind.LEDGER:
-            return  # it may have grown, or been made under another setting (rule 4)
+        if wanted.kind not in _FROZEN:
+            return  # its readers ask how many there are; it may have grown, or been made under another setting
         if found.partitions != wanted.partitions:
             raise Refused(
                 Reason.TOPIC_NAME_TAKEN,

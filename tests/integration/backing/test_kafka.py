@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[at
 
 from schemas import topics as names
 from schemas.backing.kafka import Topics, client_config
+from schemas.backing.kafka.layout import Wanted
 from schemas.definitions.auth import Auth
 from schemas.definitions.source import Retention, SourceDefinition
 from schemas.errors import Refused, Transient
@@ -132,9 +133,17 @@ def test_tenant_and_cluster_topics_are_made(topics: Topics, settings: KafkaSetti
     made = topics.ensure_tenant_topics(tenant)
     assert [(t.name, t.kind) for t in made] == [(f"{tenant}.ledger", "ledger"), (f"{tenant}.table", "table")]
     pressure, ownership = topics.ensure_cluster_topics()
-    assert (pressure.partitions, ownership.partitions) == (1, 64)
+    assert (pressure.name, ownership.name) == (names.PRESSURE, names.OWNERSHIP)
     assert configured(settings, pressure.name)["cleanup.policy"] == "compact"
     topics.delete(t.name for t in made)
+
+
+def test_a_topic_whose_count_decides_nothing_keeps_the_count_it_has(topics: Topics) -> None:
+    name = f"_t{uuid.uuid4().hex[:12]}.ownership"
+    for wanted in (3, 5):
+        [made] = topics.ensure([Wanted(name, "", "ownership", "", wanted, 1)])
+        assert made.partitions == 3
+    topics.delete([name])
 
 
 def test_a_broker_that_is_away_may_be_tried_again() -> None:
