@@ -28,7 +28,8 @@ from schemas.ports import Clock, Publisher, Registrar, RegistryView, TallySink
 from schemas.settings.processes import DoorSettings, IngressSettings
 
 BACKLOG = 1024
-_FLAG_S = 0.2
+GRACE_S = 0.2
+"""Between the last accept and the end of idle connections: one that was just accepted has its request on the way."""
 _DRAIN_EXTRA_S = 1.0
 _NS_IN_MS = 1_000_000
 _log = logger("ingress")
@@ -99,7 +100,8 @@ async def serve(
         door.server(settings.keepalive_s), shutdown_timeout=settings.ack_budget_s + _DRAIN_EXTRA_S
     )
     await runner.setup()
-    await web.SockSite(runner, sock, backlog=BACKLOG).start()
+    site = web.SockSite(runner, sock, backlog=BACKLOG)
+    await site.start()
     counting = asyncio.create_task(env.tally.run(settings.tally_flush_s), name="tally")
     _listen(stop, control)
     gc.collect()
@@ -109,22 +111,25 @@ async def serve(
     if control is not None:
         control.ready()
     await until(stop, publisher.failed)
-    await _drain(settings, door, runner, env, publisher, counting)
+    door.draining = True
+    await stop_accepting(site, runner)
+    await _drain(settings, env, publisher, counting)
     return EXIT_RESTART if publisher.failed.is_set() else 0
 
 
-async def _drain(
-    settings: IngressSettings,
-    door: Door,
-    runner: web.ServerRunner,
-    env: Env,
-    publisher: DoorPublisher,
-    counting: "asyncio.Task[None]",
-) -> None:
-    """Answer with Connection: close, stop accepting, wait for handlers, then for Kafka's reports."""
-    door.draining = True
-    await asyncio.sleep(_FLAG_S)
+async def stop_accepting(site: web.BaseSite, runner: web.BaseRunner) -> None:
+    """Accept nothing more, answer what was accepted, then end idle connections and wait for handlers.
+
+    In this order: a successor on the same socket takes new connections at once, and a connection that this worker took
+    a moment ago is not closed before its request has come.
+    """
+    await site.stop()
+    await asyncio.sleep(GRACE_S)
     await runner.cleanup()
+
+
+async def _drain(settings: IngressSettings, env: Env, publisher: DoorPublisher, counting: "asyncio.Task[None]") -> None:
+    """Wait for Kafka's reports of what was answered or is unknown; keep the last counters."""
     left = await publisher.drain(settings.ack_budget_s + _DRAIN_EXTRA_S)
     counting.cancel()
     with contextlib.suppress(asyncio.CancelledError):

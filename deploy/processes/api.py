@@ -11,7 +11,7 @@ from deploy.processes.foundation import Foundation, foundation, listen, run, sto
 from ingress import receipt
 from ingress.api.app import build_app
 from ingress.api.env import ApiEnv
-from ingress.app import BACKLOG, make_env, until
+from ingress.app import BACKLOG, make_env, stop_accepting, until
 from ingress.env import Env
 from ingress.mount import add_data_plane, server_options
 from ingress.probes import export, problems
@@ -65,10 +65,11 @@ async def _serve(given: settings.ApiSettings, sock: socket.socket) -> int:
             app, shutdown_timeout=given.ack_budget_s + DRAIN_EXTRA_S, **server_options(given.keepalive_s)
         )
         await runner.setup()
-        await web.SockSite(runner, sock, backlog=BACKLOG).start()
+        site = web.SockSite(runner, sock, backlog=BACKLOG)
+        await site.start()
         counting = asyncio.create_task(door.tally.run(given.tally_flush_s), name="tally")
         await until(stop, publisher.failed)
-        await runner.cleanup()
+        await stop_accepting(site, runner)
         await publisher.drain(given.ack_budget_s + DRAIN_EXTRA_S)
         counting.cancel()
         with contextlib.suppress(asyncio.CancelledError):
