@@ -34,7 +34,7 @@ def main() -> int:
         print(f"\n== {name}", flush=True)
         started = time.monotonic()
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "--no-header", *arguments],
+            [sys.executable, "-m", "pytest", "-q", "--no-header", "--durations=6", *arguments],
             cwd=ROOT,
             env={**os.environ, "HYPOTHESIS_PROFILE": "ci"},
             check=False,
