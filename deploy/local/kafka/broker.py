@@ -21,6 +21,9 @@ from schemas.reasons import Reason
 START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 20.0
 _FORMAT_TIMEOUT_S = 60
+_EXEC_ASKS, _EXEC_PAUSE_S = 50, 0.001
+_DEAD = frozenset("ZX")
+"""States of a process that has ended (proc(5))."""
 _POLL_S = 0.05
 _DETACH = 'log=$1; shift; "$@" </dev/null >>"$log" 2>&1 & echo $!'
 """Run a command for good and print its pid: it outlives us and is reaped by init, whoever ends it."""
@@ -194,15 +197,26 @@ class Broker:
 
 def _command_line(pid: int) -> str:
     """Return a process's command line, empty when there is none (also for a zombie)."""
-    path = Path(f"/proc/{pid}/cmdline")
     if Path("/proc/self").exists():
-        try:
-            return path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            return ""
+        return _from_proc(pid)
     command = ["ps", "-ww", "-o", "command=", "-p", str(pid)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout
+
+
+def _from_proc(pid: int) -> str:
+    """Read /proc; a process that just executes another program has no command line for a moment and is asked again."""
+    folder = Path(f"/proc/{pid}")
+    try:
+        for _ in range(_EXEC_ASKS):
+            if found := (folder / "cmdline").read_bytes():
+                return found.replace(b"\0", b" ").decode(errors="replace")
+            if (folder / "stat").read_text().rpartition(")")[2].split()[0] in _DEAD:
+                break
+            time.sleep(_EXEC_PAUSE_S)
+    except OSError:
+        pass
+    return ""
 
 
 def _last(text: str) -> str:
