@@ -132,7 +132,7 @@ def test_an_event_of_an_unknown_topic_is_named(books: Books) -> None:
 def test_what_is_no_event_in_a_clean_topic_is_named(books: Books) -> None:
     books.store(2)
     books.decide(0, 2)
-    offsets: list[int] = []  # the commit's marker comes before or after it: Kafka writes markers in its own time
+    offsets: list[int | None] = []  # the commit's marker comes before or after it: Kafka writes markers in its own time
     books.plain.produce(
         books.names[Kind.EVENT], b"noise", partition=0, on_delivery=lambda _, message: offsets.append(message.offset())
     )
