@@ -1,7 +1,7 @@
 """The closed list of metrics: name, kind, unit, labels and meaning; an undeclared one is an error.
 
 Lives here: the declarations and the registry that serves them. The reference table in the README is generated from it.
-Labels are bounded: reasons, outcomes and processes are closed lists, sources and streams are capped per process.
+Labels: reasons and outcomes are closed lists; `stream` and `group` have as many values as the registry has of them.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-MAX_LABEL_SETS = 2_000
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 

@@ -4,7 +4,7 @@ This release takes presets (a vendor's name), `url` and `none`; the other types 
 refused with `unsupported` until then. Secrets come in as text, `{fromEnv}` or `{fromFile}` and never go out again.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, SecretStr
 
@@ -36,6 +36,5 @@ class Auth(Definition):
     secrets: tuple[Secret, ...] = Field(default=(), max_length=MAX_SECRETS)
 
 
-AuthType = Literal["url", "none"]
 NOT_PRESETS = frozenset({"url", "none"})
 LATER = frozenset({"hmac", "bearer", "basic", "apiKey", "jwt", "mtls"})
