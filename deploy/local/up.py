@@ -139,8 +139,8 @@ class _Run:
         await self._options.prepare(env)
         await self._supervisor.start([self._spec(name, env) for name in self._options.processes], PROCESSES_READY_S)
         self._state.ready_s = round(time.monotonic() - self._began, 1)
-        self._state.write(self._supervisor.states())
         greet(self._out, self._state, self._options.data_dir)
+        self._state.write(self._supervisor.states())  # last: whoever sees `ready` in the file finds the rest done
 
     async def _start_kafka(self) -> None:
         environ = self._options.environ

@@ -68,9 +68,10 @@ def test_prints_commands_but_never_the_key(server: UpServer) -> None:
 
 
 def test_merges_logs_with_process_names_and_keeps_a_file_each(server: UpServer) -> None:
-    assert "streams  | streams says hello" in server.output.read_text()
-    assert "sinks says hello" in (server.data_dir / "logs" / "sinks.log").read_text()
-    assert "Kafka Server started" in (server.data_dir / "logs" / "kafka.log").read_text()
+    logs = server.data_dir / "logs"
+    wait_until(lambda: "streams  | streams says hello" in server.output.read_text(), 10.0)
+    wait_until(lambda: "sinks says hello" in (logs / "sinks.log").read_text(), 10.0)
+    wait_until(lambda: "Kafka Server started" in (logs / "kafka.log").read_text(), 10.0)
 
 
 def test_refuses_a_second_start_on_the_same_folder(server: UpServer) -> None:
