@@ -38,14 +38,16 @@ def add_to(app: typer.Typer) -> None:
 
 
 def _audit(
-    tenant: Annotated[str | None, typer.Option("--tenant", help="One tenant; default: all")] = None,
+    tenant: Annotated[
+        list[str] | None, typer.Option("--tenant", help="A tenant, may be repeated; default: all")
+    ] = None,
     source: Annotated[str | None, typer.Option("--source", help="Name or id of one source of the tenant")] = None,
     since: Annotated[str | None, typer.Option("--since", help="ISO 8601: only records stored from then on")] = None,
     data_dir: DataDirOption = None,
 ) -> None:
     given = find_settings(data_dir, os.environ)
     try:
-        report = run(given, tenant, source, since)
+        report = run(given, tuple(tenant or ()), source, since)
     except Transient as exc:
         raise ServerError(f"the audit could not be finished: {exc}") from None
     show(report, Console(width=None if Console().is_terminal else _WIDTH))
@@ -76,7 +78,7 @@ def _of_folder(data_dir: Path, environ: Mapping[str, str]) -> dict[str, str]:
     )
 
 
-def run(given: settings.SinksSettings, tenant: str | None, source: str | None, since: str | None) -> "Report":
+def run(given: settings.SinksSettings, wanted: tuple[str, ...], source: str | None, since: str | None) -> "Report":
     """Read everything and return the report; raises `Refused` (no such tenant or source), `Transient`."""
     from deploy.processes.clock import SystemClock  # start-up of the other commands stays quick
     from schemas.backing.kafka import client_config
@@ -93,7 +95,7 @@ def run(given: settings.SinksSettings, tenant: str | None, source: str | None, s
         known = _known(registry)
     finally:
         registry.close()
-    question = _question(known.snapshot, tenant, source, since)
+    question = _question(known.snapshot, wanted, source, since)
     catalog = open_catalog(given, timeout_s=given.commit_timeout_s)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed}/{task.total}"))
     try:
@@ -127,13 +129,14 @@ def _known(registry: "Registry") -> "Known":
     return Known(snapshot, counted, frozenset(changed))
 
 
-def _question(snapshot: Snapshot, tenant: str | None, source: str | None, since: str | None) -> "Question":
+def _question(snapshot: Snapshot, wanted: tuple[str, ...], source: str | None, since: str | None) -> "Question":
     from sinks.read.audit import Question
 
     since_ms = None if since is None else _ms(since)
-    if tenant is not None and tenant not in snapshot.tenants:
-        raise Refused(Reason.NOT_FOUND, f"no tenant {tenant[:80]!r}")
-    tenants = tuple(sorted(snapshot.tenants)) if tenant is None else (tenant,)
+    for tenant in wanted:
+        if tenant not in snapshot.tenants:
+            raise Refused(Reason.NOT_FOUND, f"no tenant {tenant[:80]!r}")
+    tenants = tuple(sorted(set(wanted) or snapshot.tenants))
     if source is None:
         return Question(tenants, None, since_ms)
     found = _sources(snapshot, tenants, source)

@@ -72,11 +72,13 @@ def eventually(what: str, probe: Callable[[], T | None], timeout_s: float = 60.0
 
 @dataclass(frozen=True)
 class Server:
-    """A running `hookberg up`: API door, ingest door, data folder."""
+    """A running `hookberg up`: API door, ingest door, data folder; `tenants` made so far, `broken` ones on purpose."""
 
     api: str
     ingest: str
     data_dir: Path
+    tenants: list[str] = field(default_factory=list)
+    broken: set[str] = field(default_factory=set)
 
     @property
     def admin_key(self) -> str:
@@ -90,6 +92,7 @@ class Server:
         """Make a tenant of the test's own and return an admin caller for it."""
         tenant = f"{prefix}-{secrets.token_hex(4)}"
         self.admin().call("POST", "/api/v1/tenants", {"id": tenant}, expect=201)
+        self.tenants.append(tenant)
         return self.admin(tenant)
 
 
