@@ -31,6 +31,8 @@ from streams.engine.transaction import Transactions
 
 STOP_S = 4.0
 _WAIT_S = 0.25
+GC_THRESHOLD = (100_000, 50, 1000)
+"""The largest single lever on throughput: README.md."""
 _log = logger(__name__)
 
 
@@ -121,7 +123,7 @@ async def run_group(group: str, env: Env, health: Health, stop: asyncio.Event | 
 
     0 after a drain; errors of transactions end the process at once with 75 (rule 10).
     """
-    gc.set_threshold(100_000, 50, 1000)  # the largest single lever on throughput: README.md
+    gc.set_threshold(*GC_THRESHOLD)
     stop = stop or asyncio.Event()
     _on_signals(stop)
     directory = Directory(env.kafka)

@@ -60,6 +60,7 @@ class RegistryConductor(Conductor):
         wanted = frozenset(self.app.live)
         if self._subscribed is None:
             await self.app.batch_consumer.evict(await asyncio.to_thread(self.app.directory.members, self.app.conf.id))
+            self._hold(self.app.topics_of())  # before the first fetch
         elif wanted != self._subscribed:
             await self.app.batch_consumer.commit_all()  # subscribe() drops the assignment
         self._subscribed = wanted
@@ -79,7 +80,10 @@ class RegistryConductor(Conductor):
                 await self._look(topics)
             if frozenset(self.app.live) != self._subscribed:
                 self._flag_changes()
-            self.app.batch_consumer.hold(name for name, topic in topics.items() if topic.paused)
+            self._hold(topics)
+
+    def _hold(self, topics: Mapping[str, TopicView]) -> None:
+        self.app.batch_consumer.hold(name for name, topic in topics.items() if topic.paused)
 
     async def _look(self, topics: Mapping[str, TopicView]) -> None:
         """Take over what Kafka says of the wanted topics; a topic made anew under an old name ends the process."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _log = logger(__name__)
 _WAIT_S = 1.0
-_CHUNK_RECORDS = 200
+CHUNK_RECORDS = 200
 _CHUNK_BYTES = 4 << 20
 _END_ASKS = 6
 _END_PAUSE_S = 0.5
@@ -218,7 +218,7 @@ def _chunks(records: list[Any]) -> Iterator[tuple[RawRecord, ...]]:
         value = record.value or b""
         chunk.append(RawRecord(record.partition, record.offset, record.timestamp, value, tuple(record.headers)))
         size += len(value)
-        if len(chunk) >= _CHUNK_RECORDS or size >= _CHUNK_BYTES:
+        if len(chunk) >= CHUNK_RECORDS or size >= _CHUNK_BYTES:
             yield tuple(chunk)
             chunk, size = [], 0
     if chunk:

@@ -1,6 +1,6 @@
-"""`make bench`: freshness and the throughput of each stage, with machine, load and commit (README.md has the table).
+"""`make bench`: freshness, throughput and the price of each stage, with machine, load and commit (see README.md).
 
-Prints figures, judges nothing: no timed assertion belongs into a test run.
+Prints figures, judges nothing: no timed assertion belongs into a test run. A part is a line of `PARTS`.
 """
 
 import argparse
@@ -8,13 +8,19 @@ import os
 import platform
 import subprocess
 import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import cached_property, partial
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks.measure import ALL, Figure
+from deploy.local.kafka import Broker, ensure_runtime
+from deploy.local.kafka.config import load_or_create
+from tests.benchmarks import measure, stage
+from tests.benchmarks.measure import Figure
 from tests.house import stack
 from tests.system.client import Server
 
@@ -22,21 +28,55 @@ NOISY_LOAD = 2.0
 TOP = Path(__file__).resolve().parents[2]
 
 
+class Ground:
+    """What parts are measured on, each started when the first part asks for it, with what users get by default."""
+
+    def __init__(self, folder: Path, stack_: ExitStack) -> None:
+        self.folder, self._stack = folder, stack_
+
+    @cached_property
+    def server(self) -> Server:
+        """Return a `hookberg up`."""
+        defaults = {"HOOKBERG_LOCAL_KAFKA_JVM": ""}  # the broker as users get it, not the tests' small one
+        running = self._stack.enter_context(stack.up_server(self.folder / "data", environ=defaults))
+        return Server(running.url, running.ingest_url, running.data_dir)
+
+    @cached_property
+    def kafka(self) -> str:
+        """Return the bootstrap servers of a broker of its own."""
+        broker = Broker(load_or_create(self.folder / "kafka"), ensure_runtime())
+        broker.start()
+        self._stack.callback(broker.kill)
+        return broker.config.bootstrap
+
+
+def _on_kafka(part: Callable[[str, Path], list[Figure]], ground: Ground) -> list[Figure]:
+    return part(ground.kafka, ground.folder)
+
+
+def _on_server(part: Callable[[Server], list[Figure]], ground: Ground) -> list[Figure]:
+    return part(ground.server)
+
+
+PARTS: Mapping[str, Callable[[Ground], list[Figure]]] = {
+    **{name: partial(_on_server, part) for name, part in measure.ALL.items()},
+    **{name: partial(_on_kafka, part) for name, part in stage.PARTS.items()},
+}
+
+
 def main() -> None:
-    """Start a server with the defaults, measure, print."""
-    parser = argparse.ArgumentParser(prog="bench", description="Measure freshness and throughput on this machine.")
-    parser.add_argument("only", nargs="*", metavar="|".join(ALL), help="measure these only (default: all)")
-    wanted = parser.parse_args().only or list(ALL)
-    if unknown := [name for name in wanted if name not in ALL]:
+    """Measure the parts that are asked for, in the order of the table, and print."""
+    parser = argparse.ArgumentParser(prog="bench", description="Measure Hookberg on this machine.")
+    parser.add_argument("only", nargs="*", metavar="|".join(PARTS), help="measure these only (default: all)")
+    wanted = parser.parse_args().only or list(PARTS)
+    if unknown := [name for name in wanted if name not in PARTS]:
         parser.error(f"unknown: {', '.join(unknown)}")
     before = os.getloadavg()[0]
     figures: list[Figure] = []
-    with tempfile.TemporaryDirectory(prefix="hookberg-bench-") as folder:
-        defaults = {"HOOKBERG_LOCAL_KAFKA_JVM": ""}  # the broker as users get it, not the tests' small one
-        with stack.up_server(Path(folder) / "data", environ=defaults) as running:
-            server = Server(running.url, running.ingest_url, running.data_dir)
-            for name in wanted:
-                figures += ALL[name](server)
+    with tempfile.TemporaryDirectory(prefix="hookberg-bench-") as folder, ExitStack() as ends:
+        ground = Ground(Path(folder), ends)
+        for name in wanted:
+            figures += PARTS[name](ground)
     report(figures, before)
 
 
