@@ -6,7 +6,7 @@ watermarks may be stale. KIP-98 (fencing by init_transactions): https://cwiki.ap
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -43,11 +43,20 @@ def ensure_changelog(admin: AdminClient, group: str, *, replication: int, min_in
             raise
 
 
-def recover(kafka: Mapping[str, Any], table: FirstSeenTable, group: str, topic_id: str, ends: Mapping[int, int]) -> int:
+def recover(
+    kafka: Mapping[str, Any],
+    table: FirstSeenTable,
+    group: str,
+    topic_id: str,
+    ends: Mapping[int, int],
+    *,
+    reader: Callable[[dict[str, Any]], Any] = Consumer,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> int:
     """Bring the table to the state of the changelog at our own marks `ends` (offset by partition); return records read.
 
     The changelog wins: a database that is ahead of it, or made from another one, is thrown away. Blocks.
-    Raises `Transient` when the changelog stays silent for a minute.
+    `reader` makes a consumer of a configuration. Raises `Transient` when the changelog stays silent for a minute.
     """
     table.open()
     marks = table.marks(len(ends))
@@ -56,7 +65,7 @@ def recover(kafka: Mapping[str, Any], table: FirstSeenTable, group: str, topic_i
         table.wipe()
         marks = {}
     table.set_changelog_id(topic_id)
-    consumer = Consumer(
+    consumer = reader(
         {
             **kafka,
             "group.id": f"{changelog(group)}.recovery",
@@ -68,13 +77,13 @@ def recover(kafka: Mapping[str, Any], table: FirstSeenTable, group: str, topic_i
     )
     try:
         consumer.assign([TopicPartition(changelog(group), number, marks.get(number, 0)) for number in ends])
-        return _read(consumer, table, dict(ends))
+        return _read(consumer, table, dict(ends), monotonic)
     finally:
         consumer.close()
 
 
-def _read(consumer: Consumer, table: FirstSeenTable, left: dict[int, int]) -> int:
-    read, heard = 0, time.monotonic()
+def _read(consumer: Any, table: FirstSeenTable, left: dict[int, int], monotonic: Callable[[], float]) -> int:  # noqa: ANN401 confluent_kafka is untyped
+    read, heard = 0, monotonic()
     while left:
         reached: dict[int, int] = {}
         entries: list[tuple[bytes, bytes | None]] = []
@@ -85,8 +94,8 @@ def _read(consumer: Consumer, table: FirstSeenTable, left: dict[int, int]) -> in
             reached[message.partition() or 0] = (message.offset() or 0) + 1
         if entries:
             table.restore(entries, reached)
-            read, heard = read + len(entries), time.monotonic()
-        elif time.monotonic() - heard > _QUIET_S:
+            read, heard = read + len(entries), monotonic()
+        elif monotonic() - heard > _QUIET_S:
             raise Transient(f"the changelog went silent before our own marks: left {left}")
         for number, offset in reached.items():
             if number in left and offset > left[number]:

@@ -1,18 +1,17 @@
-"""State of one group on disk: RocksDB, written after a commit only, and what open transactions would write (rule 7).
+"""State of one group on disk, written after a commit only, and what open transactions would write (rule 7).
 
 Lives here: keys of positions and marks, look-ups through the overlay, the sweep. Not here: producing (transaction.py),
-reading the changelog (recovery.py), what a value means (streams/seen.py). https://github.com/rocksdict/RocksDict
+reading the changelog (recovery.py), where bytes lie (store.py), what a value means (streams/seen.py).
 """
 
-import shutil
 import struct
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice, takewhile
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import rocksdict
+from typing import NamedTuple
 
 from streams import seen
+from streams.engine.store import Opener, RocksStore, Store
 from streams.seen import Seen
 
 POSITION, MARK, META = b"\x01", b"\x02", b"\x04"
@@ -20,8 +19,6 @@ CHANGELOG_ID = META + b"changelog"
 _NUMBER = struct.Struct("<q")
 _PLACE = struct.Struct(">i")
 _STAND = struct.Struct("<qq")
-_BLOCK_CACHE = 64 << 20
-_WRITE_BUFFER = 32 << 20
 
 
 class Stand(NamedTuple):
@@ -68,39 +65,35 @@ class Writes:
 class FirstSeenTable:
     """Faust's idea of a table for event ids: `read`, `[key]`, changelog. One RocksDB for the group."""
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, opener: Opener = RocksStore) -> None:
         self.name = name
-        self._folder = folder / name
-        self._db: Any = None
+        self._folder, self._opener = folder / name, opener
+        self._store: Store | None = None
         self.open_writes: tuple[Writes, ...] = ()
         self.stands: dict[Partition, Stand] = {}
         self._cursor = seen.PREFIX
 
     def open(self) -> None:
         """Open or make the database; blocks."""
-        options = rocksdict.Options(raw_mode=True)
-        options.create_if_missing(True)
-        options.set_write_buffer_size(_WRITE_BUFFER)
-        options.set_max_write_buffer_number(3)
-        blocks = rocksdict.BlockBasedOptions()
-        blocks.set_bloom_filter(10, False)
-        blocks.set_block_cache(rocksdict.Cache(_BLOCK_CACHE))
-        options.set_block_based_table_factory(blocks)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._db = rocksdict.Rdict(str(self._folder), options)
-        self.stands = {partition_of(key): Stand(*_STAND.unpack(value)) for key, value in self._scan(POSITION)}
+        self._store = self._opener(self._folder)
+        self.stands = {partition_of(key): Stand(*_STAND.unpack(value)) for key, value in self._stored(POSITION)}
 
     def close(self) -> None:
         """Close the database."""
-        if self._db is not None:
-            self._db.close()
-            self._db = None
+        if self._store is not None:
+            self._store.close()
+            self._store = None
 
     def wipe(self) -> None:
         """Throw the database away and make a new one: the changelog holds everything."""
-        self.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._opened.destroy()
         self.open()
+
+    @property
+    def _opened(self) -> Store:
+        if self._store is None:
+            raise RuntimeError("the table is not open")
+        return self._store
 
     # ---- look-ups: the open transactions first, then the disk
     def read(self, keys: Iterable[bytes]) -> "View":
@@ -116,8 +109,7 @@ class FirstSeenTable:
 
     def many(self, keys: list[bytes]) -> list[bytes | None]:
         """Return the stored values of `keys`, in order."""
-        found: list[bytes | None] = self._db.get(keys)
-        return found
+        return self._opened.many(keys)
 
     def stand(self, partition: Partition) -> Stand | None:
         """Return where the stage stands, open transactions included."""
@@ -129,68 +121,54 @@ class FirstSeenTable:
     # ---- writes, after a commit only
     def apply(self, writes: Writes, marks: Mapping[int, int]) -> None:
         """Write a committed transaction: states, stands and marks in one batch."""
-        batch = rocksdict.WriteBatch(raw_mode=True)
-        for key, value in writes.states.items():
-            if value is None:
-                batch.delete(key)
-            else:
-                batch.put(key, value)
-        for partition, stand in writes.stands.items():
-            batch.put(position_key(partition), pack_stand(stand))
-        for number, offset in marks.items():
-            batch.put(mark_key(number), _NUMBER.pack(offset))
-        self._db.write(batch)
+        self._opened.write(
+            chain(
+                writes.states.items(),
+                ((position_key(partition), pack_stand(stand)) for partition, stand in writes.stands.items()),
+                _marks(marks),
+            )
+        )
 
     def restore(self, entries: Iterable[tuple[bytes, bytes | None]], marks: Mapping[int, int]) -> None:
         """Write changelog records as they were read, with the marks they reach, in one batch."""
-        batch = rocksdict.WriteBatch(raw_mode=True)
-        for key, value in entries:
-            if key[:1] == MARK:
-                continue
-            if value is None:
-                batch.delete(key)
-            else:
-                batch.put(key, value)
-                if key[:1] == POSITION:
-                    self.stands[partition_of(key)] = Stand(*_STAND.unpack(value))
-        for number, offset in marks.items():
-            batch.put(mark_key(number), _NUMBER.pack(offset))
-        self._db.write(batch)
+        kept = [(key, value) for key, value in entries if key[:1] != MARK]
+        self._opened.write(chain(kept, _marks(marks)))
+        for key, value in kept:
+            if key[:1] == POSITION and value is not None:
+                self.stands[partition_of(key)] = Stand(*_STAND.unpack(value))
 
     def marks(self, partitions: int) -> dict[int, int]:
         """Return how far each changelog partition is in the database."""
-        found = self._db.get([mark_key(number) for number in range(partitions)])
+        found = self.many([mark_key(number) for number in range(partitions)])
         return {number: _NUMBER.unpack(value)[0] for number, value in enumerate(found) if value is not None}
 
     def changelog_id(self) -> str | None:
         """Return the topic id of the changelog that the database was made from."""
-        value = self._db.get(CHANGELOG_ID)
+        value = self.many([CHANGELOG_ID])[0]
         return None if value is None else value.decode()
 
     def set_changelog_id(self, topic_id: str) -> None:
         """Remember the topic id of the changelog."""
-        self._db.put(CHANGELOG_ID, topic_id.encode())
+        self._opened.write([(CHANGELOG_ID, topic_id.encode())])
 
     # ---- the sweep
     def sweep(self, examine: int) -> Iterator[tuple[bytes, Seen]]:
         """Yield at most `examine` stored states, going on where the last sweep ended, round and round."""
-        iterator = self._db.iter()
-        iterator.seek(self._cursor)
-        for _ in range(examine):
-            if not iterator.valid() or iterator.key()[:1] != seen.PREFIX:
+        entries = self._opened.scan(self._cursor)
+        for key, value in islice(entries, examine):
+            if key[:1] != seen.PREFIX:
                 self._cursor = seen.PREFIX
                 return
-            yield iterator.key(), Seen.unpack(iterator.value())
-            iterator.next()
-        if iterator.valid():
-            self._cursor = iterator.key()
+            yield key, Seen.unpack(value)
+        after = next(entries, None)
+        self._cursor = seen.PREFIX if after is None else after[0]
 
-    def _scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        iterator = self._db.iter()
-        iterator.seek(prefix)
-        while iterator.valid() and iterator.key()[:1] == prefix:
-            yield iterator.key(), iterator.value()
-            iterator.next()
+    def _stored(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        return takewhile(lambda entry: entry[0].startswith(prefix), self._opened.scan(prefix))
+
+
+def _marks(marks: Mapping[int, int]) -> Iterator[tuple[bytes, bytes]]:
+    return ((mark_key(number), _NUMBER.pack(offset)) for number, offset in marks.items())
 
 
 class View:

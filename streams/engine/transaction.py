@@ -32,6 +32,23 @@ _MESSAGE_BYTES = 128 << 20
 _log = logger(__name__)
 
 
+def producer_config(kafka: Mapping[str, Any], group: str, timeout_s: float) -> dict[str, Any]:
+    """Return the configuration of a group's transactional producer; the group's name is what fences (rule 6)."""
+    timeout_ms = int(timeout_s * 1000)
+    return {
+        **kafka,
+        "transactional.id": f"hookberg-{group}",
+        "transaction.timeout.ms": timeout_ms,
+        "message.timeout.ms": timeout_ms,
+        "acks": "all",
+        "linger.ms": 5,
+        "compression.type": "lz4",
+        "batch.size": _BATCH_BYTES,
+        "message.max.bytes": _MESSAGE_BYTES,
+        "queue.buffering.max.messages": _QUEUE_MESSAGES,
+    }
+
+
 class Transaction:
     """The open transaction: what it will write to disk, how many records it holds, what waits for the one before."""
 
@@ -45,7 +62,10 @@ class Transaction:
 
 
 class Transactions:
-    """The transactional producer of a group and the rhythm of its commits. Event-loop side unless said otherwise."""
+    """The transactional producer of a group and the rhythm of its commits. Event-loop side unless said otherwise.
+
+    `producer` makes a client of a configuration, `monotonic` is the clock in seconds: seams of tests/simulation.
+    """
 
     def __init__(
         self,
@@ -60,22 +80,11 @@ class Transactions:
         on_commit: Callable[[float, Writes], None],
         end: Die = die,
         partitions: int = CHANGELOG_PARTITIONS,
+        producer: Callable[[dict[str, Any]], Any] = Producer,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        timeout_ms = int(timeout_s * 1000)
-        self._producer = Producer(
-            {
-                **kafka,
-                "transactional.id": f"hookberg-{group}",
-                "transaction.timeout.ms": timeout_ms,
-                "message.timeout.ms": timeout_ms,
-                "acks": "all",
-                "linger.ms": 5,
-                "compression.type": "lz4",
-                "batch.size": _BATCH_BYTES,
-                "message.max.bytes": _MESSAGE_BYTES,
-                "queue.buffering.max.messages": _QUEUE_MESSAGES,
-            }
-        )
+        self._producer = producer(producer_config(kafka, group, timeout_s))
+        self._monotonic = monotonic
         self._changelog, self._partitions = changelog, partitions
         self._table, self._end, self._on_commit = table, end, on_commit
         self._interval_s, self._max_records = interval_s, max_records
@@ -88,13 +97,13 @@ class Transactions:
     # ---- before the group is joined; blocks
     def fence(self) -> dict[int, int]:
         """Fence the predecessor and commit one mark per changelog partition; return the marks' offsets."""
-        started = time.monotonic()
+        started = self._monotonic()
         while True:
             try:
                 self._producer.init_transactions(_ASK_S * 3)
                 break
             except KafkaException as exc:
-                if not exc.args[0].retriable() or time.monotonic() - started > _INIT_S:
+                if not exc.args[0].retriable() or self._monotonic() - started > _INIT_S:
                     self._end("the transactional producer cannot start", exc)
         try:
             self._producer.begin_transaction()
@@ -149,13 +158,13 @@ class Transactions:
     # ---- the rhythm
     async def run(self) -> None:
         """Commit once an interval, or earlier when the transaction is full; never returns."""
-        due = time.monotonic()
+        due = self._monotonic()
         while True:
-            due = max(due + self._interval_s, time.monotonic())
+            due = max(due + self._interval_s, self._monotonic())
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), max(0.001, due - time.monotonic()))
+                await asyncio.wait_for(self._wake.wait(), max(0.001, due - self._monotonic()))
             self._wake.clear()
-            due = time.monotonic()
+            due = self._monotonic()
             await self.commit()
 
     async def commit(self) -> None:
@@ -213,7 +222,7 @@ class Transactions:
 
     # ---- thread side
     def _finish(self, done: Transaction) -> float:
-        started = time.monotonic()
+        started = self._monotonic()
         try:
             for partition, stand in done.writes.stands.items():
                 key = position_key(partition)
@@ -223,7 +232,7 @@ class Transactions:
             self._table.apply(done.writes, {n: offset + 1 for n, offset in self._delivered(marks).items()})
         except Exception as exc:  # noqa: BLE001 whatever it is, nothing more may be written (rule 10)
             self._end("a transaction could not be committed", exc)
-        return time.monotonic() - started
+        return self._monotonic() - started
 
     def _produce_marks(self) -> dict[int, int | None]:
         """Produce the last record of each changelog partition; its delivery report tells how far the commit reaches."""
@@ -245,11 +254,11 @@ class Transactions:
         return found
 
     def _commit_now(self) -> None:
-        started, committed = time.monotonic(), False
+        started, committed = self._monotonic(), False
         while not committed:
             try:
                 self._producer.commit_transaction(_ASK_S)
                 committed = True
             except KafkaException as exc:  # only a timeout may be asked again; fenced, abortable and fatal end it
-                if not exc.args[0].retriable() or time.monotonic() - started > _RETRY_S:
+                if not exc.args[0].retriable() or self._monotonic() - started > _RETRY_S:
                     raise
