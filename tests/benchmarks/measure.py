@@ -58,14 +58,14 @@ def github_requests(caller: Caller, count: int) -> list[Request]:
     return out
 
 
-def freshness(server: Server, rate_per_s: float, seconds: float) -> list[Figure]:
-    """Measure 2xx to row visible in pyiceberg, per event."""
+def freshness(server: Server, rate_per_s: float, seconds: float, asked_s: float = 5) -> list[Figure]:
+    """Measure 2xx to row visible in pyiceberg, per event, with `freshnessSeconds` as asked (5: the default)."""
     caller = github_source(server, "fresh")
-    caller.new_stream("pushes", "github", "pushes", freshnessSeconds=5)
+    caller.new_stream("pushes", "github", "pushes", freshnessSeconds=asked_s)
     requests = github_requests(caller, int(rate_per_s * seconds))
     sent, visible = asyncio.run(_watched(caller, requests, rate_per_s))
     waits = [visible[name] - at for name, at in sent.answered_at.items()]
-    rate = f"{len(requests)} events at {rate_per_s:.0f}/s, defaults (freshnessSeconds 5)"
+    rate = f"{len(requests)} events at {rate_per_s:.0f}/s, freshnessSeconds {asked_s:g}"
     lines = [("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0)]
     out = [Figure(f"freshness {label}", f"{percentile(waits, share):.2f} s", rate) for label, share in lines]
     answer = f"{percentile(sent.latency_s, 0.5) * 1e3:.1f} / {percentile(sent.latency_s, 0.99) * 1e3:.1f} ms"

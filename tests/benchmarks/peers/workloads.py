@@ -40,9 +40,7 @@ class Workload:
             yield payload, _clean(rng, tenant, self, made, n, payload)
 
 
-def _clean(
-    rng: random.Random, tenant: str, workload: Workload, made: dict[str, Any], n: int, payload: bytes
-) -> bytes:
+def _clean(rng: random.Random, tenant: str, workload: Workload, made: dict[str, Any], n: int, payload: bytes) -> bytes:
     at = _iso(n)
     return event.encode(
         event.Event(

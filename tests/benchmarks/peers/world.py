@@ -1,4 +1,4 @@
-"""What both sinks stand on: one broker with its ordinary heap, a registry, an API to make streams with, topics.
+"""What both sinks stand on: one broker, a registry, an API to make streams with, topics.
 
 Lives here: set-up and the two ways to drain. The product's writers run alone (`hookberg sinks`), so that nothing else
 of ours takes part; the API only makes the streams.
@@ -17,8 +17,6 @@ from confluent_kafka import admin as kafka_admin
 
 from deploy.local import plan
 from deploy.local.folder import DataFolder, ensure_keys, open_folder
-from deploy.local.kafka import Broker, ensure_runtime
-from deploy.local.kafka.config import load_or_create
 from schemas import topics
 from tests.benchmarks.peers import connect
 from tests.benchmarks.peers.used import Drain, drain, end, rows_in
@@ -30,6 +28,7 @@ PARTITIONS = 4
 COMMIT_S = 10
 """How often each commits: 10 s as the study had it; ours flushes after half of `freshnessSeconds`."""
 DEADLINE_S = 400.0
+HTTP_OK = 200
 _CLI = (sys.executable, "-m", "deploy.cli")
 
 
@@ -73,7 +72,8 @@ class World:
     def topic(self, name: str, partitions: int) -> None:
         """Make a topic."""
         new = kafka_admin.NewTopic(name, partitions, 1)  # type: ignore[attr-defined]  # its stub does not export it
-        kafka_admin.AdminClient({"bootstrap.servers": self.bootstrap}).create_topics([new])[name].result(20)
+        admin = kafka_admin.AdminClient({"bootstrap.servers": self.bootstrap})
+        admin.create_topics([new])[name].result(20)
 
     def ours(self, workload: Workload, count: int) -> Drain:
         """Drain the clean topic by `hookberg sinks` into a new table."""
@@ -110,25 +110,19 @@ def spawn(command: str, environ: dict[str, str], logs: Path) -> "subprocess.Pope
 
 
 @contextmanager
-def world(root: Path) -> Iterator[World]:
-    """Yield a broker, a registry and an API; ends them."""
+def world(bootstrap: str, root: Path) -> Iterator[World]:
+    """Yield a registry and an API on a broker; ends the API."""
     peer = connect.ensure(os.environ)
     folder = open_folder(root)
     ensure_keys(folder)
-    broker = Broker(load_or_create(folder.kafka), ensure_runtime())
-    broker.start()
+    port = free_port()
+    ports = plan.choose_ports(port, free_port((port,)))
+    environ = plan.environment(os.environ, folder, ports, bootstrap)
+    subprocess.run([*_CLI, "migrate"], env=environ, check=True, stdout=subprocess.DEVNULL, timeout=60)
+    api = spawn("api", environ, folder.logs)
     try:
-        port = free_port()
-        ports = plan.choose_ports(port, free_port((port,)))
-        environ = plan.environment(os.environ, folder, ports, broker.config.bootstrap)
-        subprocess.run([*_CLI, "migrate"], env=environ, check=True, stdout=subprocess.DEVNULL, timeout=60)
-        api = spawn("api", environ, folder.logs)
-        try:
-            url = f"http://127.0.0.1:{ports.api}"
-            eventually("the API is ready", lambda: request(url, "GET", "/readyz").status == 200)
-            caller = Server(url, url, folder.root).new_tenant("peers")
-            yield World(folder, environ, broker.config.bootstrap, peer, caller)
-        finally:
-            end(api)
+        url = f"http://127.0.0.1:{ports.api}"
+        eventually("the API is ready", lambda: request(url, "GET", "/readyz").status == HTTP_OK)
+        yield World(folder, environ, bootstrap, peer, Server(url, url, folder.root).new_tenant("peers"))
     finally:
-        broker.kill()
+        end(api)
