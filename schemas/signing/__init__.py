@@ -4,7 +4,30 @@
 Used by the edge, by `hookberg send` and demo, and by outbound webhooks.
 """
 
-from schemas.signing.engine import sign, verify
-from schemas.signing.scheme import Container, Freshness, Invalid, Scheme, SignedRequest, Valid, Verdict
+from schemas.signing.engine import sign, verify, verify_any
+from schemas.signing.scheme import (
+    Container,
+    Coverage,
+    Freshness,
+    InItems,
+    Invalid,
+    Scheme,
+    SignedRequest,
+    Valid,
+    Verdict,
+)
 
-__all__ = ["Container", "Freshness", "Invalid", "Scheme", "SignedRequest", "Valid", "Verdict", "sign", "verify"]
+__all__ = [
+    "Container",
+    "Coverage",
+    "Freshness",
+    "InItems",
+    "Invalid",
+    "Scheme",
+    "SignedRequest",
+    "Valid",
+    "Verdict",
+    "sign",
+    "verify",
+    "verify_any",
+]

@@ -1,4 +1,4 @@
-"""The signature header taken apart and put together: bare | prefix | list | kv.
+"""The signature header taken apart and put together: bare | prefix | list | kv (a query parameter reads as bare).
 
 Lives here: reading candidates and parameters out of a header value, and writing one. Not here: MACs, timestamps' age.
 Bounds: a header of at most MAX_HEADER characters, at most MAX_CANDIDATES signatures (scheme.py).

@@ -10,28 +10,50 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 
+from schemas.signing.fields import Bytes
 from schemas.signing.scheme import Scheme
-from schemas.signing.template import Bytes
 
 _HASH = {"sha256": hashlib.sha256, "sha1": hashlib.sha1, "sha512": hashlib.sha512}
+_WHSEC = b"whsec_"
+_PUBLIC = (b"whpk_", b"whsk_")
 
 
-def key(scheme: Scheme, secret: bytes) -> bytes | None:
-    """Decode a secret's text as the scheme says; None when it is empty or cannot be decoded (it never verifies)."""
+def key(scheme: Scheme, secret: bytes) -> bytes | None:  # noqa: PLR0911 one line for each kind
+    """Decode a secret's text as the scheme says; None when it is empty or cannot be decoded (it never verifies).
+
+    The text of a key pair is never a MAC key: whoever knows the public half could sign with it.
+    """
     if not secret:
         return None
     try:
         if scheme.key == "base64":
-            return base64.b64decode(secret + b"=" * (-len(secret) % 4), validate=True) or None
+            return unpadded(secret) or None
         if scheme.key == "hex":
             return binascii.unhexlify(secret) or None
+        if scheme.key in {"whsec", "whsec-only"}:
+            named = secret.startswith(_WHSEC)
+            if secret.startswith(_PUBLIC) or (scheme.key == "whsec-only" and not named):
+                return None
+            return unpadded(secret[len(_WHSEC) :] if named else secret) or None
     except (binascii.Error, ValueError):
         return None
     return secret
 
 
+def unpadded(text: bytes) -> bytes:
+    """Decode base64 with or without its padding; raise `binascii.Error` for anything else."""
+    return base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
+
+
 def digest(scheme: Scheme, made_key: bytes, pieces: Sequence[Bytes]) -> bytes:
-    """Return the MAC of the pieces in turn."""
+    """Return the MAC of the pieces in turn; for `token` the key itself."""
+    if scheme.algorithm == "token":
+        return made_key
+    if scheme.algorithm == "sha256concat":
+        plain = hashlib.sha256(made_key)
+        for piece in pieces:
+            plain.update(piece)
+        return plain.digest()
     if len(pieces) == 1:
         return hmac.digest(made_key, pieces[0], scheme.algorithm)
     mac = hmac.new(made_key, digestmod=_HASH[scheme.algorithm])
@@ -41,10 +63,13 @@ def digest(scheme: Scheme, made_key: bytes, pieces: Sequence[Bytes]) -> bytes:
 
 
 def render(scheme: Scheme, made: bytes) -> bytes:
-    """Write a MAC as the scheme's container holds it: lower-case hex or padded base64."""
+    """Write a MAC as the scheme's container holds it: lower-case hex or padded base64; a token as it is."""
+    if scheme.algorithm == "token":
+        return made
     return made.hex().encode() if scheme.container.encoding == "hex" else base64.b64encode(made)
 
 
 def equal(scheme: Scheme, expected: bytes, candidate: bytes) -> bool:
-    """Compare texts in constant time, on bytes; hex is read in either case (RFC 4648 section 8)."""
-    return hmac.compare_digest(expected, candidate.lower() if scheme.container.encoding == "hex" else candidate)
+    """Compare texts in constant time, on bytes; hex is read in either case (RFC 4648 section 8), tokens are not."""
+    either_case = scheme.container.encoding == "hex" and scheme.algorithm != "token"
+    return hmac.compare_digest(expected, candidate.lower() if either_case else candidate)

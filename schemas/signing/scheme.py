@@ -9,14 +9,20 @@ MAX_HEADER = 4096
 MAX_CANDIDATES = 8
 DEFAULT_TOLERANCE_S = 300
 
+Coverage = Literal["full", "partial", "none"]
+"""What the proof covers of an item: all its bytes; only some of them or of its delivery; none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """Which timestamp is signed and how old it may be: equality at the limit is accepted."""
+    """Which timestamp is signed and how old it may be: equality at the limit is accepted.
 
-    source: Literal["header", "param"]
+    `name` is a header, a parameter of the signature header, or a top-level member of a JSON body.
+    """
+
+    source: Literal["header", "param", "body"]
     name: str
-    unit: Literal["s", "ms"] = "s"
+    unit: Literal["s", "ms", "iso"] = "s"
     past_s: int = DEFAULT_TOLERANCE_S
     future_s: int = DEFAULT_TOLERANCE_S
 
@@ -26,10 +32,11 @@ class Container:
     """How the signature header is read.
 
     bare: the value alone; prefix: after `tag`; list: values separated by `separator`, each beginning with `tag`;
-    kv: `name=value` pairs separated by `separator`, the signatures under `tag`, the timestamp under `timestamp`.
+    kv: `name=value` pairs separated by `separator`, the signatures under `tag`, the timestamp under `timestamp`;
+    query: no header but a parameter of the query string, its name in `header`.
     """
 
-    kind: Literal["bare", "prefix", "list", "kv"]
+    kind: Literal["bare", "prefix", "list", "kv", "query"]
     header: str
     tag: str = ""
     separator: str = ","
@@ -38,16 +45,40 @@ class Container:
 
 
 @dataclass(frozen=True, slots=True)
+class InItems:
+    """A signature inside each item of the body: every item must verify, and there must be one.
+
+    `path` leads to the items (`/value/*`), `signature` and `fields` from an item on; the MAC is over the fields joined
+    by `separator`. Without fields the signature is the secret itself.
+    """
+
+    path: str
+    signature: str
+    fields: tuple[str, ...] = ()
+    separator: str = ":"
+
+
+@dataclass(frozen=True, slots=True)
 class Scheme:
-    """A MAC scheme. `message` is a template over bytes with the tokens {body}, {h.Name}, {p.name}, {method}, {url}."""
+    """How a request is proved.
+
+    `message` is a template over bytes with the tokens {body}, {item0}, {params}, {method}, {url}, {h.Name}, {p.name}.
+    algorithm: HMACs by their hash; sha256concat = SHA-256 of the key followed by the message; token = the signature is
+    the key. key: how a secret's text becomes the key: whsec/whpk are Standard Webhooks' texts (whsec-only: the prefix
+    must be there), spki a public key as PEM or base64 DER. urls: forms of the URL that senders sign (urls.py).
+    when: headers that a request must have with this value; None = must not have.
+    """
 
     name: str
-    algorithm: Literal["sha256", "sha1", "sha512"]
+    algorithm: Literal["sha256", "sha1", "sha512", "sha256concat", "ed25519", "ecdsa-p256", "token"]
     message: str
     container: Container
-    key: Literal["utf8", "base64", "hex"] = "utf8"
+    key: Literal["utf8", "base64", "hex", "whsec", "whsec-only", "whpk", "spki"] = "utf8"
     freshness: Freshness | None = None
-    coverage: Literal["full", "partial", "none"] = "full"
+    coverage: Coverage = "full"
+    items: InItems | None = None
+    urls: Literal["exact", "ports", "hubspot"] = "exact"
+    when: tuple[tuple[str, str | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +93,10 @@ class SignedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Valid:
-    """A signature matched; `secret` is the index of the secret."""
+    """A signature matched; `secret` is the index of the secret, `coverage` what it covers of the first item."""
 
     secret: int
+    coverage: Coverage = "full"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,22 @@
 """The signed message: a template of text and tokens, filled with the bytes as received.
 
-Lives here: compiling and filling. Not here: MACs (mac.py) and reading headers apart (container.py). Tokens: `{body}`,
-`{method}`, `{url}`, `{h.Name}` (a request header), `{p.name}` (a parameter of the signature header). A token is filled
-with the received text, never with a re-formatted number (vendors sign what they sent).
+Lives here: compiling and filling. Not here: MACs (mac.py), reading headers apart (container.py), what a body's fields
+are (fields.py). Tokens: `{body}`, `{method}`, `{url}`, `{h.Name}` (a request header), `{p.name}` (a parameter of the
+signature header), `{item0}` (the first item of an array as sent, else the body), `{params}` (Twilio's, fields.py). A
+token is filled with the received text, never with a re-formatted number (vendors sign what they sent).
 """
 
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
+from schemas.reasons import Reason
+from schemas.signing import fields
+from schemas.signing.fields import Bytes
 from schemas.signing.scheme import SignedRequest
 
-Bytes = bytes | bytearray | memoryview
-Filler = Callable[[SignedRequest, Mapping[str, str]], Bytes | None]
-_TOKEN = re.compile(r"\{(body|method|url|h\.[A-Za-z0-9-]+|p\.[A-Za-z0-9_-]+)\}")
+Filler = Callable[[SignedRequest, Mapping[str, str]], Bytes | Reason]
+_TOKEN = re.compile(r"\{(body|item0|params|method|url|h\.[A-Za-z0-9-]+|p\.[A-Za-z0-9_-]+)\}")
 
 
 def to_bytes(text: str) -> bytes:
@@ -33,16 +36,13 @@ def header(request: SignedRequest, name: str) -> str | None:
     return None
 
 
-def fill(message: str, request: SignedRequest, params: Mapping[str, str]) -> list[Bytes] | None:
-    """Return the message in pieces (the body is not copied); None when a token has no value in this request."""
+def fill(message: str, request: SignedRequest, params: Mapping[str, str]) -> list[Bytes] | Reason:
+    """Return the message in pieces (the body is not copied), or why a token has no value in this request."""
     pieces: list[Bytes] = []
     for part in _compiled(message):
-        if isinstance(part, bytes):
-            pieces.append(part)
-            continue
-        value = part(request, params)
-        if value is None:
-            return None
+        value = part if isinstance(part, bytes) else part(request, params)
+        if isinstance(value, Reason):
+            return value
         pieces.append(value)
     return pieces
 
@@ -58,18 +58,26 @@ def _compiled(message: str) -> tuple[bytes | Filler, ...]:
     return tuple(parts)
 
 
-def _filler(token: str) -> Filler:
+def _filler(token: str) -> Filler:  # noqa: PLR0911 one line for each token
     if token == "body":  # noqa: S105 a token of the template
         return lambda request, _params: request.body
     if token == "method":  # noqa: S105
         return lambda request, _params: to_bytes(request.method)
     if token == "url":  # noqa: S105
         return lambda request, _params: to_bytes(request.url)
+    if token == "item0":  # noqa: S105
+        return lambda request, _params: _given(fields.first_item(request.body))
+    if token == "params":  # noqa: S105
+        return lambda request, _params: fields.params(request.url, header(request, "content-type") or "", request.body)
     kind, _, name = token.partition(".")
     if kind == "h":
         return lambda request, _params: _maybe(header(request, name))
     return lambda _request, params: _maybe(params.get(name))
 
 
-def _maybe(text: str | None) -> bytes | None:
-    return None if text is None else to_bytes(text)
+def _maybe(text: str | None) -> bytes | Reason:
+    return Reason.SIGNATURE_MALFORMED if text is None else to_bytes(text)
+
+
+def _given(value: Bytes | None) -> Bytes | Reason:
+    return Reason.SIGNATURE_MALFORMED if value is None else value
