@@ -22,12 +22,13 @@ from schemas.settings.processes import SinksSettings
 from sinks.fleet import Fleet
 from sinks.jobs.drop_table import run_one
 from sinks.ownership import GROUP, Ownership
+from sinks.slots import Slots
 from sinks.spec import Env
 from sinks.status import States
 
 ROUND_S = 0.25
 TELL_S = 1.0
-FLUSHES = 4
+BUILDS, BUILD_PATIENCE_S, MOST_BUILDS = 4, 10.0, 32
 QUEUE_BUDGET_KIB = 256 << 10
 _MIN_QUEUE_KIB, _MAX_QUEUE_KIB = 1 << 10, 64 << 10
 log = logs.logger(__name__)
@@ -57,11 +58,11 @@ async def run(
     owner = f"{socket.gethostname()}-{os.getpid()}"
     config = dict(kafka)
     admin = AdminClient(config)
-    flushes = threading.BoundedSemaphore(FLUSHES)
+    slots = Slots(BUILDS, patience_s=BUILD_PATIENCE_S, most=MOST_BUILDS, monotonic=clock.monotonic)
 
     def env(tails: int) -> Env:
         queue = max(_MIN_QUEUE_KIB, min(_MAX_QUEUE_KIB, QUEUE_BUDGET_KIB // max(1, tails)))
-        return Env(catalog, admin, config, clock, metrics, owner, settings.flush_bytes, queue, flushes)
+        return Env(catalog, admin, config, clock, metrics, owner, settings.flush_bytes, queue, slots)
 
     fleet = Fleet(env)
     ownership = Ownership(

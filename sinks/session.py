@@ -5,24 +5,30 @@ Lives here: the loop, and where it begins. It ends by an exception; the next ses
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Protocol
 
+from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.io import FileIO
+from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 
 from schemas import logs
-from sinks.layout import Layout
+from sinks.layout import Built, Layout
 from sinks.rows.system import Record
 from sinks.source import Expired, Source, Topic
 from sinks.spec import Env, Spec
-from sinks.table import commit, files, state
+from sinks.table import commit, files, leftovers, match, state
 
 POLL_S = 0.1
 LOOK_S = 0.5
 LOOK_AGAIN_S = 10.0
 IDLE_COMMIT_S = 600.0
 IDLE_COMMIT_RECORDS = 100_000
+IDLE_LOOK_S = 60.0
+"""An idle table is read so often: whether an operator has rolled it back, or changed its columns."""
+_AHEAD_LOOKS, _AHEAD_WAIT_S = 10, 0.5
 log = logs.logger(__name__)
 
 
@@ -71,63 +77,110 @@ class Session:
         self._buffer: list[Record] = []
         self._bytes = 0
         self._due: float | None = None
+        self._first = layout.first_schema()
+        self._ends = source.ends()
         self._skipped = 0
-        self._skipped_since: float | None = None
+        self._moved_since: float | None = None
 
     def run(self, *, complete: bool) -> None:
         """Poll and flush until told to stop or something moves."""
         clock = self._env.clock
         look_at = clock.monotonic() + (LOOK_S if not complete else LOOK_AGAIN_S)
-        tell_at = 0.0
+        tell_at, read_at = 0.0, clock.monotonic() + IDLE_LOOK_S
         if self._notes:  # a gap that was accepted is written down before anything else
             self._flush(force=True)
         while True:
             self._tail.check_stop()
+            self._read()
             now = clock.monotonic()
-            records, size = self._source.poll(POLL_S if self._due is None else max(0.0, min(POLL_S, self._due - now)))
-            now = clock.monotonic()
-            if records:
-                if not self._buffer:
-                    self._due = now + self._spec.freshness_s / 2
-                self._buffer += records
-                self._bytes += size
             if self._bytes >= self._env.flush_bytes or (self._due is not None and now >= self._due):
                 self._flush()
-            elif self._skipped_since is not None and now - self._skipped_since >= IDLE_COMMIT_S:
+                read_at = clock.monotonic() + IDLE_LOOK_S
+            elif self._moved_since is not None and now - self._moved_since >= IDLE_COMMIT_S:
                 self._flush(force=True)
             if now >= tell_at:
                 tell_at = now + LOOK_S
-                self._tail.moved(self._source.ends(), self._source.lag() + len(self._buffer), self._source.read_us)
+                self._tail.moved(self._ends, self._source.lag() + len(self._buffer), self._source.read_us)
+                if state.moved(self._base, self._ends) == self._base:
+                    self._moved_since = None
+                elif self._moved_since is None:
+                    self._moved_since = now
             if now >= look_at:
                 look_at = now + (LOOK_S if not complete else LOOK_AGAIN_S)
                 self._source.check()
+            if now >= read_at:
+                read_at = now + IDLE_LOOK_S
+                self._look()
+
+    def _read(self) -> None:
+        now = self._env.clock.monotonic()
+        try:
+            records, size = self._source.poll(POLL_S if self._due is None else max(0.0, min(POLL_S, self._due - now)))
+        except Expired:  # what was read before is not lost
+            if self._buffer:
+                self._flush()
+            raise
+        self._ends = self._source.ends()
+        if records:
+            if not self._buffer:
+                self._due = self._env.clock.monotonic() + self._spec.freshness_s / 2
+            self._buffer += records
+            self._bytes += size
+
+    def _look(self) -> None:
+        """Read the table if nothing waits for it; raise `Again` when it stands elsewhere."""
+        if self._buffer:
+            return
+        try:
+            self._table.refresh()
+        except NoSuchTableError:
+            raise Again from None
+        except Exception as error:  # noqa: BLE001 nothing is waiting for the catalog
+            log.warning("table_not_read", stream=self._spec.id, error=str(error))
+            return
+        metadata, spec = self._table.metadata, self._spec
+        if state.offsets(metadata, spec.id) != self._base or state.unplaced(metadata, spec.id):
+            raise Again
+        if state.owner(metadata) != spec.id:
+            raise Again
 
     def _flush(self, *, force: bool = False) -> None:
-        with self._env.flushes:
+        self._tail.check_stop()
+        self._source.check()
+        written = leftovers.Recording(self._table.io)
+        try:
+            with self._env.slots.take(self._tail.check_stop):
+                built, batch = self._build(written, force=force)
             self._tail.check_stop()
-            self._source.check()
-            now_us = self._env.clock.time_ns() // 1000
-            built = self._layout.build(self._buffer, self._table.metadata, now_us)
-            records, self._buffer, self._bytes, self._due = len(self._buffer), [], 0, None
-            self._skipped += built.not_selected
-            if not built.rows.num_rows and not force and self._skipped < IDLE_COMMIT_RECORDS:
-                if records and self._skipped_since is None:
-                    self._skipped_since = self._env.clock.monotonic()
-                return
-            written = []
-            if built.rows.num_rows:
-                if self._plan is None or self._plan.schema != built.schema:
-                    self._plan = files.plan(self._table.metadata, built.schema)
-                written = files.write(
-                    built.rows, self._table.metadata, self._table.io, self._plan, lambda: str(uuid.uuid4())
-                )
-            if self._skipped:
-                self._notes[state.NOT_SELECTED + self._spec.id] = str(self._skipped)
-            self._put(commit.Batch(written, built.schema, self._base, self._source.ends(), dict(self._notes)))
-            ages = built.ages_s(self._layout.time, self._env.clock.time_ns() // 1000) if written else []
-            self._tail.committed(state.read(self._table.metadata, self._spec.id), ages, built.overflow)
-            self._count(built.rows.num_rows, ages)
-            self._notes, self._skipped, self._skipped_since = {}, 0, None
+        except BaseException:
+            leftovers.delete(self._table.io, written.written)
+            raise
+        if batch is None:
+            return
+        self._put(batch)
+        ages = built.ages_s(self._layout.time, self._env.clock.time_ns() // 1000) if batch.files else []
+        self._tail.committed(state.read(self._table.metadata, self._spec.id), ages, built.overflow)
+        self._count(built.rows.num_rows, ages)
+        self._notes, self._skipped, self._moved_since = {}, 0, None
+
+    def _build(self, io: FileIO, *, force: bool) -> tuple[Built, commit.Batch | None]:
+        """Turn the buffer into files; no batch when nothing was selected and that may wait."""
+        metadata = state.as_made(self._table.metadata)
+        built = self._layout.build(self._buffer, metadata, self._env.clock.time_ns() // 1000)
+        self._buffer, self._bytes, self._due = [], 0, None
+        self._skipped += built.not_selected
+        if not built.rows.num_rows and not force and self._skipped < IDLE_COMMIT_RECORDS:
+            return built, None
+        written: list[DataFile] = []
+        schema = built.schema
+        if built.rows.num_rows:
+            rows, schema = match.fit(built.rows, schema, self._first, metadata)
+            if self._plan is None or self._plan.schema != schema:
+                self._plan = files.plan(metadata, schema)
+            written = files.write(rows, metadata, io, self._plan, lambda: str(uuid.uuid4()))
+        if self._skipped:
+            self._notes[state.NOT_SELECTED + self._spec.id] = str(self._skipped)
+        return built, commit.Batch(written, schema, self._base, self._ends, dict(self._notes))
 
     def _put(self, batch: commit.Batch) -> None:
         started = self._env.clock.monotonic()
@@ -158,11 +211,12 @@ def starts(source: Source, topics: Mapping[str, Topic], spec: Spec) -> state.Off
 
 
 def positions(
-    source: Source, topics: Mapping[str, Topic], spec: Spec, offsets: state.Offsets
+    source: Source, topics: Mapping[str, Topic], spec: Spec, offsets: state.Offsets, wait: Callable[[float], None]
 ) -> tuple[dict[tuple[str, int], int], dict[str, str]]:
     """Return where to read on, and the note of a gap that the stream's owner accepted; raises `Expired` otherwise.
 
     What came after the table was made (a topic, a partition) is read from its first record, or from the start time.
+    `wait` sleeps, and may raise to give up.
     """
     since = spec.start_from if isinstance(spec.start_from, datetime) else "earliest"
     at: dict[tuple[str, int], int] = {}
@@ -174,7 +228,7 @@ def positions(
             if position is None:
                 at[name, partition] = source.start(name, partition, since)
                 continue
-            low, high = source.bounds(name, partition)
+            low, high = _bounds(source, name, partition, position, wait)
             if not low <= position <= high:
                 if not spec.accept_loss:
                     raise Expired(name, partition, position, low, high)
@@ -183,3 +237,19 @@ def positions(
                 position = on
             at[name, partition] = position
     return at, ({state.LOST + spec.id: json.dumps(lost, sort_keys=True)} if lost else {})
+
+
+def _bounds(
+    source: Source, topic: str, partition: int, position: int, wait: Callable[[float], None]
+) -> tuple[int, int]:
+    """Return the log's bounds; asks for 5 s before believing that it ends before `position`.
+
+    A leader just elected may not know the end yet. Believed at once, a stream that accepts losses would go back.
+    """
+    low, high = source.bounds(topic, partition)
+    for _look in range(_AHEAD_LOOKS):
+        if position <= high:
+            break
+        wait(_AHEAD_WAIT_S)
+        low, high = source.bounds(topic, partition)
+    return low, high

@@ -162,7 +162,7 @@ class Source:
         for message in messages:
             topic, partition, offset = message.topic(), message.partition(), message.offset()
             if topic is None or partition is None or offset is None or message.error() is not None:
-                self._fault(topic or "", -1 if partition is None else partition, message.error())
+                self._fault(topic or "", -1 if partition is None else partition, offset, message.error())
                 continue
             self.positions[topic, partition] = offset + 1
             if self.at_end:
@@ -177,10 +177,12 @@ class Source:
             self._batch = max(_MIN_POLL_RECORDS, min(MAX_POLL_RECORDS, POLL_BYTES * len(records) // max(size, 1)))
         return records, size
 
-    def _fault(self, topic: str, partition: int, error: KafkaError | None) -> None:
+    def _fault(self, topic: str, partition: int, offset: int | None, error: KafkaError | None) -> None:
         code = None if error is None else error.code()
         if code == KafkaError._PARTITION_EOF:  # noqa: SLF001
             self.at_end.add((topic, partition))
+            if offset is not None and offset > self.positions.get((topic, partition), offset):
+                self.positions[topic, partition] = offset  # past markers and aborted records, which are not delivered
         elif code in _RANGE and (topic, partition) in self.positions:
             low, high = self.bounds(topic, partition)
             raise Expired(topic, partition, self.positions[topic, partition], low, high)

@@ -4,8 +4,7 @@ Lives here: two value types.
 """
 
 import random
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,6 +14,8 @@ from pyiceberg.catalog import Catalog
 
 from schemas.metrics import Metrics
 from schemas.ports import Clock
+from sinks.slots import Slots
+from sinks.source import Source
 from sinks.table.create import Identifier
 
 
@@ -35,7 +36,7 @@ class Spec:
 
 @dataclass(frozen=True, slots=True)
 class Env:
-    """What tails of one process share; `flushes` bounds how many build and write at once."""
+    """What tails of one process share; `slots` bounds how many build and write at once; `source` opens the log."""
 
     catalog: Catalog
     admin: AdminClient
@@ -45,5 +46,6 @@ class Env:
     owner: str
     flush_bytes: int
     queue_kib: int
-    flushes: threading.BoundedSemaphore
+    slots: Slots
     random: Callable[[], float] = field(default=random.random)
+    source: Callable[[Mapping[str, Any], AdminClient, Sequence[str]], Source] = field(default=Source)

@@ -13,7 +13,7 @@ from schemas.errors import Transient
 from schemas.reasons import Reason
 from sinks.layout import Layout
 from sinks.session import LOOK_S, Again, Session, Stopped, positions, starts
-from sinks.source import Expired, Source, options
+from sinks.source import Expired, options
 from sinks.spec import Env, Spec
 from sinks.status import StreamState
 from sinks.table import create, state
@@ -21,6 +21,7 @@ from sinks.table import create, state
 FOREIGN_S = 5.0
 _BACKOFF_S, _LONGEST_BACKOFF_S = 0.5, 5.0
 _SAMPLES = 2000
+MESSAGE = 500
 log = logs.logger(__name__)
 
 
@@ -104,16 +105,16 @@ class Tail:
             except Expired as error:  # a person must decide: wait for another generation
                 self._fail(error.reason, error.message)
                 self._stop.wait()
-            except create.Foreign as error:  # whose it is may drop it, perhaps just now for this very stream
+            except (create.Foreign, state.Unplaced) as error:  # whose it is may put it right at any time
                 self._fail(error.reason, error.message)
                 self._stop.wait(FOREIGN_S)
             except Transient as error:
                 log.warning("tail_waits", stream=self.spec.id, error=str(error), wait_s=backoff)
-                self._message = str(error)
+                self._message = str(error)[:MESSAGE]
                 backoff = self._wait(backoff)
             except Exception as error:
                 log.exception("tail_failed", stream=self.spec.id)
-                self._fail(Reason.WRITER_FAILED, f"{type(error).__name__}: {error}")
+                self._fail(Reason.WRITER_FAILED, f"{type(error).__name__}: {error}"[:MESSAGE])
                 backoff = self._wait(backoff)
         self._state = State.STOPPED
 
@@ -126,20 +127,22 @@ class Tail:
 
     def _session(self) -> None:
         env, spec = self._env, self.spec
-        source = Source(options(env.kafka, env.queue_kib), env.admin, spec.topics)
+        source = env.source(options(env.kafka, env.queue_kib), env.admin, spec.topics)
         try:
             topics = source.look()
             table = create.take(
                 env.catalog, spec.identifier, self._layout.first_schema(), spec.id,
                 lambda: starts(source, topics, spec), partition=self._layout.time,
             )  # fmt: skip
+            if state.unplaced(table.metadata, spec.id):
+                raise state.Unplaced(".".join(spec.identifier))
             self._table_state = state.read(table.metadata, spec.id)
             while not topics:
                 self._state, self._reason, self._message = State.WAITING, None, f"waiting for {', '.join(spec.topics)}"
                 if self._stop.wait(LOOK_S):
                     raise Stopped
                 topics = source.look()
-            at, lost = positions(source, topics, spec, self._table_state.offsets)
+            at, lost = positions(source, topics, spec, self._table_state.offsets, self.wait)
             source.assign(topics, at)
             self._state, self._reason, self._message = State.RUNNING, None, None
             Session(env, spec, self._layout, self, source, table, lost).run(complete=len(topics) == len(spec.topics))

@@ -1,26 +1,33 @@
 """One commit, exactly once: files and offsets land together or not at all (rules 17-21).
 
-Lives here: the loop that decides by the table's offsets. Not here: what a snapshot is made of (snapshot.py).
+Lives here: the loop that decides by the table's offsets. Not here: what a snapshot is made of (snapshot.py), what
+becomes of files that did not land (leftovers.py).
 `CommitFailed` -> read again, look at the offsets, build again. Any other error is an unknown outcome -> read again and
 let the offsets decide. pyiceberg's own retry would rebase a stale owner's append, so it is switched off.
 """
 
+import errno
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pyiceberg.catalog import Catalog
 from pyiceberg.catalog.rest import RestCatalog
+from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.manifest import DataFile
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
-from pyiceberg.table.update import TableRequirement, TableUpdate
+from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.table.refs import SnapshotRef
+from pyiceberg.table.update import ValidatableTableRequirement
 
 from schemas import logs
 from sinks.table import snapshot, state
+from sinks.table.leftovers import Leftovers
 
 TRIES = 8
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.02, 2.0
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 log = logs.logger(__name__)
 
 
@@ -56,6 +63,21 @@ class Batch:
     notes: Mapping[str, str]
 
 
+class RefsStand(ValidatableTableRequirement):
+    """Branches and tags are still those that the expiry in this commit was worked out with.
+
+    The REST protocol has no such requirement; pyiceberg's own catalogs check it against the metadata that they swap.
+    """
+
+    type: str = "hookberg-refs-stand"
+    refs: dict[str, SnapshotRef]
+
+    def validate(self, base_metadata: TableMetadata | None) -> None:
+        """Raise `CommitFailedException` unless they are."""
+        if base_metadata is None or base_metadata.refs != self.refs:
+            raise CommitFailedException("a branch or tag was made or moved meanwhile")
+
+
 def commit(
     catalog: Catalog,
     table: Table,
@@ -68,37 +90,66 @@ def commit(
 ) -> Committed | AlreadyThere | Fenced:
     """Put `batch` into the table; `table` is refreshed in place. Raises the last error after 8 tries.
 
-    `wait` sleeps (it may raise to give up: the next owner's offsets check decides then). Blocks on catalog and storage.
+    `wait` sleeps (it may raise to give up: the next owner's offsets check decides then). Files that certainly did not
+    land are deleted, the batch's own included. Blocks on catalog and storage.
     """
-    wanted = state.moved(batch.base, batch.ends)
-    kept = {state.OFFSETS + owner_id: state.dump(wanted)}
+    left = Leftovers(table.io, [file.file_path for file in batch.files])
     failed: Exception | None = None
-    for attempt in range(TRIES):
-        if attempt:
-            wait(min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**attempt) * (0.5 + random() / 2))
-        try:
-            if failed is not None:
-                table.refresh()
-            have = state.offsets(table.metadata, owner_id)
-            if have == wanted and wanted != batch.base:
-                return AlreadyThere(state.read(table.metadata, owner_id))
-            if have != batch.base or state.owner(table.metadata) != owner_id:
-                return Fenced(have)
-            schema = _schema(table, batch.schema)
-            if schema is None:
-                return Fenced(have)
-            updates, requirements = snapshot.build(
-                table.metadata, table.io, batch.files, schema, batch.notes, kept, now_ms()
-            )
-            _call(catalog, table, updates, requirements)
-            return Committed(state.read(table.metadata, owner_id))
-        except CommitFailedException as error:
-            failed = error
-        except Exception as error:  # noqa: BLE001 unknown outcome: the offsets decide (rule 20)
-            log.warning("commit_outcome_unknown", table=".".join(table.name()), error=str(error), attempt=attempt)
-            failed = error
+    try:
+        for attempt in range(TRIES):
+            if attempt:
+                wait(min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**attempt) * (0.5 + random() / 2))
+            try:
+                result = _once(catalog, table, owner_id, batch, left, now_ms, again=failed is not None)
+            except CommitFailedException as error:
+                left.refused()
+                failed = error
+            except Exception as error:  # noqa: BLE001 unknown outcome: the offsets decide (rule 20)
+                log.warning("commit_outcome_unknown", table=".".join(table.name()), error=str(error), attempt=attempt)
+                if _full(catalog, error):
+                    left.refused()
+                failed = error
+            else:
+                left.read(table, landed=isinstance(result, Committed))
+                return result
+    except BaseException:
+        left.unread()
+        raise
+    left.unread()
     assert failed is not None  # noqa: S101 the loop ends by return or after an error
     raise failed
+
+
+def _once(
+    catalog: Catalog,
+    table: Table,
+    owner_id: str,
+    batch: Batch,
+    left: Leftovers,
+    now_ms: Callable[[], int],
+    *,
+    again: bool,
+) -> Committed | AlreadyThere | Fenced:
+    wanted = state.moved(batch.base, batch.ends)
+    if again or snapshot.expired(table.metadata):  # a tag made since our last commit must be seen before expiring
+        table.refresh()
+    have = state.offsets(table.metadata, owner_id)
+    if have == wanted and wanted != batch.base:
+        return AlreadyThere(state.read(table.metadata, owner_id))
+    if have != batch.base or state.owner(table.metadata) != owner_id or state.unplaced(table.metadata, owner_id):
+        return Fenced(have)
+    schema = _schema(table, batch.schema)
+    if schema is None:
+        return Fenced(have)
+    made = snapshot.build(table.metadata, left.begin(), batch.files, schema, batch.notes, owner_id, wanted, now_ms())
+    left.sent(made.snapshot_id)
+    _call(catalog, table, made)
+    return Committed(state.read(table.metadata, owner_id))
+
+
+def _full(catalog: Catalog, error: Exception) -> bool:
+    """Tell whether a full disk stopped a SQL catalog before it asked its database: nothing landed then."""
+    return isinstance(catalog, SqlCatalog) and isinstance(error, OSError) and error.errno in _FULL
 
 
 def _schema(table: Table, wanted: Schema) -> Schema | None:
@@ -113,15 +164,12 @@ def _schema(table: Table, wanted: Schema) -> Schema | None:
     return wanted if grown else None
 
 
-def _call(
-    catalog: Catalog,
-    table: Table,
-    updates: tuple[TableUpdate, ...],
-    requirements: tuple[TableRequirement, ...],
-) -> None:
+def _call(catalog: Catalog, table: Table, made: snapshot.Commit) -> None:
     """Do what `Table._do_commit` does, but let a REST server delete old metadata files itself (it would be twice)."""
-    before = table.metadata
-    answer = catalog.commit_table(table, requirements, updates)
+    before, requirements = table.metadata, made.requirements
+    if made.expires and not isinstance(catalog, RestCatalog):
+        requirements = (*requirements, RefsStand(refs=before.refs))
+    answer = catalog.commit_table(table, requirements, made.updates)
     table.metadata, table.metadata_location = answer.metadata, answer.metadata_location
     if isinstance(catalog, RestCatalog):
         return

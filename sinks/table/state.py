@@ -9,10 +9,15 @@ import json
 from dataclasses import dataclass, field
 
 from pyiceberg.table.metadata import TableMetadata, TableMetadataV2
+from pyiceberg.transforms import DayTransform
+
+from schemas.errors import Poison
+from schemas.reasons import Reason
 
 Offsets = dict[str, dict[str, int]]
 OWNER = "hookberg.owner"
 OFFSETS = "hookberg.offsets."
+SEQUENCE = "hookberg.sequence."
 START = "hookberg.start."
 LOST = "hookberg.lost."
 NOT_SELECTED = "hookberg.not-selected."
@@ -31,6 +36,17 @@ class TableState:
     committed_at_ms: int | None = None
 
 
+class Unplaced(Poison):
+    """The table was taken back to a snapshot of which nobody knows how far it holds the topics."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            Reason.WRITER_FAILED,
+            f"table {name} was rolled back to a snapshot without this stream's offsets, and those before it are gone: "
+            "make a snapshot that the stream has written the current one",
+        )
+
+
 def owner(metadata: TableMetadata) -> str | None:
     """Return the id of the stream that owns the table; None: not one of ours."""
     return metadata.properties.get(OWNER)
@@ -38,16 +54,48 @@ def owner(metadata: TableMetadata) -> str | None:
 
 def offsets(metadata: TableMetadata, owner_id: str) -> Offsets:
     """Return the committed offsets: those of the nearest ancestor snapshot that has them, else the property's."""
-    key = OFFSETS + owner_id
+    text, _oldest = _nearest(metadata, OFFSETS + owner_id)
+    return parse(text or metadata.properties.get(OFFSETS + owner_id, "{}"))
+
+
+def unplaced(metadata: TableMetadata, owner_id: str) -> bool:
+    """Tell whether neither summaries nor property say where the table stands.
+
+    The property speaks for what came after the snapshot that wrote it. Without any summary, and older than that
+    snapshot, the table was rolled back: going on from the property would leave rows out.
+    """
+    written = metadata.properties.get(SEQUENCE + owner_id)
+    if written is None:
+        return False
+    text, oldest = _nearest(metadata, OFFSETS + owner_id)
+    return text is None and (oldest is None or oldest < int(written))
+
+
+def _nearest(metadata: TableMetadata, key: str) -> tuple[str | None, int | None]:
+    """Return the nearest ancestor's text under `key`, and the sequence number of the last snapshot looked at."""
     by_id = {snapshot.snapshot_id: snapshot for snapshot in metadata.snapshots}
     snapshot = by_id.get(metadata.current_snapshot_id) if metadata.current_snapshot_id is not None else None
+    oldest = None
     while snapshot is not None:
+        oldest = snapshot.sequence_number or 0
         text = snapshot.summary.additional_properties.get(key) if snapshot.summary else None
         if text:
-            return parse(text)
+            return text, oldest
         parent = snapshot.parent_snapshot_id
         snapshot = by_id.get(parent) if parent is not None else None
-    return parse(metadata.properties.get(key, "{}"))
+    return None, oldest
+
+
+def as_made(metadata: TableMetadata) -> TableMetadata:
+    """Return metadata under whose default partition spec we write: the one that the table was made with.
+
+    An operator may add another; files of both specs live together (Iceberg spec, "Partition Evolution").
+    """
+    for spec in sorted(metadata.partition_specs, key=lambda spec: spec.spec_id):
+        if spec.is_unpartitioned() or (len(spec.fields) == 1 and isinstance(spec.fields[0].transform, DayTransform)):
+            same = spec.spec_id == metadata.default_spec_id
+            return metadata if same else metadata.model_copy(update={"default_spec_id": spec.spec_id})
+    return metadata
 
 
 def read(metadata: TableMetadata, owner_id: str) -> TableState:

@@ -19,7 +19,7 @@ from schemas.backing.lake import TimedAdapter, open_catalog
 from schemas.errors import ConfigurationError
 from schemas.settings.processes import LakeSettings
 from sinks.columns.shape import Branch, Kind
-from sinks.table import commit, create, files, schema, snapshot, state
+from sinks.table import commit, create, files, manifests, schema, snapshot, state
 
 OWNER = "stream-1"
 
@@ -141,7 +141,7 @@ def test_stays_small_over_many_commits(catalog: Catalog, table: Table) -> None:
     assert len(table.metadata.snapshots) <= snapshot.EXPIRE_AT
     current = table.current_snapshot()
     assert current is not None
-    assert len(current.manifests(table.io)) <= snapshot.FOLD_AT
+    assert len(current.manifests(table.io)) <= manifests.FOLD_AT
     assert sorted(row["event_id"] for row in table.scan().to_arrow().to_pylist()) == sorted(f"e{n}" for n in range(70))
     assert current.summary is not None
     assert current.summary.additional_properties["total-records"] == "70"

@@ -1,0 +1,80 @@
+"""The manifests of the next snapshot: the added files' one, with small older ones folded in.
+
+Lives here: which manifests are folded and how entries are carried over. Not here: the snapshot (snapshot.py).
+An entry that is carried over keeps its snapshot id and both sequence numbers: deletes apply to a file by its data
+sequence number (Iceberg spec, "Sequence Numbers", "Manifest Entry Fields").
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pyiceberg.io import FileIO
+from pyiceberg.manifest import (
+    DataFile,
+    ManifestContent,
+    ManifestEntry,
+    ManifestEntryStatus,
+    ManifestFile,
+    write_manifest,
+)
+from pyiceberg.schema import Schema
+from pyiceberg.table.metadata import TableMetadata
+
+FOLD_AT = 50
+FOLD_ENTRIES = 10_000
+"""A manifest of so many files is left as it is: rewriting it would make one commit slow."""
+COMPRESSION: Literal["deflate"] = "deflate"
+
+
+def to_fold(before: Sequence[ManifestFile], spec_id: int) -> list[ManifestFile]:
+    """Return the manifests to fold into the next one: none before there are 50 small ones.
+
+    Smallest first, as long as the next one is not larger than all before it together. So each file is carried over
+    some log2(files / 50) times in all, and large manifests stay. Delete manifests and other specs' are left alone.
+    """
+    taken: list[ManifestFile] = []
+    total = 0
+    for manifest in sorted((m for m in before if m.partition_spec_id == spec_id and _data(m)), key=_entries):
+        size = _entries(manifest)
+        if size > max(total, FOLD_AT) or total + size > FOLD_ENTRIES:
+            break
+        taken.append(manifest)
+        total += size
+    return taken if len(taken) >= FOLD_AT else []
+
+
+def write(
+    metadata: TableMetadata,
+    io: FileIO,
+    files: Sequence[DataFile],
+    schema: Schema,
+    before: Sequence[ManifestFile],
+    fold: Sequence[ManifestFile],
+    path: str,
+    snapshot_id: int,
+) -> list[ManifestFile]:
+    """Write one manifest of the added files and what is folded; return it with the manifests that stay."""
+    folded = {manifest.manifest_path for manifest in fold}
+    with write_manifest(2, metadata.spec(), schema, io.new_output(path), snapshot_id, COMPRESSION) as writer:
+        for file in files:
+            writer.add(
+                ManifestEntry.from_args(
+                    status=ManifestEntryStatus.ADDED,
+                    snapshot_id=snapshot_id,
+                    sequence_number=None,
+                    file_sequence_number=None,
+                    data_file=file,
+                )
+            )
+        for manifest in fold:
+            for entry in manifest.fetch_manifest_entry(io, discard_deleted=True):
+                writer.existing(entry)
+    return [writer.to_manifest_file(), *(m for m in before if m.manifest_path not in folded)]
+
+
+def _data(manifest: ManifestFile) -> bool:
+    return manifest.content == ManifestContent.DATA
+
+
+def _entries(manifest: ManifestFile) -> int:
+    return (manifest.added_files_count or 0) + (manifest.existing_files_count or 0)
