@@ -36,9 +36,8 @@ check: $(VENV)/.test ## format, lint, types, imports, spelling
 bench: $(VENV)/.test ## freshness and throughput of each stage, with machine, load and commit
 	@$(BIN)/python -m tests.benchmarks.bench
 
-faults: $(VENV)/.test ## kill every process under load, checked per position: SEED=1 ROUNDS=1
-	@for round in $$(seq 0 $$(( $${ROUNDS:-1} - 1 ))); do \
-	  HOOKBERG_FAULT_SEED=$$(( $${SEED:-1} + round )) $(BIN)/python -m pytest -q -s tests/faults || exit 1; done
+faults: $(VENV)/.test ## break everything under load, checked per position: SEED= ROUNDS=5 BROKERS=1|3
+	@$(BIN)/python -m tests.faults.run $(if $(SEED),--seed $(SEED)) --rounds $(or $(ROUNDS),5) --brokers $(or $(BROKERS),1)
 
 house: $(VENV)/.test ## keep the test stack up between runs
 	@$(BIN)/python -m tests.house

@@ -1,55 +1,114 @@
-"""Reads a History from the topics and tables of one tenant of a running server."""
+"""Reads a History from the topics and tables of one tenant.
+
+Lives here: reading what is there in the end, and keeping what a fault is about to destroy (`Archive`). Not here: the
+rules (history.py).
+"""
 
 import json
+import zlib
 from collections import Counter
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
-from tests.faults.history import Decided, History, Position, Row
-from tests.faults.topics import Everything, Read, avro, read_all
-from tests.faults.traffic import GITHUB, ORDERS, Ledger
-from tests.system import lake
+from tests.faults.history import Cut, Decided, History, Partition, Place, Position, Resolved, Table
+from tests.faults.tables import Lake
+from tests.faults.topics import Everything, Read, avro, ids, read_all
+from tests.faults.traffic import PLATFORMS, Ledger, meets
+from tests.faults.witness import Key
 
-PLATFORMS = (GITHUB, ORDERS)
-TABLES = {GITHUB: "issues", ORDERS: "orders"}
+REDRIVE = "hb-redrive"
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """A stream of the run: its table, its platform, what it selects."""
+
+    table: str
+    platform: str
+    selects: Callable[[str], bool] = lambda _event_type: True
+
+
+@dataclass
+class Archive:
+    """Raw records that are no longer in Kafka: of deleted topics, and of tails that were cut off."""
+
+    gone: dict[Partition, list[Read]] = field(default_factory=dict)
+    gone_ends: dict[Partition, int] = field(default_factory=dict)
+    platforms: dict[str, str] = field(default_factory=dict)
+    cuts: dict[Partition, Cut] = field(default_factory=dict)
+    cut: dict[Partition, list[Read]] = field(default_factory=dict)
+
+
+def raw_topic(tenant: str, platform: str) -> str:
+    """Name a raw topic."""
+    return f"{tenant}.webhook.{platform}"
 
 
 def undecided(bootstrap: str, tenant: str) -> int:
-    """Return how many raw records the ledger does not cover yet."""
-    raw = [f"{tenant}.webhook.{platform}" for platform in PLATFORMS]
+    """Return how many raw records of the present topics the ledger does not cover yet."""
+    raw = [raw_topic(tenant, platform) for platform in PLATFORMS]
     found = read_all(bootstrap, [*raw, f"{tenant}.ledger"])
+    known = ids(bootstrap, raw)
     covered: dict[tuple[str, int], int] = {}
     for record in _ledger(found, tenant):
-        key = (record["topic"], record["partition"])
-        covered[key] = max(covered.get(key, 0), record["to"])
-    return sum(end - covered.get(key, 0) for key, end in found.ends.items() if key[0] in raw)
+        covered[record["topicId"], record["partition"]] = record["to"]
+    ends = {(known[topic][0], n): end for (topic, n), end in found.ends.items() if topic in known}
+    return sum(abs(end - covered.get(key, 0)) for key, end in ends.items())
 
 
-def gather(bootstrap: str, data_dir: Path, tenant: str, sent: Ledger) -> History:
-    """Read everything; the server must be drained and still running."""
+def gather(
+    bootstrap: str, lake: Lake, tenant: str, sent: Ledger, archive: Archive, streams: Iterable[Streamed],
+    witnessed: dict[Key, int] | None = None,
+) -> History:  # fmt: skip
+    """Read everything; all must be drained, Kafka and the catalog must run."""
     kinds = ("webhook", "event", "quarantine")
     topics = [f"{tenant}.{kind}.{platform}" for kind in kinds for platform in PLATFORMS]
     found = read_all(bootstrap, [*topics, f"{tenant}.ledger"])
-    ledger = _ledger(found, tenant)
-    names = {record["topicId"]: record["topic"] for record in ledger}
-    assert len(names) == len(set(names.values())), f"a topic has two ids: {names}"
-    items: dict[Position, Any] = {}
-    stored: Counter[str] = Counter()
+    known = {name: topic_id for name, (topic_id, _) in ids(bootstrap, topics).items()}
+    platforms = {known[raw_topic(tenant, platform)]: platform for platform in PLATFORMS} | archive.platforms
+    raw: dict[Partition, list[Read]] = dict(archive.gone)
     for platform in PLATFORMS:
-        for record in found.of(f"{tenant}.webhook.{platform}"):
-            stored[record.headers["hb-delivery-id"].decode()] += 1
-            items |= _items(record)
+        for record in found.of(raw_topic(tenant, platform)):
+            raw.setdefault((known[record.topic], record.partition), []).append(record)
+    items = {at: item for key, records in raw.items() for record in records for at, item in _items(key, record)}
+    cut_items = {at: item for key, cut in archive.cut.items() for record in cut for at, item in _items(key, record)}
+    every = [record for records in (*raw.values(), *archive.cut.values()) for record in records]
+    excused = {
+        (platforms[key[0]], str(item["id"]))
+        for key, records in (*archive.gone.items(), *archive.cut.items())
+        for record in records
+        for _, item in _items(key, record)
+        if isinstance(item, dict)
+    }
+    ends = {(known[topic], n): end for (topic, n), end in found.ends.items() if ".webhook." in topic}
+    quarantine = [
+        avro("quarantine.v1", record.value)
+        for platform in PLATFORMS
+        for record in found.of(f"{tenant}.quarantine.{platform}")
+    ]
     return History(
         items=items,
-        stored=stored,
-        ends={key: end for key, end in found.ends.items() if ".webhook." in key[0]},
-        clean=[each for platform in PLATFORMS for each in _clean(found, tenant, platform, names)],
-        quarantined=[each for platform in PLATFORMS for each in _quarantined(found, tenant, platform, names)],
-        ledger=ledger,
-        rows=[row for platform in PLATFORMS for row in _rows(data_dir, tenant, platform, names)],
+        stored=Counter(one.headers["hb-delivery-id"].decode() for one in every if REDRIVE not in one.headers),
+        ends=ends | archive.gone_ends,
+        clean=[
+            _clean(record, known[record.topic])
+            for platform in PLATFORMS
+            for record in found.of(f"{tenant}.event.{platform}")
+        ],
+        quarantined=[_failed(datum) for datum in quarantine if datum["kind"] == "failed"],
+        resolved=[_resolved(datum) for datum in quarantine if datum["kind"] == "resolved"],
+        ledger=_ledger(found, tenant),
+        tables=[_table(lake, tenant, stream) for stream in streams],
         acked=sent.delivery_ids,
-        must={(f"{tenant}.webhook.{platform}", event): valid for (platform, event), valid in sent.acked.items()},
-        vendor_ids=_vendor_ids(found, tenant),
+        gone=set(archive.gone_ends),
+        cuts=archive.cuts,
+        cut_items=cut_items,
+        must=dict(sent.acked),
+        excused=excused,
+        platforms=platforms,
+        judge=meets,
+        reader=[] if witnessed is None else _differences(found, witnessed),
     )
 
 
@@ -57,31 +116,35 @@ def _ledger(found: Everything, tenant: str) -> list[dict[str, Any]]:
     return [avro("ledger.v1", record.value) for record in found.of(f"{tenant}.ledger")]
 
 
-def _items(record: Read) -> dict[Position, Any]:
+def _items(key: Partition, record: Read) -> list[tuple[Position, Any]]:
+    """Return the items of a raw record; of a redrive those that it names (rule 16)."""
     try:
         value = json.loads(record.value)
     except ValueError:
         value = record.value
     listed = value if isinstance(value, list) else [value]
-    return {Position(record.topic, record.partition, record.offset, n): item for n, item in enumerate(listed)}
+    named = json.loads(record.headers[REDRIVE])["items"] if REDRIVE in record.headers else range(len(listed))
+    return [(Position(*key, record.offset, n), listed[n]) for n in named]
 
 
-def _position(names: dict[str, str], wire: dict[str, Any]) -> Position:
-    return Position(names[wire["topicId"]], wire["partition"], wire["offset"], wire["item"])
+def _position(wire: dict[str, Any]) -> Position:
+    return Position(wire["topicId"], wire["partition"], wire["offset"], wire["item"])
 
 
-def _clean(found: Everything, tenant: str, platform: str, names: dict[str, str]) -> list[Decided]:
-    events = [json.loads(record.value) for record in found.of(f"{tenant}.event.{platform}")]
-    return [Decided(_position(names, event["position"]), event["eventId"], event["payload"]) for event in events]
+def _clean(record: Read, topic_id: str) -> Decided:
+    event = json.loads(record.value)
+    place = Place(topic_id, record.partition, record.offset)
+    return Decided(
+        _position(event["position"]), event["eventId"], event["payload"], event.get("schema"), event["eventType"], place
+    )
 
 
-def _quarantined(found: Everything, tenant: str, platform: str, names: dict[str, str]) -> list[Decided]:
-    out = []
-    for record in found.of(f"{tenant}.quarantine.{platform}"):
-        datum = avro("quarantine.v1", record.value)
-        assert datum["kind"] == "failed", "the contract never changed, so nothing can be resolved"
-        out.append(Decided(_position(names, datum["position"]), datum["eventId"], _json(datum["payload"])))
-    return out
+def _failed(datum: dict[str, Any]) -> Decided:
+    return Decided(_position(datum["position"]), datum["eventId"], _json(datum["payload"]), datum["schema"])
+
+
+def _resolved(datum: dict[str, Any]) -> Resolved:
+    return Resolved(_position(datum["position"]), datum["eventId"], _position(datum["by"]))
 
 
 def _json(text: bytes) -> Any:
@@ -91,22 +154,17 @@ def _json(text: bytes) -> Any:
         return text
 
 
-def _rows(data_dir: Path, tenant: str, platform: str, names: dict[str, str]) -> list[Row]:
-    columns = ("event_id", "_topic", "_partition", "_offset", "_item")
-    return [
-        Row(Position(names[row["_topic"]], row["_partition"], row["_offset"], row["_item"]), row["event_id"])
-        for row in lake.rows(data_dir, tenant, TABLES[platform], *columns)
-    ]
+def _table(lake: Lake, tenant: str, stream: Streamed) -> Table:
+    starts, rows = lake.read(tenant, stream.table)
+    return Table(stream.table, starts, rows, stream.selects)
 
 
-def _vendor_ids(found: Everything, tenant: str) -> dict[Position, str]:
-    """Map each position to the vendor's id of its event: GitHub's header, an order's member."""
-    out: dict[Position, str] = {}
-    for record in found.of(f"{tenant}.webhook.{GITHUB}"):
-        headers = {name.lower(): value for name, value in json.loads(record.headers["hb-headers"])}
-        out[Position(record.topic, record.partition, record.offset, 0)] = headers["x-github-delivery"]
-    for record in found.of(f"{tenant}.webhook.{ORDERS}"):
-        for position, item in _items(record).items():
-            if isinstance(item, dict):
-                out[position] = item["id"]
-    return out
+def _differences(found: Everything, witnessed: dict[Key, int]) -> list[str]:
+    """Compare what a reader saw with what is there: event, quarantine and ledger topics."""
+    there = {
+        (one.topic, one.partition, one.offset): zlib.crc32(one.value)
+        for one in found.records
+        if ".webhook." not in one.topic
+    }
+    wrong = sorted(key for key in there.keys() | witnessed.keys() if there.get(key) != witnessed.get(key))
+    return [f"{key}: {'not seen' if key not in witnessed else 'not there now or another value'}" for key in wrong]

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.faults.history import Decided, History, Position, Row, faults
+from tests.faults.history import Cut, Decided, History, Place, Position, Resolved, Row, Table, faults
 
-TOPIC = "t.webhook.orders"
+TOPIC, CLEAN = "topic-id", "clean-topic-id"
+RAW = (TOPIC, 0)
 
 
 def _at(offset: int, item: int = 0) -> Position:
@@ -22,65 +23,146 @@ def _other(offset: int, outcome: str, event_id: str, of: int | None = None) -> d
     return {"offset": offset, "item": 0, "outcome": outcome, "eventId": event_id, "of": first}
 
 
+def _clean(offset: int, event_id: str, value: Any, place: int = 0, schema: str | None = None) -> Decided:
+    return Decided(_at(offset), event_id, value, schema, "order.made", Place(CLEAN, 0, place))
+
+
+def _record(start: int, end: int, clean: int, others: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    counts = [{"outcome": "clean", "n": clean}]
+    counts += [{"outcome": name, "n": n} for name, n in Counter(each["outcome"] for each in others).items()]
+    items = clean + len(others)
+    where = {"topic": "t.webhook.orders", "topicId": TOPIC, "partition": 0, "from": start, "to": end}
+    return {**where, "items": items, "counts": counts, "others": others, "lost": [], **more}
+
+
 def sound() -> History:
-    """Return a history that holds every rule: 0 clean, 1 its duplicate, 2 quarantined, 3 its duplicate."""
-    items = {_at(0): {"id": "a"}, _at(1): {"id": "a"}, _at(2): {"id": "b"}, _at(3): {"id": "b"}}
-    counts = [{"outcome": name, "n": n} for name, n in (("clean", 1), ("duplicate", 2), ("quarantined", 1))]
+    """Return a history that holds every rule.
+
+    0 is clean, 1 its duplicate, 2 quarantined, 3 its duplicate, 4 quarantined and its good copy 5 clean.
+    """
+    values = ("a", "a", "b", "b", "c", "c")
+    items = {_at(offset): {"id": value} for offset, value in enumerate(values)}
     others = [_other(1, "duplicate", "A", 0), _other(2, "quarantined", "B"), _other(3, "duplicate", "B", 2)]
-    record = {"topic": TOPIC, "partition": 0, "from": 0, "to": 4, "items": 4}
     return History(
         items=items,
-        stored=Counter(f"d{n}" for n in range(4)),
-        ends={(TOPIC, 0): 4},
-        clean=[Decided(_at(0), "A", {"id": "a"})],
-        quarantined=[Decided(_at(2), "B", {"id": "b"})],
-        ledger=[{**record, "counts": counts, "others": others, "lost": []}],
-        rows=[Row(_at(0), "A")],
+        stored=Counter(f"d{n}" for n in range(6)),
+        ends={RAW: 6},
+        clean=[_clean(0, "A", {"id": "a"}), _clean(5, "C", {"id": "c"}, 1)],
+        quarantined=[Decided(_at(2), "B", {"id": "b"}), Decided(_at(4), "C", {"id": "c"})],
+        resolved=[Resolved(_at(4), "C", _at(5))],
+        ledger=[_record(0, 6, 2, [*others, _other(4, "quarantined", "C")])],
+        tables=[
+            Table("all", {(CLEAN, 0): 0}, [Row(_at(0), "A"), Row(_at(5), "C")]),
+            Table("latest", {(CLEAN, 0): 1}, [Row(_at(5), "C")]),
+            Table("nothing", {(CLEAN, 0): 0}, [], lambda _event_type: False),
+        ],
         acked={"d0", "d1"},
-        must={(TOPIC, "a"): True, (TOPIC, "b"): False},
-        vendor_ids={position: item["id"] for position, item in items.items()},
+        must={("orders", "a"): "valid", ("orders", "b"): "invalid", ("orders", "c"): "depends"},
+        platforms={TOPIC: "orders"},
+        judge=lambda schema, _value: schema == "orders@1",
     )
 
 
-def _ledger(history: History, **change: Any) -> History:
-    return replace(history, ledger=[{**history.ledger[0], **change}])
+def cut() -> History:
+    """Return a sound history in which a tail was cut: 6 and 7 were decided, the log lost them and was written again.
+
+    What was cut: 6 clean (d), 7 undecided (e). What stands there now: 6 clean (f).
+    """
+    base = sound()
+    ledger = [
+        base.ledger[0],
+        _record(6, 7, 1, []),
+        _record(6, 6, 0, [], lost=[{"from": 6, "to": 7}]),
+        _record(6, 7, 1, []),
+    ]
+    return replace(
+        base,
+        items={**base.items, _at(6): {"id": "f"}},
+        cut_items={_at(6): {"id": "d"}, _at(7): {"id": "e"}},
+        cuts={RAW: Cut(6, 8)},
+        ends={RAW: 7},
+        clean=[*base.clean, _clean(6, "D", {"id": "d"}, 2), _clean(6, "F", {"id": "f"}, 3)],
+        ledger=ledger,
+        tables=[Table("all", {(CLEAN, 0): 1}, [Row(_at(5), "C"), Row(_at(6), "D"), Row(_at(6), "F")])],
+        must={("orders", "e"): "valid", ("orders", "f"): "valid"},
+        excused={("orders", "d"), ("orders", "e")},
+    )
+
+
+def _ledger(history: History, n: int = 0, **change: Any) -> History:
+    changed = [{**record, **change} if at == n else record for at, record in enumerate(history.ledger)]
+    return replace(history, ledger=changed)
 
 
 def _without_other(history: History, offset: int) -> History:
     return _ledger(history, others=[each for each in history.ledger[0]["others"] if each["offset"] != offset])
 
 
+def _without_ledger(history: History, n: int) -> History:
+    return replace(history, ledger=[record for at, record in enumerate(history.ledger) if at != n])
+
+
 def _orphan(history: History) -> History:
     """State written before the commit: the first copy was aborted, its repeats still count as duplicates."""
     others = [*history.ledger[0]["others"], _other(0, "duplicate", "A", 0)]
-    counts = [{"outcome": "duplicate", "n": 3}, {"outcome": "quarantined", "n": 1}]
-    return replace(_ledger(history, others=others, counts=counts), clean=[], rows=[])
+    return replace(history, ledger=[_record(0, 6, 1, others)], clean=history.clean[1:])
+
+
+def _table(history: History, name: str, rows: list[Row]) -> History:
+    return replace(history, tables=[replace(t, rows=rows) if t.name == name else t for t in history.tables])
+
+
+def _decided_by(history: History, schema: str) -> History:
+    return replace(history, clean=[_clean(0, "A", {"id": "a"}, schema=schema), history.clean[1]])
 
 
 BREAKS: dict[str, tuple[str, Callable[[History], History]]] = {
     "an acknowledged delivery is not stored": ("acknowledged", lambda h: replace(h, acked={"d9"})),
     "a delivery is stored twice": ("acknowledged", lambda h: replace(h, stored=h.stored + Counter(["d0"]))),
     "an item has no outcome": ("one_outcome", lambda h: _without_other(h, 1)),
-    "an item has two outcomes": ("one_outcome", lambda h: replace(h, clean=[*h.clean, Decided(_at(1), "A2", {})])),
+    "an item has two outcomes": ("one_outcome", lambda h: replace(h, clean=[*h.clean, _clean(1, "A2", {})])),
     "an outcome without an item": ("one_outcome", lambda h: replace(h, items={_at(0): {"id": "a"}})),
+    "another item's content": ("content", lambda h: replace(h, items={**h.items, _at(0): {"id": "other"}})),
     "a quarantine record is missing": ("quarantine_agrees", lambda h: replace(h, quarantined=[])),
     "a range is missing": ("ranges", lambda h: _ledger(h, **{"from": 1})),
-    "the end was not reached": ("ranges", lambda h: replace(h, ends={(TOPIC, 0): 5})),
+    "a range is there twice": ("ranges", lambda h: replace(h, ledger=h.ledger * 2)),
+    "the end was not reached": ("ranges", lambda h: replace(h, ends={RAW: 7})),
     "a range was lost": ("ranges", lambda h: _ledger(h, lost=[{"from": 0, "to": 1}])),
+    "a partition was never decided": ("ranges", lambda h: replace(h, ends={**h.ends, (TOPIC, 1): 1})),
     "counts do not add up": ("sums", lambda h: _ledger(h, items=5)),
+    "an item of the log is not counted": ("sums", lambda h: replace(h, items={**h.items, _at(0, 1): {"id": "z"}})),
     "an id is clean twice": ("no_id_twice", lambda h: replace(h, clean=[*h.clean, *h.clean])),
-    "a row is missing": ("rows", lambda h: replace(h, rows=[])),
-    "a row is there twice": ("rows", lambda h: replace(h, rows=[*h.rows, *h.rows])),
-    "a row of nothing": ("rows", lambda h: replace(h, rows=[*h.rows, Row(_at(2), "B")])),
+    "an id is quarantined twice": ("no_id_twice", lambda h: replace(h, quarantined=h.quarantined * 2)),
+    "a resolved record is missing": ("resolutions", lambda h: replace(h, resolved=[])),
+    "a resolved record is there twice": ("resolutions", lambda h: replace(h, resolved=h.resolved * 2)),
+    "a row is missing": ("rows", lambda h: _table(h, "all", [Row(_at(0), "A")])),
+    "a row is there twice": ("rows", lambda h: _table(h, "latest", [Row(_at(5), "C")] * 2)),
+    "a row from before the start": ("rows", lambda h: _table(h, "latest", [Row(_at(0), "A"), Row(_at(5), "C")])),
+    "a row that was filtered": ("rows", lambda h: _table(h, "nothing", [Row(_at(5), "C")])),
     "a duplicate of nothing": ("orphans", _orphan),
     "a duplicate of other content": ("orphans", lambda h: replace(h, items={**h.items, _at(1): {"id": "other"}})),
-    "a valid event was quarantined": ("must", lambda h: replace(h, must={(TOPIC, "b"): True})),
-    "an acknowledged event is nowhere": ("must", lambda h: replace(h, must={(TOPIC, "z"): True})),
+    "decided by no definition": ("definitions", lambda h: _decided_by(h, "orders@2")),
+    "a valid event was quarantined": ("must", lambda h: replace(h, must={("orders", "b"): "valid"})),
+    "an acknowledged event is nowhere": ("must", lambda h: replace(h, must={("orders", "z"): "valid"})),
+    "an event was dropped in silence": ("must", lambda h: replace(h, must={("orders", "z"): "unpinned"})),
+    "a reader saw something else": ("reader", lambda h: replace(h, reader=["something else"])),
+}
+CUT_BREAKS: dict[str, tuple[str, Callable[[History], History]]] = {
+    "the loss is not told": ("ranges", lambda h: _without_ledger(h, 2)),
+    "what was written again has no outcome": ("ranges", lambda h: _without_ledger(h, 3)),
+    "what was written again was skipped": ("one_outcome", lambda h: replace(h, clean=h.clean[:-1])),
+    "what was cut is clean twice": ("one_outcome", lambda h: replace(h, clean=[*h.clean, h.clean[-2]])),
+    "more is called lost than was": (
+        "ranges",
+        lambda h: _ledger(h, 2, lost=[{"from": 5, "to": 7}]),
+    ),
+    "what nobody cut is excused": ("must", lambda h: replace(h, excused=set())),
 }
 
 
-def test_a_sound_history_has_no_fault() -> None:
-    assert faults(sound()) == []
+@pytest.mark.parametrize("made", [sound, cut])
+def test_a_sound_history_has_no_fault(made: Callable[[], History]) -> None:
+    assert faults(made()) == []
 
 
 @pytest.mark.parametrize("name", BREAKS)
@@ -88,3 +170,20 @@ def test_a_broken_history_is_found(name: str) -> None:
     rule, broken = BREAKS[name]
     found = faults(broken(deepcopy(sound())))
     assert any(fault.startswith(f"{rule}:") for fault in found), found
+
+
+@pytest.mark.parametrize("name", CUT_BREAKS)
+def test_a_broken_history_with_a_cut_is_found(name: str) -> None:
+    rule, broken = CUT_BREAKS[name]
+    found = faults(broken(deepcopy(cut())))
+    assert any(fault.startswith(f"{rule}:") for fault in found), found
+
+
+def test_what_a_deleted_topic_held_undecided_is_no_fault() -> None:
+    base = sound()
+    deleted = replace(
+        base, gone={RAW}, ends={RAW: 7}, items={**base.items, _at(6): {"id": "g"}},
+        must={**base.must, ("orders", "g"): "valid"}, excused={("orders", "g")},
+    )  # fmt: skip
+    assert faults(deleted) == []
+    assert faults(replace(deleted, gone=set())) != []

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import fastavro
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from schemas.backing.kafka.ids import topic_id_text
 
 AVRO = Path(__file__).resolve().parents[2] / "schemas" / "wire" / "avro"
 SINGLE_OBJECT_HEAD = 10
@@ -25,6 +28,7 @@ class Read:
     offset: int
     value: bytes
     headers: dict[str, bytes]
+    key: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,14 @@ def read_all(bootstrap: str, topics: list[str]) -> Everything:
         consumer.close()
 
 
+def ids(bootstrap: str, topics: list[str]) -> dict[str, tuple[str, int]]:
+    """Return (topic id, partition count) of each topic."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})  # its futures end with it
+    futures = admin.describe_topics(TopicCollection(topics))
+    told = {name: future.result(READ_TIMEOUT_S) for name, future in futures.items()}
+    return {name: (topic_id_text(one.topic_id), len(one.partitions)) for name, one in told.items()}
+
+
 def _drain(consumer: Any, open_: set[tuple[str, int]]) -> list[Read]:
     records: list[Read] = []
     deadline = time.monotonic() + READ_TIMEOUT_S
@@ -78,7 +90,8 @@ def _drain(consumer: Any, open_: set[tuple[str, int]]) -> list[Read]:
             else:
                 headers = {name: value or b"" for name, value in message.headers() or []}
                 value = message.value() or b""
-                records.append(Read(message.topic(), message.partition(), message.offset(), value, headers))
+                key = message.key() or b""
+                records.append(Read(message.topic(), message.partition(), message.offset(), value, headers, key))
     return records
 
 

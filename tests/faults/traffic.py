@@ -1,6 +1,6 @@
 """Constant posting as two vendors do it: until the answer is a 2xx, with repeats, batches and invalid events.
 
-Lives here: what is sent and what was answered. One seed makes the same traffic again.
+Lives here: what is sent, what was answered, and what may become of it. One seed makes the same traffic again.
 """
 
 import http.client
@@ -17,21 +17,44 @@ from tests.system.github import Delivery
 
 SECRET = "a secret for the fault run"
 ORDERS, GITHUB = "orders", "github"
+PLATFORMS = (GITHUB, ORDERS)
 RATE_PER_S = 50.0
 POSTERS = 8
-DUPLICATES, INVALID, UNREADABLE = 0.2, 0.08, 0.01
+DUPLICATES, INVALID, DEPENDS, UNREADABLE, UNPINNED = 0.2, 0.06, 0.06, 0.01, 0.1
 RETRY_S = 0.2
+ANSWER_S = 150.0
 MEMORY = 200
+MADE, NOTE = "order.made", "note.added"
+SCHEMAS = {
+    GITHUB: ("number", ({"type": "integer"}, {"type": ["integer", "null"]})),
+    ORDERS: ("amount", ({"type": "integer"}, {"type": ["integer", "null"]})),
+}
+"""The member that decides by platform, and its two versions: null meets the second only."""
+
+
+def schema(platform: str, version: int) -> dict[str, Any]:
+    """Return version 1 or 2 of a platform's schema."""
+    member, versions = SCHEMAS[platform]
+    return {"type": "object", "required": [member], "properties": {member: versions[version - 1]}}
+
+
+def meets(pin: str, value: Any) -> bool | None:
+    """Tell whether a value meets `platform@version`; None when that is no schema of ours."""
+    platform, _, version = pin.partition("@")
+    if platform not in SCHEMAS or version not in {"1", "2"} or not isinstance(value, dict):
+        return None
+    found = value.get(SCHEMAS[platform][0], "absent")
+    return isinstance(found, int) or (version == "2" and found is None)
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """One request to make: platform, headers, body, and (vendor's id, valid) of each event in it."""
+    """One request to make: platform, headers, body, and (vendor's id, kind) of each event in it."""
 
     platform: str
     headers: dict[str, str]
     body: bytes
-    events: tuple[tuple[str, bool], ...]
+    events: tuple[tuple[str, str], ...]
 
 
 @dataclass
@@ -39,7 +62,7 @@ class Ledger:
     """What the sender knows afterwards."""
 
     delivery_ids: set[str] = field(default_factory=set)
-    acked: dict[tuple[str, str], bool] = field(default_factory=dict)
+    acked: dict[tuple[str, str], str] = field(default_factory=dict)
     last_clean: str = ""
     refused: dict[str, int] = field(default_factory=dict)
     posts: int = 0
@@ -58,17 +81,31 @@ def traffic(rng: random.Random) -> Iterator[Post]:
             yield _orders(rng, orders, n)
 
 
+def _value(rng: random.Random, valid: int) -> object:
+    drawn = rng.random()
+    return "none" if drawn < INVALID else None if drawn < INVALID + DEPENDS else valid
+
+
+def kind_of(platform: str, item: dict[str, Any]) -> str:
+    """Return what may become of an event: history.ALLOWED."""
+    if item.get("event") == NOTE:
+        return "unpinned"
+    if meets(f"{platform}@1", item):
+        return "valid"
+    return "depends" if meets(f"{platform}@2", item) else "invalid"
+
+
 def _github(rng: random.Random, known: list[Delivery], n: int) -> Post:
     if known and rng.random() < DUPLICATES:
         delivery = rng.choice(known)
     else:
-        number: object = "none" if rng.random() < INVALID else n
-        body = json.dumps({"action": "opened", "number": number, "text": "é" * rng.randrange(40)}).encode()
-        delivery = Delivery("issues", body, f"d-{n}-{rng.getrandbits(48):012x}")
+        identity = f"d-{n}-{rng.getrandbits(48):012x}"
+        value = {"id": identity, "action": "opened", "number": _value(rng, n), "text": "é" * rng.randrange(40)}
+        delivery = Delivery("issues", json.dumps(value).encode(), identity)
         known.append(delivery)
         del known[:-MEMORY]
-    valid = isinstance(json.loads(delivery.body)["number"], int)
-    return Post(GITHUB, delivery.headers(SECRET), delivery.body, ((delivery.delivery_id, valid),))
+    kind = kind_of(GITHUB, json.loads(delivery.body))
+    return Post(GITHUB, delivery.headers(SECRET), delivery.body, ((delivery.delivery_id, kind),))
 
 
 def _orders(rng: random.Random, known: list[dict[str, Any]], n: int) -> Post:
@@ -79,23 +116,27 @@ def _orders(rng: random.Random, known: list[dict[str, Any]], n: int) -> Post:
         elif known and rng.random() < DUPLICATES:
             items.append(rng.choice(known))
         else:
-            amount: object = "much" if rng.random() < INVALID else rng.randrange(1 << 40)
-            items.append({"id": f"o-{n}-{i}-{rng.getrandbits(32):08x}", "event": "order.made", "amount": amount})
+            event = NOTE if rng.random() < UNPINNED else MADE
+            amount = _value(rng, rng.randrange(1 << 40))
+            items.append({"id": f"o-{n}-{i}-{rng.getrandbits(32):08x}", "event": event, "amount": amount})
             known.append(items[-1])
             del known[:-MEMORY]
-    events = tuple((str(item["id"]), isinstance(item["amount"], int)) for item in items)
+    events = tuple((str(item["id"]), kind_of(ORDERS, item)) for item in items)
     return Post(ORDERS, {}, json.dumps(items).encode(), events)
 
 
 class Sender:
     """Posts `traffic` at a constant rate from a few threads until stopped; a post is repeated until it is a 2xx."""
 
-    def __init__(self, caller: Caller, seed: int) -> None:
+    def __init__(self, caller: Caller, seed: int, rate_per_s: float = RATE_PER_S) -> None:
         self.ledger = Ledger()
         self._caller, self._unsigned = caller, Caller(caller.server, None, caller.tenant)
         self._posts = traffic(random.Random(seed))
+        self._rate = rate_per_s
         self._lock, self._stop = threading.Lock(), threading.Event()
-        self._began, self._taken = time.monotonic(), 0
+        self._flowing = threading.Event()
+        self._flowing.set()
+        self._due, self._taken, self._under_way = time.monotonic(), 0, 0
         self._errors: list[BaseException] = []
         self._threads = [threading.Thread(target=self._run, name=f"sender-{n}") for n in range(POSTERS)]
 
@@ -110,15 +151,26 @@ class Sender:
     def stop(self) -> None:
         """End: no new posts; those under way are repeated until they are answered."""
         self._stop.set()
+        self._flowing.set()
         for thread in self._threads:
-            thread.join(60)
+            thread.join(ANSWER_S + 10)
             assert not thread.is_alive(), "a post was never answered with a 2xx"
         assert not self._errors, self._errors
+
+    def pause(self) -> None:
+        """Take up no new post, and wait until those under way are answered."""
+        self._flowing.clear()
+        eventually("every post under way is answered", lambda: self._under_way == 0, ANSWER_S)
+
+    def resume(self) -> None:
+        """Go on."""
+        self._due = time.monotonic()
+        self._flowing.set()
 
     def wait_posts(self, more: int) -> None:
         """Wait until `more` further posts were taken up."""
         until = self._taken + more
-        eventually(f"{more} more posts", lambda: self._taken >= until)
+        eventually(f"{more} more posts", lambda: self._taken >= until, ANSWER_S)
 
     def newest_clean(self) -> str:
         """Return the id of the valid GitHub event that was acknowledged last."""
@@ -128,25 +180,34 @@ class Sender:
     def _run(self) -> None:
         try:
             while not self._stop.is_set():
+                self._flowing.wait()
                 with self._lock:
+                    if not self._flowing.is_set() or self._stop.is_set():
+                        continue
                     post = next(self._posts)
-                    due = self._began + self._taken / RATE_PER_S
+                    self._due = max(self._due + 1 / self._rate, time.monotonic() - 1.0)
+                    due = self._due
                     self._taken += 1
-                self._stop.wait(max(0.0, due - time.monotonic()))
-                self._deliver(post)
+                    self._under_way += 1
+                try:
+                    self._stop.wait(max(0.0, due - time.monotonic()))
+                    self._deliver(post)
+                finally:
+                    with self._lock:
+                        self._under_way -= 1
         except BaseException as exc:  # noqa: BLE001 handed to the test's thread by stop()
             self._errors.append(exc)
 
     def _deliver(self, post: Post) -> None:
         waiting = threading.Event()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + ANSWER_S
         while time.monotonic() < deadline:
             reply = self._once(post)
             if reply is not None and reply.status < 300:
                 self._note(post, str(reply.json()["deliveryId"]))
                 return
             waiting.wait(RETRY_S)
-        raise AssertionError(f"not answered 2xx within 60 s: {self.ledger.refused}")
+        raise AssertionError(f"not answered 2xx within {ANSWER_S:.0f} s: {self.ledger.refused}")
 
     def _once(self, post: Post) -> Reply | None:
         sender = self._unsigned if post.platform == GITHUB else self._caller
@@ -168,7 +229,7 @@ class Sender:
         with self._lock:
             self.ledger.posts += 1
             self.ledger.delivery_ids.add(delivery_id)
-            for identity, valid in post.events:
-                self.ledger.acked[post.platform, identity] = valid
-                if valid and post.platform == GITHUB:
+            for identity, kind in post.events:
+                self.ledger.acked[post.platform, identity] = kind
+                if kind == "valid" and post.platform == GITHUB:
                     self.ledger.last_clean = identity

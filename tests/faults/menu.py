@@ -1,0 +1,175 @@
+"""The faults, as one table: name, on how many brokers, and what happens from injection to healing.
+
+Lives here: faults of processes, disks, databases and the clock, and the schedule that a seed makes of all. Faults of
+Kafka itself: menu_kafka.py.
+"""
+
+import random
+import shutil
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.faults import entry, menu_kafka
+from tests.faults.stack import STORE_FULL
+from tests.faults.traffic import GITHUB, MADE, ORDERS
+from tests.faults.worker import Worker
+from tests.system.client import eventually
+
+if TYPE_CHECKING:
+    from tests.faults.run import Run
+
+Happen = Callable[["Run"], str]
+ENDS_S = 90.0
+HOUR_NS = 3_600_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One kind of fault. `happen` injects it, lets it last, heals it, and says what it did; `brokers`: where it can."""
+
+    name: str
+    happen: Happen
+    brokers: tuple[int, ...] = (1, 3)
+
+
+def _kill(name: str) -> Happen:
+    def happen(run: "Run") -> str:
+        pid = run.stack.keeper.kill(name).pid
+        return f"SIGKILL {pid}, started again on its disk"
+
+    return happen
+
+
+def _wipe(run: "Run") -> str:
+    keeper = run.stack.keeper
+    worker = keeper.kill("streams", hold=True)
+    shutil.rmtree(run.stack.state_of(worker), ignore_errors=True)
+    keeper.resume("streams")
+    return f"SIGKILL {worker.pid}, state folder removed"
+
+
+def _zombie_stage(run: "Run") -> str:
+    zombie, frozen = _frozen(run, "streams")
+    eventually(f"the zombie {zombie.pid} ends by itself", lambda: _poll(zombie) is not None, ENDS_S)
+    run.stack.keeper.aside.remove(zombie)
+    assert _poll(zombie) != 0, "a fenced stage ends with an error"
+    return f"SIGSTOP {zombie.pid} for {frozen:.1f} s beside its successor, ended with {_poll(zombie)}"
+
+
+def _zombie_writer(run: "Run") -> str:
+    zombie, frozen = _frozen(run, "sinks")
+    run.last(run.rng.uniform(1.0, 5.0))
+    code = zombie.end()
+    run.stack.keeper.aside.remove(zombie)
+    return f"SIGSTOP {zombie.pid} for {frozen:.1f} s beside its successor, drained with {code}"
+
+
+def _frozen(run: "Run", name: str) -> tuple[Worker, float]:
+    """Freeze a process, start its successor, let it go on; return it and the seconds that it stood still."""
+    zombie = run.stack.keeper.workers[name]
+    zombie.signal(signal.SIGSTOP)
+    run.stack.keeper.put(run.stack.new_worker(name))
+    frozen = run.rng.uniform(1.0, 9.0)
+    run.last(frozen)
+    zombie.signal(signal.SIGCONT)
+    return zombie, frozen
+
+
+def _poll(worker: Worker) -> int | None:
+    return None if worker.process is None else worker.process.poll()
+
+
+def _registry_away(run: "Run") -> str:
+    seconds = run.rng.uniform(1.0, 6.0)
+    run.stack.registry.away(True)
+    run.last(seconds)
+    run.stack.registry.away(False)
+    return f"for {seconds:.1f} s"
+
+
+def _catalog_away(run: "Run") -> str:
+    seconds = run.rng.uniform(1.0, 8.0)
+    run.stack.catalog.away(True)
+    run.last(seconds)
+    run.stack.catalog.away(False)
+    return f"for {seconds:.1f} s"
+
+
+def _lost_answers(run: "Run") -> str:
+    wanted, before = run.rng.randrange(1, 6), run.stack.catalog.lost
+    run.stack.catalog.lose_commits(wanted)
+    eventually("the commits are carried out and their answers lost",
+               lambda: run.stack.catalog.lost >= before + wanted, ENDS_S)  # fmt: skip
+    return f"{wanted} commits carried out, no answer"
+
+
+def _store_full(run: "Run") -> str:
+    seconds = run.rng.uniform(1.0, 6.0)
+    with run.stack.full(STORE_FULL):
+        run.last(seconds)
+    return f"ENOSPC for {seconds:.1f} s"
+
+
+def _state_full(run: "Run") -> str:
+    seconds = run.rng.uniform(1.0, 5.0)
+    with run.stack.full(entry.STATE_FULL):
+        run.last(seconds)
+    return f"ENOSPC for {seconds:.1f} s"
+
+
+def _clock(run: "Run") -> str:
+    hours = run.rng.choice((-24 * 400, -24 * 8, -3, 3, 24 * 8, 24 * 40, 24 * 400))
+    run.stack.move_clock(hours * HOUR_NS)
+    run.last(1.0)
+    return f"the wall clock is off by {hours} h from now on"
+
+
+MENU: tuple[Fault, ...] = (
+    Fault("kill ingress", _kill("ingress")),
+    Fault("kill api", _kill("api")),
+    Fault("kill streams", _kill("streams")),
+    Fault("kill sinks", _kill("sinks")),
+    Fault("kill streams, disk wiped", _wipe),
+    Fault("zombie streams", _zombie_stage),
+    Fault("zombie sinks", _zombie_writer),
+    Fault("registry away", _registry_away),
+    Fault("catalog away", _catalog_away),
+    Fault("lost commit answers", _lost_answers),
+    Fault("table store full", _store_full),
+    Fault("state disk full", _state_full),
+    Fault("clock jump", _clock),
+    Fault("redriven twice", menu_kafka.redrive_twice),
+    Fault("raw topic made anew", menu_kafka.made_anew),
+    Fault("kill broker", menu_kafka.kill_broker, (1,)),
+    Fault("raw log's tail cut", menu_kafka.cut_tail, (1,)),
+    Fault("kill leader", menu_kafka.kill_leader, (3,)),
+    Fault("kill coordinators", menu_kafka.kill_coordinator, (3,)),
+)
+
+
+def schedule(seed: int, rounds: int, brokers: int, only: list[str] | None = None) -> list[Fault]:
+    """Return the faults of a run in order: every kind once before any comes again; `only` names them instead."""
+    by_name = {fault.name: fault for fault in MENU if brokers in fault.brokers}
+    if only is not None:
+        return [by_name[name] for name in only]
+    rng, chosen = random.Random(f"schedule {seed}"), list[Fault]()
+    while len(chosen) < rounds:
+        chosen += rng.sample(list(by_name.values()), len(by_name))
+    return chosen[:rounds]
+
+
+def late_streams() -> list[Callable[["Run"], None]]:
+    """Return what starts the streams that join while everything runs: late, at `latest`, with filters."""
+    given: tuple[tuple[str, str, dict[str, object]], ...] = (
+        ("late", ORDERS, {}),
+        ("newest", GITHUB, {"startFrom": "latest"}),
+        ("nothing", ORDERS, {"eventTypes": ["nothing.*"]}),
+        ("made", ORDERS, {"eventTypes": [MADE], "startFrom": "latest"}),
+    )
+
+    def one(name: str, platform: str, more: dict[str, object]) -> Callable[["Run"], None]:
+        return lambda run: run.new_stream(name, platform, **more)
+
+    return [one(name, platform, dict(more)) for name, platform, more in given]

@@ -1,0 +1,95 @@
+"""A short run of the fault suite: one broker, a handful of faults, every rule checked per position.
+
+Afterwards every acknowledged delivery has exactly one outcome per item, every clean event exactly one row a stream.
+`make faults SEED= ROUNDS= BROKERS=` runs longer ones; the schedule of this one is fixed, its moments follow the seed.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.faults import menu, run
+from tests.faults.run import Result, Run
+from tests.faults.stack import NAMES
+from tests.faults.traffic import PLATFORMS, SECRET
+from tests.system.client import eventually
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(280)]
+
+SEED = 1
+CHOSEN = ["kill ingress", "lost commit answers", "zombie streams", "kill broker", "kill sinks"]
+
+
+@pytest.fixture(scope="module")
+def chaos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Yield a run after its faults, with everything still running."""
+    print(f"SEED={SEED}")
+    chosen = menu.schedule(SEED, len(CHOSEN), 1, CHOSEN)
+    with run.prepared(SEED, 1, tmp_path_factory.mktemp("faults") / "run", print) as made:
+        try:
+            run.chaos(made, chosen)
+        except AssertionError:
+            print(made.stack.tails())
+            raise
+        yield made
+
+
+@pytest.fixture(scope="module")
+def result(chaos: Run) -> Result:
+    """Drain, and judge."""
+    found = run.judged(chaos, SEED, 1)
+    if found.broken:
+        print(chaos.stack.tails())
+    return found
+
+
+def test_every_rule_holds_per_position_and_the_audit_agrees(result: Result) -> None:
+    assert not result.broken, "\n".join(result.broken)
+
+
+def test_the_run_exercised_what_it_is_for(result: Result) -> None:
+    history = result.history
+    outcomes = {other["outcome"] for record in history.ledger for other in record["others"]}
+    assert {"duplicate", "quarantined"} <= outcomes
+    assert len(history.clean) > 200
+    assert any(position.item > 0 for position in history.items)
+    assert set(history.platforms.values()) == set(PLATFORMS)
+    rows = {table.name: len(table.rows) for table in history.tables}
+    assert rows["nothing"] == 0
+    assert min(rows["issues"], rows["orders"], rows["late"]) > 0
+
+
+def test_the_ledger_table_says_what_the_ledger_topic_says(chaos: Run, result: Result) -> None:
+    ledger = result.history.ledger
+    told: Counter[tuple[int, int, str]] = Counter()
+    for record in ledger:
+        for count in record["counts"]:
+            told[record["partition"], record["from"], count["outcome"]] += count["n"]
+    items = sum(int(record["items"]) for record in ledger)
+
+    def counts() -> list[dict[str, Any]]:
+        return chaos.stack.lake.rows(run.TENANT, "hookberg_ledger", "partition", "first_offset", "outcome", "n")
+
+    eventually("the ledger table holds every ledger record", lambda: sum(row["n"] for row in counts()) >= items)
+    found = counts()
+    assert sum(row["n"] for row in found) == items == told.total()
+    in_table: Counter[tuple[int, int, str]] = Counter()
+    for row in found:
+        in_table[row["partition"], row["first_offset"], row["outcome"]] += row["n"]
+    assert in_table == told
+
+
+def test_every_process_is_ready_again(chaos: Run) -> None:
+    def ready() -> bool:
+        return all(chaos.stack.keeper.workers[name].ready() for name in NAMES)
+
+    eventually("all processes are ready", ready)
+
+
+def test_no_log_names_a_secret(chaos: Run) -> None:
+    for log in sorted((chaos.stack.folder / "logs").glob("*.log")):
+        text = log.read_text("utf-8", "replace")
+        assert SECRET not in text, log.name
+        assert chaos.stack.server.admin_key not in text, log.name
