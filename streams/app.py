@@ -7,6 +7,7 @@ Lives here: what the app is made of, and its life from fence to drain. Not here:
 import asyncio
 import contextlib
 import gc
+import math
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from schemas.metrics import Metrics
 from schemas.ports import Clock, RegistryView
 from schemas.settings import StreamsSettings
 from schemas.vendors.base import Vendor
+from streams.agents.careful import Careful
 from streams.agents.ingest import Ingest
 from streams.emit import Decided
 from streams.engine.agent import Batches, Ledger
@@ -28,6 +30,7 @@ from streams.engine.recovery import changelog, ensure_changelog, recover
 from streams.engine.sweep import Sweep
 from streams.engine.table import FirstSeenTable, Writes
 from streams.engine.transaction import Transactions
+from streams.trial import Trial
 
 STOP_S = 4.0
 _WAIT_S = 0.25
@@ -67,7 +70,14 @@ class Health:
         self._problems = {} if problem is None else {"stage": problem}
 
 
-def build(group: str, env: Env, live: Mapping[str, LiveTopic], directory: Directory, table: FirstSeenTable) -> App:
+def build(
+    group: str,
+    env: Env,
+    live: Mapping[str, LiveTopic],
+    directory: Directory,
+    table: FirstSeenTable,
+    careful: Careful,
+) -> App:
     """Put a group's app together; `live` are the topics that it starts with, the registry says what follows."""
     settings = env.settings
     transactions = Transactions(
@@ -90,12 +100,13 @@ def build(group: str, env: Env, live: Mapping[str, LiveTopic], directory: Direct
         table=table,
         transactions=transactions,
         ledger=ledger,
+        busy=lambda: careful.trying,
     )
     seconds = env.metrics.histogram("hookberg_transaction_seconds").labels(group)
     number = env.metrics.counter("hookberg_transactions_total").labels(group)
     lag = env.metrics.gauge("hookberg_stage_lag_records").labels(group)
     sweep = Sweep(table, transactions, lambda: env.registry.current().sources)
-    judge = Ingest(table, env.registry, env.adapter, env.now_us)
+    judge = Ingest(table, env.registry, env.adapter, env.now_us, careful=careful)
 
     @app.batch_agent("ingest")
     async def ingest(batches: Batches) -> AsyncIterator[list[Decided]]:
@@ -127,17 +138,23 @@ async def run_group(group: str, env: Env, health: Health, stop: asyncio.Event | 
     stop = stop or asyncio.Event()
     _on_signals(stop)
     directory = Directory(env.kafka)
-    table = FirstSeenTable("seen", env.settings.state_dir / group)
+    folder = env.settings.state_dir / group
+    table = FirstSeenTable("seen", folder)
     live = await _first_topics(group, env, directory, health, stop)
     if stop.is_set():
         return 0
     health.set("starting: fencing and recovering")
-    app = build(group, env, live, directory, table)
+    careful = Careful(folder, Trial(env.adapter, cpu_s=math.ceil(env.settings.stage_stall_s)))
+    app = build(group, env, live, directory, table, careful)
     try:
         await asyncio.to_thread(_recover, group, env, directory, app)
+        careful.begin(table.stands)
     except Exception as exc:  # noqa: BLE001 Kafka is away or the disk is: start again
         app.end("the state could not be recovered", exc)
-    return await _serve(group, app, health, stop)
+    try:
+        return await _serve(group, app, health, stop)
+    finally:
+        careful.close()
 
 
 async def _first_topics(

@@ -75,6 +75,15 @@ def delivery(record: RawRecord, sources: Sources, time_ms: int) -> Delivery:
     return Delivery(record, time_ms, meta, source, headers, items, None)
 
 
+def unread(record: RawRecord, sources: Sources, time_ms: int, fault: Fault) -> Delivery:
+    """Return the delivery of a record whose body must not be looked at, with the fault that says why."""
+    try:
+        meta = _meta(record)
+    except (Poison, ValueError, TypeError):
+        return Delivery(record, time_ms, None, None, {}, (), fault)
+    return Delivery(record, time_ms, meta, sources.get(meta.source_id), first_values(meta.headers), (), fault)
+
+
 def _meta(record: RawRecord) -> RawMeta:
     meta = raw.decode(record.headers)
     if not 0 <= meta.received_at_us < MAX_TIME_US:

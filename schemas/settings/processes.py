@@ -121,6 +121,9 @@ class StreamsSettings(KafkaSettings, RegistrySettings, LogSettings):
         default=10.0, ge=2, le=60, description="after it the broker aborts a dead stage's open transaction"
     )
     stage_session_timeout_s: float = Field(default=20.0, ge=1, le=300, description="Kafka group session of a stage")
+    stage_stall_s: float = Field(
+        default=60.0, ge=2, le=3600, description="a stage that decides nothing for so long while records wait is ended"
+    )
 
 
 class SinksSettings(KafkaSettings, RegistrySettings, LakeSettings, LogSettings):

@@ -1,9 +1,9 @@
-"""The agent of raw topics: parse, identify, look up, validate, decide, write (spec section 7).
+"""The agent of raw topics: batches in, decisions out, and one bad record stops nobody (spec section 7, rule 13).
 
-Lives here: the sentence, and that one bad record stops nobody (rule 13). Not here: any of the words of the sentence.
+Lives here: which snapshot decides, what happens when deciding fails. Not here: deciding (streams/judge.py).
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import msgspec
 
@@ -12,14 +12,13 @@ from schemas.definitions.view import Snapshot
 from schemas.logs import logger
 from schemas.ports import RegistryView
 from schemas.reasons import Reason
-from schemas.vendors.base import Vendor
 from schemas.wire.raw import HB_SOURCE_ID, RawRecord
-from streams.decide import decide
-from streams.emit import Decided, emit
+from streams.agents.careful import Careful, poison
+from streams.emit import Decided
 from streams.engine.agent import Batch, Batches
 from streams.engine.table import FirstSeenTable, View
-from streams.identify import identify
-from streams.parse import Delivery, Fault, delivery, parse
+from streams.judge import Adapter, Judge
+from streams.parse import Delivery, Fault, delivery
 from streams.sources import Sources
 
 _MAX_STRANGERS = 1_000
@@ -33,60 +32,72 @@ class Ingest:
         self,
         seen: FirstSeenTable,
         registry: RegistryView,
-        adapter: Callable[[str], Vendor],
+        adapter: Adapter,
         now_us: Callable[[], int],
         contracts: Library | None = None,
+        careful: Careful | None = None,
     ) -> None:
-        self._seen, self._registry, self._adapter, self._now_us = seen, registry, adapter, now_us
-        self._contracts = contracts or Library()
-        self._sources = Sources()
+        self._seen, self._registry, self._now_us, self._careful = seen, registry, now_us, careful
+        self._judge = Judge(adapter, contracts)
         self._strangers: tuple[int, frozenset[str]] = (-1, frozenset())
 
     async def agent(self, batches: Batches) -> AsyncIterator[list[Decided]]:
         """Decide batch after batch, a list each; one in which something fails is decided again record by record."""
         async for batch in batches:
             snapshot = await self._snapshot(batch.records)
-            try:
-                decided = self._decided(batch, batch.records, batch.time_ms, snapshot, self._seen.read(()))
-            except Exception:  # noqa: BLE001 rule 13: found out record by record
-                _log.exception("batch_failed", topic=str(batch.topic.name), partition=batch.place.partition)
-                decided = list(self._one_by_one(batch, snapshot))
-            yield decided
+            careful = self._careful
+            if careful is None:
+                yield self._decided(batch, snapshot)
+            elif careful.suspects(batch):
+                yield await self._carefully(batch, snapshot, careful)
+            else:
+                careful.take(batch, batch.records[0].offset, batch.records[-1].offset)
+                decided = self._decided(batch, snapshot)
+                careful.drop()
+                yield decided
 
-    def _decided(
-        self, batch: Batch, records: Sequence[RawRecord], time_ms: int, snapshot: Snapshot, known: View
-    ) -> list[Decided]:
-        """Decide records in order, each knowing what the ones before it became."""
-        return self._judge(batch, parse(records, self._sources.at(snapshot.sources), time_ms), snapshot, known)
+    def _decided(self, batch: Batch, snapshot: Snapshot) -> list[Decided]:
+        known, now_us = self._seen.read(()), self._now_us()
+        try:
+            return self._judge.records(batch.records, batch.time_ms, batch.place, snapshot, known, now_us)
+        except Exception:  # noqa: BLE001 rule 13: found out record by record
+            _log.exception("batch_failed", topic=str(batch.topic.name), partition=batch.place.partition)
+            return self._one_by_one(batch, snapshot)
 
-    def _judge(self, batch: Batch, deliveries: Iterable[Delivery], snapshot: Snapshot, known: View) -> list[Decided]:
-        events = list(identify(deliveries, self._adapter, batch.place.topic_id))
-        known.fetch([event.key for event in events])
-        now_us, place, contracts = self._now_us(), batch.place, self._contracts
-        look, remember, position = known.look, known.remember, place.position
-        decided = []
-        for event in events:
-            at = position(event.delivery.record.offset, event.item.number)
-            one = emit(decide(event, look, at, snapshot, contracts), place, now_us)
-            decision = one.decision
-            if decision.write is not None:
-                remember(decision.key, decision.write)
-            decided.append(one)
+    def _one_by_one(self, batch: Batch, snapshot: Snapshot) -> list[Decided]:
+        known, time_ms, decided = self._seen.read(()), batch.time_ms, list[Decided]()
+        for record in batch.records:
+            decided += self._alone(batch, record, time_ms, snapshot, known)
+            time_ms = max(time_ms, record.timestamp_ms)
         return decided
 
-    def _one_by_one(self, batch: Batch, snapshot: Snapshot) -> Iterator[Decided]:
-        """Decide each record alone; one that fails goes to quarantine whole and nothing of it is remembered."""
-        known, time_ms = self._seen.read(()), batch.time_ms
+    def _alone(self, batch: Batch, record: RawRecord, time_ms: int, snapshot: Snapshot, known: View) -> list[Decided]:
+        """Decide one record; when that fails it goes to quarantine whole and nothing of it is remembered."""
+        before = known.remembered()
+        try:
+            return self._judge.records([record], time_ms, batch.place, snapshot, known, self._now_us())
+        except Exception as exc:  # noqa: BLE001 rule 13: this record stops nobody
+            _log.exception("record_failed", topic=str(batch.topic.name), offset=record.offset)
+            known.forget(before)
+            return self._whole(batch, _broken(record, self._judge.sources, time_ms, exc), snapshot, known)
+
+    def _whole(self, batch: Batch, found: Delivery, snapshot: Snapshot, known: View) -> list[Decided]:
+        return self._judge.deliveries([found], batch.place, snapshot, known, self._now_us())
+
+    async def _carefully(self, batch: Batch, snapshot: Snapshot, careful: Careful) -> list[Decided]:
+        """Decide record by record, the suspect ones after a child has lived through it; the others are poison."""
+        known, time_ms, decided = self._seen.read(()), batch.time_ms, list[Decided]()
         for record in batch.records:
-            before = known.remembered()
-            try:
-                yield from self._decided(batch, [record], time_ms, snapshot, known)
-            except Exception as exc:  # noqa: BLE001 rule 13: this record stops nobody
-                _log.exception("record_failed", topic=str(batch.topic.name), offset=record.offset)
-                known.forget(before)
-                broken = _broken(record, self._sources, time_ms, exc)
-                yield from self._judge(batch, [broken], snapshot, known)
+            tried = await careful.tried(batch, record, time_ms, snapshot, known.look)
+            if tried.how is None:
+                careful.take(batch, record.offset, record.offset)
+                decided += self._alone(batch, record, time_ms, snapshot, known)
+                careful.drop()
+            else:
+                sources = self._judge.sources.at(snapshot.sources)
+                decided += self._whole(batch, poison(record, tried, sources, time_ms), snapshot, known)
             time_ms = max(time_ms, record.timestamp_ms)
+        return decided
 
     async def _snapshot(self, records: Sequence[RawRecord]) -> Snapshot:
         """Return the registry, asked anew when a record names a source that is not known yet (a new one may be)."""

@@ -48,10 +48,12 @@ class App(faust.App):
         table: FirstSeenTable,
         transactions: Transactions,
         ledger: Ledger,
+        busy: Callable[[], bool] = lambda: False,
         end: Die = die,
     ) -> None:
         self.directory, self.live, self.topics_of = directory, dict(live), topics_of
         self.table, self.transactions, self.ledger, self.end = table, transactions, ledger, end
+        self.busy, self.stall_s = busy, settings.stage_stall_s
         self._batch_agents: list[BatchAgent] = []
         super().__init__(f"hookberg-{group}", **faust_settings(group, settings))
         self.transport = BatchTransport(self.conf.broker_consumer, self)

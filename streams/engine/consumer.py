@@ -192,6 +192,11 @@ class BatchConsumer(driver.Consumer):
         """Resume partitions but those of paused topics: Faust resumes all after a rebalance."""
         super().resume_partitions({tp for tp in tps if tp.topic not in self._held})
 
+    @property
+    def held(self) -> frozenset[str]:
+        """Return the topics that are paused."""
+        return self._held
+
     def hold(self, paused: Iterable[str]) -> None:
         """Pause exactly these topics, without a rebalance."""
         before, self._held = self._held, frozenset(paused)

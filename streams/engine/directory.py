@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]
+from confluent_kafka import KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec, ResourceType  # type: ignore[attr-defined]
 
 from schemas import topics
 from schemas.backing.kafka import topic_id_text
@@ -66,6 +66,22 @@ class Directory:
                 continue
             if told.partitions and all(part.leader is not None and part.leader.id >= 0 for part in told.partitions):
                 found[name] = (topic_id_text(told.topic_id), len(told.partitions))
+        return found
+
+    def offsets(self, partitions: Mapping[tuple[str, int], Any], spec: OffsetSpec) -> dict[Any, int]:
+        """Return the first or next offset (`spec`) of (topic name, partition), by what the caller calls each.
+
+        A partition that Kafka cannot answer for now, say without a leader, is left out.
+        """
+        if not partitions:
+            return {}
+        asked = {TopicPartition(name, number): spec for name, number in partitions}
+        found: dict[Any, int] = {}
+        for place, future in self.admin.list_offsets(asked, request_timeout=_ASK_S).items():
+            try:
+                found[partitions[place.topic, place.partition]] = future.result(_ASK_S).offset
+            except KafkaException:
+                continue
         return found
 
     def members(self, group: str) -> list[str]:

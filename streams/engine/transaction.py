@@ -145,6 +145,11 @@ class Transactions:
         """Return how many records the open transaction takes until it is full."""
         return self._max_records - self._now.count
 
+    @property
+    def committing(self) -> bool:
+        """Tell whether a commit runs now."""
+        return self._before is not None
+
     async def room(self) -> None:
         """Wait until the open transaction may take another batch: at most one is full behind the committing one."""
         while self.left <= 0:

@@ -32,7 +32,7 @@ from streams.emit import Limits, Place
 from streams.engine.agent import Batch
 from streams.engine.directory import LiveTopic
 from streams.engine.table import FirstSeenTable
-from tests.integration.streams.worker import VENDOR
+from tests.integration.streams.vendor import VENDOR
 
 CHUNK = 200
 PLACE = Place(

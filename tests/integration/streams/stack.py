@@ -55,7 +55,7 @@ class Read:
 class Stage:
     """One tenant with its topics, and the worker that reads them."""
 
-    def __init__(self, bootstrap: str, folder: Path, partitions: int = 2) -> None:
+    def __init__(self, bootstrap: str, folder: Path, partitions: int = 2, **more: Any) -> None:
         self.bootstrap, self.folder, self.partitions = bootstrap, folder, partitions
         self.tenant = f"t{uuid.uuid4().hex[:10]}"
         self.group = f"g{uuid.uuid4().hex[:10]}"
@@ -68,7 +68,7 @@ class Stage:
         settings = {
             "kafka_bootstrap_servers": bootstrap, "registry_url": "sqlite://", "state_dir": str(folder / "state"),
             "replication_factor": 1, "min_insync_replicas": 1, "stage_session_timeout_s": 6, "commit_interval_s": 0.1,
-        }  # fmt: skip
+        } | more  # fmt: skip
         (folder / "config.json").write_text(json.dumps({"group": self.group, "settings": settings}))
 
     def create(self, name: str, **config: str) -> None:
@@ -116,6 +116,16 @@ class Stage:
 
     # ---- the worker
     def start(self, deadline_s: float = 40.0) -> None:
+        """Start a worker and return when it is ready."""
+        process = self.spawn()
+
+        def ready() -> bool:
+            assert process.poll() is None, self.log()
+            return (self.folder / "ready").exists()
+
+        wait_until(ready, deadline_s, what="worker ready")
+
+    def spawn(self) -> "subprocess.Popen[bytes]":
         (self.folder / "ready").unlink(missing_ok=True)
         log = (self.folder / "worker.log").open("ab")
         environment = os.environ | {"PYTHONPATH": str(TOP)}
@@ -123,13 +133,7 @@ class Stage:
             [sys.executable, str(WORKER), str(self.folder / "config.json")], stdout=log, stderr=log, env=environment
         )
         log.close()
-        process = self.process
-
-        def ready() -> bool:
-            assert process.poll() is None, self.log()
-            return (self.folder / "ready").exists()
-
-        wait_until(ready, deadline_s, what="worker ready")
+        return self.process
 
     def log(self) -> str:
         return (self.folder / "worker.log").read_text()[-6000:]

@@ -17,18 +17,8 @@ from schemas.definitions.source import SourceDefinition
 from schemas.definitions.view import Snapshot, SourceView, TopicView
 from schemas.metrics import Metrics
 from schemas.settings import StreamsSettings
-from schemas.vendors.base import Facts, Headers, Vendor
 from streams.app import Env, Health, run_group
-
-
-def facts(item: Any, _headers: Headers) -> Facts:
-    event_id = item.get("id")
-    return Facts(event_type=item.get("type"), vendor_event_id=event_id if isinstance(event_id, str) else None)
-
-
-VENDOR = Vendor(
-    name="test", title="Test", docs="", auth=None, facts=facts, control=frozenset({"ping"}), volatile=("/attempt",)
-)
+from tests.integration.streams.vendor import adapter
 
 
 def snapshot(config: dict[str, Any], revision: int) -> Snapshot:
@@ -80,7 +70,7 @@ def main(path: Path) -> int:
         settings=settings,
         kafka={"bootstrap.servers": settings.kafka_bootstrap_servers},
         registry=FileRegistry(path.with_name("registry.json")),
-        adapter=lambda _platform: VENDOR,
+        adapter=adapter,
         clock=WallClock(),
         metrics=Metrics(),
     )

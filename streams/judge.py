@@ -1,0 +1,68 @@
+"""Raw records -> decisions with their records: the pure part of the stage in one call (spec section 7).
+
+Lives here: the order parse, identify, look up, validate, decide, emit. Not here: which process runs it: the worker's
+agent (agents/ingest.py) or a child that may die of it (trial.py). Pure but for the compiled contracts it keeps.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from schemas.contracts import Library
+from schemas.definitions.view import Snapshot
+from schemas.vendors.base import Vendor
+from schemas.wire.raw import RawRecord
+from streams.decide import decide
+from streams.emit import Decided, Place, emit
+from streams.identify import identify
+from streams.parse import Delivery, parse
+from streams.seen import Seen
+from streams.sources import Sources
+
+Adapter = Callable[[str], Vendor]
+"""Gives the vendor of a platform; named in a module, so that a child process can import it."""
+
+
+class Known(Protocol):
+    """What is remembered while records are decided; `look` sees what `remember` was told."""
+
+    def fetch(self, keys: Iterable[bytes]) -> None:
+        """Read keys at once."""
+
+    def look(self, key: bytes) -> Seen | None:
+        """Return what is remembered under `key`."""
+
+    def remember(self, key: bytes, state: Seen) -> None:
+        """Let the next look-ups see `state`."""
+
+
+class Judge:
+    """Decides; keeps nothing but sources and contracts worked out once."""
+
+    def __init__(self, adapter: Adapter, contracts: Library | None = None) -> None:
+        self._adapter = adapter
+        self._contracts = contracts or Library()
+        self.sources = Sources()
+
+    def records(
+        self, records: Sequence[RawRecord], time_ms: int, place: Place, snapshot: Snapshot, known: Known, now_us: int
+    ) -> list[Decided]:
+        """Decide records of one partition in order, each knowing what the ones before it became."""
+        deliveries = parse(records, self.sources.at(snapshot.sources), time_ms)
+        return self.deliveries(deliveries, place, snapshot, known, now_us)
+
+    def deliveries(
+        self, deliveries: Iterable[Delivery], place: Place, snapshot: Snapshot, known: Known, now_us: int
+    ) -> list[Decided]:
+        """Decide deliveries in order."""
+        events = list(identify(deliveries, self._adapter, place.topic_id))
+        known.fetch([event.key for event in events])
+        look, remember, position, contracts = known.look, known.remember, place.position, self._contracts
+        decided = []
+        for event in events:
+            at = position(event.delivery.record.offset, event.item.number)
+            one = emit(decide(event, look, at, snapshot, contracts), place, now_us)
+            decision = one.decision
+            if decision.write is not None:
+                remember(decision.key, decision.write)
+            decided.append(one)
+        return decided
