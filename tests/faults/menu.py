@@ -9,7 +9,7 @@ import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.faults import entry, menu_kafka
 from tests.faults.stack import STORE_FULL
@@ -131,7 +131,7 @@ MENU: tuple[Fault, ...] = (
     Fault("kill api", _kill("api")),
     Fault("kill streams", _kill("streams")),
     Fault("kill sinks", _kill("sinks")),
-    Fault("kill streams, disk wiped", _wipe),
+    Fault("kill streams and wipe its disk", _wipe),
     Fault("zombie streams", _zombie_stage),
     Fault("zombie sinks", _zombie_writer),
     Fault("registry away", _registry_away),
@@ -162,14 +162,14 @@ def schedule(seed: int, rounds: int, brokers: int, only: list[str] | None = None
 
 def late_streams() -> list[Callable[["Run"], None]]:
     """Return what starts the streams that join while everything runs: late, at `latest`, with filters."""
-    given: tuple[tuple[str, str, dict[str, object]], ...] = (
+    given: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ("late", ORDERS, {}),
         ("newest", GITHUB, {"startFrom": "latest"}),
-        ("nothing", ORDERS, {"eventTypes": ["nothing.*"]}),
-        ("made", ORDERS, {"eventTypes": [MADE], "startFrom": "latest"}),
+        ("nothing", ORDERS, {"globs": ("nothing.*",)}),
+        ("made", ORDERS, {"globs": (MADE,), "startFrom": "latest"}),
     )
 
-    def one(name: str, platform: str, more: dict[str, object]) -> Callable[["Run"], None]:
+    def one(name: str, platform: str, more: dict[str, Any]) -> Callable[["Run"], None]:
         return lambda run: run.new_stream(name, platform, **more)
 
     return [one(name, platform, dict(more)) for name, platform, more in given]

@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from rich.console import Console
@@ -61,24 +62,27 @@ class Run:
         """Let a fault last for some seconds of traffic."""
         threading.Event().wait(seconds)
 
-    def await_row(self) -> None:
-        """Wait for the row of an event that is acknowledged from now on: the whole way works."""
-        before = self.sender.newest_clean()
-        marker = eventually(
-            "an event is acknowledged",
-            lambda: new if (new := self.sender.newest_clean()) != before else None,
-            RECOVERY_S,
-        )
-        eventually(
-            f"event {marker} is a row", lambda: self.stack.lake.has(TENANT, TABLES[GITHUB], marker), RECOVERY_S
-        )  # fmt: skip
+    def await_rows(self) -> None:
+        """Wait until an event of each platform that is acknowledged from now on is a row: the whole way works."""
+        before = {platform: self.sender.newest_clean(platform) for platform in PLATFORMS}
+        for platform in PLATFORMS:
+            self._await_row(platform, before[platform])
 
-    def new_stream(self, name: str, platform: str, **more: object) -> None:
-        """Make and start a stream; the API may be away for a while."""
-        selects = ["nothing.*"] if more.get("eventTypes") == ["nothing.*"] else []
-        self.caller.new_stream(name, platform, name, **more)
-        chosen = (lambda _kind: False) if selects else (lambda _kind: True)
-        self.streams.append(Streamed(name, platform, chosen))
+    def _await_row(self, platform: str, before: str) -> None:
+        def acknowledged() -> str | None:
+            return new if (new := self.sender.newest_clean(platform)) != before else None
+
+        marker = eventually(f"an event of {platform} is acknowledged", acknowledged, RECOVERY_S)
+        table = TABLES[platform]
+        eventually(f"{marker} is a row of {table}", lambda: self.stack.lake.has(TENANT, table, marker), RECOVERY_S)
+
+    def new_stream(self, name: str, platform: str, globs: tuple[str, ...] = (), **more: object) -> None:
+        """Make and start a stream of the event types that match, of all without globs."""
+        self.stack.keeper.workers["api"].await_ready()
+        self.caller.new_stream(name, platform, name, eventTypes=list(globs), **more)
+        self.streams.append(
+            Streamed(name, platform, lambda kind: not globs or any(fnmatchcase(kind, g) for g in globs))
+        )
 
 
 @contextlib.contextmanager
@@ -120,20 +124,20 @@ def chaos(run: Run, chosen: list[menu.Fault]) -> None:
     """Let the faults happen one after another, each followed by the proof that the whole way works again."""
     late = menu.late_streams()
     with definitions.changing(run.caller, run.rng.getrandbits(32)):
-        run.await_row()
+        run.await_rows()
         for number, fault in enumerate(chosen, 1):
             run.sender.wait_posts(run.rng.randrange(10, 75))  # the moment is part of the seed
             began = time.monotonic()
             what = fault.happen(run)
             if (late and run.rng.random() < 0.5) or len(late) > len(chosen) - number:
                 late.pop(0)(run)
-            run.await_row()
+            run.await_rows()
             took = time.monotonic() - began
             run.done.append((fault.name, what, took))
             run.say(f"round {number:2}  {fault.name:32} {what:60} {took:5.1f} s")
         for more in late:
             more(run)
-        run.await_row()
+        run.await_rows()
 
 
 def drained(run: Run) -> History:

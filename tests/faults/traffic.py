@@ -63,7 +63,7 @@ class Ledger:
 
     delivery_ids: set[str] = field(default_factory=set)
     acked: dict[tuple[str, str], str] = field(default_factory=dict)
-    last_clean: str = ""
+    last_clean: dict[str, str] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
     posts: int = 0
 
@@ -172,10 +172,10 @@ class Sender:
         until = self._taken + more
         eventually(f"{more} more posts", lambda: self._taken >= until, ANSWER_S)
 
-    def newest_clean(self) -> str:
-        """Return the id of the valid GitHub event that was acknowledged last."""
+    def newest_clean(self, platform: str) -> str:
+        """Return the id of the platform's valid event that was acknowledged last."""
         with self._lock:
-            return self.ledger.last_clean
+            return self.ledger.last_clean.get(platform, "")
 
     def _run(self) -> None:
         try:
@@ -231,5 +231,5 @@ class Sender:
             self.ledger.delivery_ids.add(delivery_id)
             for identity, kind in post.events:
                 self.ledger.acked[post.platform, identity] = kind
-                if kind == "valid" and post.platform == GITHUB:
-                    self.ledger.last_clean = identity
+                if kind == "valid":
+                    self.ledger.last_clean[post.platform] = identity
