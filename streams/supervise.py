@@ -5,10 +5,12 @@ Two live processes of one group would fence each other for ever.
 """
 
 import contextlib
+import ctypes
 import fcntl
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -29,6 +31,7 @@ _POLL_S = 0.1
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 30.0
 _STEADY_S = 60.0
+_PR_SET_PDEATHSIG = 1
 _log = logger(__name__)
 
 
@@ -160,6 +163,7 @@ class Supervisor:
 
 def _group_process(main: GroupMain, settings: StreamsSettings, group: str) -> None:
     """Be one group's process: hold its lock, run it, end with its exit code."""
+    _die_with_parent()
     try:
         with held(settings.state_dir, group):
             code = main(settings, group)
@@ -167,3 +171,15 @@ def _group_process(main: GroupMain, settings: StreamsSettings, group: str) -> No
         _log.error("group_cannot_run", group=group, error=str(exc))
         code = EXIT_CONFIGURATION
     os._exit(code if 0 <= code < 256 else EXIT_RESTART)  # noqa: PLR2004 exit codes are a byte
+
+
+def _die_with_parent() -> None:
+    """Have the kernel kill this process when the supervisor ends, whatever ends it; elsewhere the engine's watch does.
+
+    PR_SET_PDEATHSIG: https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    parent = multiprocessing.parent_process()
+    if parent is not None and os.getppid() != parent.pid:  # it ended between start and prctl
+        os._exit(EXIT_RESTART)

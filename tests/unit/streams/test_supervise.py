@@ -1,7 +1,9 @@
 """Groups and processes: the setting, the lock, one process a group, restart, drain."""
 
+import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -84,3 +86,30 @@ def test_a_failed_group_starts_again_and_a_misconfigured_one_does_not(tmp_path: 
     assert code == EXIT_CONFIGURATION
     assert (tmp_path / "starts-0").read_text().split() == ["9000", "9000"]
     assert (tmp_path / "starts-1").read_text().split() == ["9001"]
+
+
+def waiting(given: StreamsSettings, group: str) -> int:
+    """Say which process this is and wait for ever."""
+    (given.state_dir / f"pid-{group}").write_text(str(os.getpid()))
+    threading.Event().wait()
+    return 0
+
+
+def gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's part exists on Linux")
+def test_groups_die_with_their_supervisor(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    parent = context.Process(target=supervise.run, args=(settings(tmp_path, groups=2), waiting))
+    parent.start()
+    notes = [tmp_path / "pid-0", tmp_path / "pid-1"]
+    wait_until(lambda: all(note.exists() and note.read_text() for note in notes), 40, what="both groups")
+    parent.kill()
+    parent.join()
+    pids = [int(note.read_text()) for note in notes]
+    wait_until(lambda: all(gone(pid) for pid in pids), 20, what="the groups' end")
