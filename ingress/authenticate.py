@@ -1,15 +1,21 @@
 """Who sent it: the source's own auth over the bytes as received (spec section 6). Total: a verdict, never an exception.
 
 Lives here: the three kinds of this release (a vendor's preset, `url`, `none` with an API key). The MACs themselves:
-schemas/signing.
+schemas/signing. A vendor that sends a JWT has no scheme: nothing of it verifies.
 """
+
+from dataclasses import replace
+from functools import lru_cache
 
 from ingress.resolve import Target
 from schemas.definitions.key import Permission
 from schemas.reasons import Reason
-from schemas.signing import Invalid, SignedRequest, Valid, verify
+from schemas.signing import Invalid, Scheme, SignedRequest, Valid, verify_any
 from schemas.vendors import VENDORS
+from schemas.vendors.base import TOKEN_PREFIX, Vendor
 from schemas.wire.raw import AuthResult
+
+_TOKEN = TOKEN_PREFIX.encode()
 
 
 def authenticate(target: Target, request: SignedRequest, now_s: float) -> AuthResult | Invalid:
@@ -22,13 +28,30 @@ def authenticate(target: Target, request: SignedRequest, now_s: float) -> AuthRe
     if kind == "none":
         return _by_key(target)
     vendor = VENDORS.get(kind)
-    if vendor is None or vendor.auth is None:
+    if vendor is None or not vendor.schemes:
         return Invalid(Reason.UNAUTHENTICATED)
     secrets = target.source.secrets
-    verdict = verify(vendor.auth, request, [secret.value for secret in secrets], now_s)
+    keys = [b"" if secret.value.startswith(_TOKEN) else secret.value for secret in secrets]
+    scheme, verdict = verify_any(_tolerant(vendor, target), request, keys, now_s)
     if isinstance(verdict, Valid):
-        return AuthResult(vendor.auth.name, vendor.auth.coverage, secrets[verdict.secret].id)
+        return AuthResult(scheme.name, verdict.coverage, secrets[verdict.secret].id)
     return verdict
+
+
+def _tolerant(vendor: Vendor, target: Target) -> tuple[Scheme, ...]:
+    """Return the vendor's schemes with the source's own tolerance where it has one."""
+    tolerance_s = target.source.definition.auth.tolerance_seconds
+    return vendor.schemes if tolerance_s is None else _with_tolerance(vendor.schemes, tolerance_s)
+
+
+@lru_cache(maxsize=1024)
+def _with_tolerance(schemes: tuple[Scheme, ...], tolerance_s: int) -> tuple[Scheme, ...]:
+    return tuple(
+        scheme
+        if scheme.freshness is None
+        else replace(scheme, freshness=replace(scheme.freshness, past_s=tolerance_s, future_s=tolerance_s))
+        for scheme in schemes
+    )
 
 
 def _by_key(target: Target) -> AuthResult | Invalid:
@@ -46,22 +69,47 @@ def remedy(target: Target, reason: Reason) -> str:
     if reason is Reason.FORBIDDEN:
         return "the API key lacks the permission ingestion:write"
     vendor = VENDORS.get(kind)
-    if vendor is None or vendor.auth is None:
+    if vendor is None or not vendor.schemes:
         if kind == "url":
             return "post to the source's secret URL (/in/…): for this source that URL is the credential"
         return "send `Authorization: Bearer hbk_…` with an API key of this tenant that holds ingestion:write"
-    header, fresh = vendor.auth.container.header, vendor.auth.freshness
+    schemes = _tolerant(vendor, target)
+    where = " or ".join(dict.fromkeys(_place(scheme) for scheme in schemes))
+    fresh = next((scheme.freshness for scheme in schemes if scheme.freshness is not None), None)
     texts = {
-        Reason.SIGNATURE_MISSING: f"send the header {header}: this source takes what {vendor.title} signed",
-        Reason.SIGNATURE_MALFORMED: f"the header {header} cannot be read: see {vendor.docs}",
-        Reason.SIGNATURE_MISMATCH: "no secret of this source gives this signature over the bytes received: check that "
-        "the secret is this source's, and that nothing on the way encodes the body anew",
-        Reason.NO_SECRET: "the source has no secret: its owner adds one with POST /api/v1/sources/{id}/secrets",
+        Reason.SIGNATURE_MISSING: f"send {where}: this source takes what {vendor.title} signed",
+        Reason.SIGNATURE_MALFORMED: f"{where} cannot be read, or what it signs is not there: see {vendor.docs}",
+        Reason.SIGNATURE_MISMATCH: _mismatch(schemes[0]),
+        Reason.NO_SECRET: "the source has no secret that can be used: its owner adds one with "
+        "POST /api/v1/sources/{id}/secrets",
     }
     if fresh is not None:
         texts |= {
-            Reason.TIMESTAMP_MISSING: f"the signed time is missing or no number: it stands in {fresh.name}",
+            Reason.TIMESTAMP_MISSING: f"the signed time is missing or cannot be read: it stands in {fresh.name}",
             Reason.TIMESTAMP_STALE: f"signed over {fresh.past_s} s ago: check the sender's clock, sign retries anew",
             Reason.TIMESTAMP_FUTURE: f"signed over {fresh.future_s} s ahead of our time: check the sender's clock",
         }
     return texts.get(reason, reason.text)
+
+
+def _place(scheme: Scheme) -> str:
+    """Say where a scheme's proof stands."""
+    if scheme.items is not None:
+        return f"the member {scheme.items.signature} of each item"
+    if scheme.container.kind == "query":
+        return f"the query parameter {scheme.container.header}"
+    return f"the header {scheme.container.header}"
+
+
+def _mismatch(scheme: Scheme) -> str:
+    if scheme.algorithm == "token":
+        return "what was sent is no secret of this source: check that both sides hold the same text"
+    url = (
+        ", that public_ingest_url is the address the sender calls (https, host, port)"
+        if "{url}" in scheme.message
+        else ""
+    )
+    return (
+        "no secret of this source gives this signature over the bytes received: check that the secret is this "
+        f"source's{url}, and that nothing on the way encodes the body anew"
+    )

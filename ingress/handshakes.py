@@ -4,17 +4,32 @@ Lives here: when a vendor's handshake is asked, before or after the sender prove
 vendor's (schemas/vendors).
 """
 
+from collections.abc import Iterable
+
 from ingress.arrival import Arrival, Reply
 from ingress.resolve import Target
 from ingress.routes import query
+from schemas.definitions.view import SecretView
+from schemas.vendors.base import TOKEN_PREFIX, Hello
+
+_REFUSED = 400
+_TOKEN = TOKEN_PREFIX.encode()
 
 
 def answer(target: Target, arrival: Arrival, body: bytes, *, proven: bool) -> Reply | None:
     """Return the vendor's answer; None when this is no handshake, or a signed one whose sender is not proven yet."""
-    handshake = target.vendor.handshake
-    if handshake is None or arrival.method not in handshake.methods or handshake.signed is not proven:
-        return None
-    said = handshake.reply(arrival.method, query(arrival.query), arrival.by_name, body)
-    if said is None:
-        return None
-    return Reply(said.status, said.body or b"", said.content_type, "handshake")
+    for handshake in target.vendor.handshakes:
+        if arrival.method not in handshake.methods or handshake.signed is not proven:
+            continue
+        said = handshake.reply(
+            Hello(arrival.method, query(arrival.query), arrival.by_name, body, tokens(target.source.secrets))
+        )
+        if said is not None:
+            outcome = "handshake" if said.status < _REFUSED else "refused"
+            return Reply(said.status, said.body or b"", said.content_type, outcome, headers=said.headers)
+    return None
+
+
+def tokens(secrets: Iterable[SecretView]) -> tuple[str, ...]:
+    """Return the texts of the secrets that are handshakes' tokens and no keys."""
+    return tuple(one.value[len(_TOKEN) :].decode("utf-8", "replace") for one in secrets if one.value.startswith(_TOKEN))

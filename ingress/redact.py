@@ -8,7 +8,9 @@ from functools import lru_cache
 from urllib.parse import unquote_plus
 
 HIDDEN = "***"
-_HEADER = re.compile(r"authorization|cookie|token|secret|password|passwd|api-?_?key|credential", re.IGNORECASE)
+_HEADER = re.compile(
+    r"^(?!.*idempotency)(?=.*(authorization|cookie|token|secret|password|passwd|api-?_?key|credential))", re.IGNORECASE
+)
 _PARAMETER = re.compile(
     r"token|secret|password|passwd|api[-_]?key|authorization|credential|cookie|^(access_?)?key$|^auth$|^code$|^pwd?$",
     re.IGNORECASE,

@@ -30,10 +30,14 @@ Secret = Annotated[SecretRef, BeforeValidator(_secret)]
 
 
 class Auth(Definition):
-    """`type` is a vendor's name (preset), `url` (the secret URL is the credential) or `none` (an API key is)."""
+    """`type` is a vendor's name (preset), `url` (the secret URL is the credential) or `none` (an API key is).
+
+    `tolerance_seconds` replaces the vendor's own for signed times, both ways.
+    """
 
     type: str = Field(pattern=r"^[a-z][a-zA-Z0-9-]{0,63}$")
     secrets: tuple[Secret, ...] = Field(default=(), max_length=MAX_SECRETS)
+    tolerance_seconds: int | None = Field(default=None, ge=1, le=3600)
 
 
 NOT_PRESETS = frozenset({"url", "none"})

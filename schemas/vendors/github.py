@@ -8,9 +8,7 @@ from typing import Any
 
 from schemas.signing.scheme import Container, Scheme
 from schemas.vendors import read
-from schemas.vendors.base import MIB, Facts, Headers, Vendor
-
-_DAY_S = 86_400
+from schemas.vendors.base import DAY_S, MIB, Facts, Headers, Vendor
 
 
 def event_key(headers: Headers, _body: bytes) -> str | None:
@@ -49,7 +47,7 @@ GITHUB = Vendor(
     partitioning="event",
     control=frozenset({"ping"}),
     deadline_s=10.0,
-    retry_span_s=3 * _DAY_S,  # redelivery by hand or REST; GitHub itself never retries, so a refusal loses the event
+    retry_span_s=3 * DAY_S,  # redelivery by hand or REST; GitHub itself never retries, so a refusal loses the event
     body_limit=25 * MIB,
     overload="queue",
     setup=(

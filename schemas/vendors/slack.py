@@ -10,39 +10,31 @@ import msgspec
 
 from schemas.signing.scheme import Container, Freshness, Scheme
 from schemas.vendors import read
-from schemas.vendors.base import Answer, Facts, Handshake, Headers, Vendor
+from schemas.vendors.base import HOUR_S, Answer, Facts, Handshake, Headers, Hello, Vendor
 
 _MAX_CHALLENGE = 4096
 _MAX_HANDSHAKE = 16_384
-_HOUR_S = 3_600
 
 
 class _UrlVerification(msgspec.Struct, tag_field="type", tag="url_verification"):
     challenge: str
 
 
-class _EventId(msgspec.Struct):
-    event_id: str
-
-
 _VERIFICATION = msgspec.json.Decoder(_UrlVerification)
-_EVENT_ID = msgspec.json.Decoder(_EventId)
+_find = read.finder("event_id")
 
 
 def event_key(_headers: Headers, body: bytes) -> str | None:
     """Return `event_id` by one look at the body; forms (slash commands) and `app_rate_limited` have none."""
-    try:
-        return _EVENT_ID.decode(body).event_id or None
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return None
+    return _find(body)
 
 
-def challenge(_method: str, _query: Mapping[str, str], _headers: Headers, body: bytes) -> Answer | None:
+def challenge(hello: Hello) -> Answer | None:
     """Answer `url_verification` with its challenge as plain text; None for everything else."""
-    if len(body) > _MAX_HANDSHAKE or b"url_verification" not in body:
+    if len(hello.body) > _MAX_HANDSHAKE or b"url_verification" not in hello.body:
         return None
     try:
-        said = _VERIFICATION.decode(body).challenge
+        said = _VERIFICATION.decode(hello.body).challenge
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     if not said or len(said) > _MAX_CHALLENGE:
@@ -76,9 +68,9 @@ SLACK = Vendor(
     facts=facts,
     event_key=event_key,
     partitioning="event",
-    handshake=Handshake(("POST",), signed=True, reply=challenge),
+    handshakes=(Handshake(("POST",), signed=True, reply=challenge),),
     deadline_s=3.0,
-    retry_span_s=_HOUR_S,
+    retry_span_s=HOUR_S,
     setup=(
         "api.slack.com/apps, your app, Basic Information: copy the signing secret into the source.",
         "Event Subscriptions, Enable Events; Request URL: the source's secret URL; Slack's challenge is answered.",

@@ -8,9 +8,7 @@ from typing import Any
 
 from schemas.signing.scheme import Container, Freshness, Scheme
 from schemas.vendors import read
-from schemas.vendors.base import Facts, Headers, Vendor
-
-_DAY_S = 86_400
+from schemas.vendors.base import DAY_S, Facts, Headers, Vendor
 
 
 def event_key(_headers: Headers, body: bytes) -> str | None:
@@ -45,7 +43,7 @@ STRIPE = Vendor(
     partitioning="event",
     volatile=("/pending_webhooks",),
     deadline_s=10.0,
-    retry_span_s=3 * _DAY_S,
+    retry_span_s=3 * DAY_S,
     setup=(
         "Dashboard, Developers, Webhooks, Add destination.",
         "Endpoint URL: the source's ingest URL; choose the events.",

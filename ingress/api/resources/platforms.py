@@ -62,9 +62,9 @@ def _wire(vendor: Vendor) -> dict[str, Any]:
         "name": vendor.name,
         "title": vendor.title,
         "docs": vendor.docs,
-        "auth": "none" if vendor.auth is None else vendor.name,
+        "auth": vendor.name if vendor.schemes else "url" if vendor.jwt else "none",
         "partitioning": "source" if vendor.event_key is no_key else vendor.partitioning,
-        "handshake": vendor.handshake is not None,
+        "handshake": bool(vendor.handshakes),
         "limits": {
             "bodyBytes": vendor.body_limit,
             "answerWithinSeconds": vendor.deadline_s,

@@ -23,6 +23,9 @@ def check_auth(definition: SourceDefinition, *, has_secrets: bool) -> None:
             raise refuse("/auth/secrets", f"auth type {auth.type!r} has no secrets")
         return
     vendor = VENDORS.get(auth.type)
+    if vendor is not None and vendor.jwt is not None and not vendor.schemes:
+        detail = f"{vendor.title} proves itself by a token of {vendor.jwt.issuer}, which this release does not check"
+        raise refuse("/auth/type", f"{detail}: use url, and keep the source's secret URL secret", Reason.UNSUPPORTED)
     if vendor is None or vendor.auth is None:
         known = ", ".join(sorted(name for name, each in VENDORS.items() if each.auth is not None))
         raise refuse("/auth/type", f"{auth.type!r} is not known: use {known}, url or none")

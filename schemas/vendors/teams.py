@@ -1,0 +1,31 @@
+"""Microsoft Teams bots (Bot Framework): activities proved by a bearer token of Microsoft's, not by a signature.
+
+Facts: https://learn.microsoft.com/azure/bot-service/rest-api/bot-framework-rest-connector-authentication. The token
+covers no byte of the body and can be replayed until it ends: the activity's id catches that.
+"""
+
+from schemas.vendors import shapes
+from schemas.vendors.base import HOUR_S, JwtRule, Vendor
+
+TEAMS = Vendor(
+    name="teams",
+    title="Microsoft Teams (bot)",
+    docs="https://learn.microsoft.com/microsoftteams/platform/bots/overview",
+    auth=None,
+    jwt=JwtRule(
+        issuer="https://api.botframework.com",
+        metadata_url="https://login.botframework.com/v1/.well-known/openidconfiguration",
+        claim_in_body=("serviceurl", "/serviceUrl"),
+        endorsed_by="/channelId",
+    ),
+    facts=shapes.activity,
+    event_key=shapes.activity_key,
+    partitioning="event",
+    deadline_s=15.0,
+    retry_span_s=HOUR_S,
+    setup=(
+        "Azure portal, Azure Bot, Configuration: copy the Microsoft App ID; it is the token's audience.",
+        "Messaging endpoint: the source's secret URL; Channels: Microsoft Teams.",
+        "Where the source's auth is url, that URL alone is the credential: keep it secret.",
+    ),
+)
