@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type:
 from schemas.wire import raw
 from tests.faults.gather import REDRIVE, raw_topic, undecided
 from tests.faults.history import Cut, Partition
-from tests.faults.topics import Read, avro, ids, read_all
+from tests.faults.topics import Read, avro, ids, read_all, served
 from tests.faults.traffic import PLATFORMS
 from tests.system.client import eventually
 
@@ -34,8 +34,17 @@ def kill_broker(run: "Run") -> str:
     seconds = run.rng.uniform(0.2, 4.0)
     run.stack.broker.kill()
     run.last(seconds)
-    run.stack.broker.start()
+    _start_again(run)
     return f"SIGKILL, away for {seconds:.1f} s"
+
+
+def _start_again(run: "Run") -> None:
+    run.stack.broker.start()
+    kinds = ("webhook", "event", "quarantine")
+    names = [f"{run.tenant}.{kind}.{platform}" for kind in kinds for platform in PLATFORMS]
+    eventually(
+        "every partition has its leader", lambda: served(run.stack.bootstrap, [*names, f"{run.tenant}.ledger"]), WAIT_S
+    )
 
 
 def kill_leader(run: "Run") -> str:
@@ -131,7 +140,7 @@ def cut_tail(run: "Run") -> str:
     assert gone, "nothing was cut"
     run.archive.cut[key] = gone
     run.archive.cuts[key] = Cut(first, gone[-1].offset + 1)
-    run.stack.broker.start()
+    _start_again(run)
     keeper.resume("streams")
     if ahead:
         eventually("the loss is in the ledger", lambda: _told(run, key), WAIT_S)

@@ -68,6 +68,23 @@ def read_all(bootstrap: str, topics: list[str]) -> Everything:
         consumer.close()
 
 
+def served(bootstrap: str, topics: list[str]) -> bool:
+    """Tell whether every partition of `topics` answers; not so for a moment after a broker's start."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "a-reader-that-never-commits"})
+    try:
+        known = consumer.list_topics(timeout=10).topics
+        for topic in topics:
+            if topic not in known or not known[topic].partitions:
+                return False
+            for partition in known[topic].partitions:
+                consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+    except KafkaException:
+        return False
+    finally:
+        consumer.close()
+    return True
+
+
 def ids(bootstrap: str, topics: list[str]) -> dict[str, tuple[str, int]]:
     """Return (topic id, partition count) of each topic."""
     admin = AdminClient({"bootstrap.servers": bootstrap})  # its futures end with it
