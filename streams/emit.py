@@ -110,7 +110,7 @@ def clean(decision: Decision, place: Place) -> bytes:
             correlation_id=event.correlation_id,
             delivery_id=meta.delivery_id,
             schema=decision.schema,
-            auth_coverage=meta.auth.coverage,
+            auth_coverage=event.item.coverage or meta.auth.coverage,
             position=place.position(delivery.record.offset, event.item.number),
             envelope=None,
             payload=event.item.payload,
@@ -147,7 +147,7 @@ def _quarantine(decision: Decision, place: Place, now_us: int, kind: str) -> Rec
                 message=message,
                 schema=decision.schema,
                 content_type=_content_type(decision),
-                auth_coverage="none" if meta is None else clean_text(meta.auth.coverage),
+                auth_coverage="none" if meta is None else event.item.coverage or clean_text(meta.auth.coverage),
                 payload=payload,
                 by=own if resolved else None,
             )

@@ -81,6 +81,8 @@ def _event(
     value, said, headers = item.value, meta.overrides, delivery.headers
     if isinstance(value, dict):
         facts, fault = vendor.facts(value, headers), None
+        if item.outer is not None and vendor.within is not None:
+            facts = vendor.within(facts, item.outer)
     else:
         facts = _NOT_SAID
         fault = Fault(Reason.NOT_AN_OBJECT, "", f"the item is a JSON {_json_type(value)}, not an object")

@@ -17,6 +17,7 @@ from schemas.wire import raw
 from schemas.wire.raw import RawMeta, RawRecord
 from streams.sources import Source, Sources
 from streams.split import Item, split
+from streams.texts import Path
 
 MAX_DEPTH = 100
 MAX_TIME_US = 253_402_300_800_000_000
@@ -68,7 +69,9 @@ def delivery(record: RawRecord, sources: Sources, time_ms: int) -> Delivery:
     if meta.shed is not None:
         return Delivery(record, time_ms, meta, source, headers, (), None)
     try:
-        items = read_body(record.value, source.content_type or headers.get("content-type"))
+        first = source.first_item_signed and meta.auth.coverage == "partial"
+        kind = source.content_type or headers.get("content-type")
+        items = read_body(record.value, kind, source.split, first_covered=first)
     except Poison as exc:
         fault = Fault(exc.reason, exc.pointer, exc.message)
         return Delivery(record, time_ms, meta, source, headers, (), fault)
@@ -91,8 +94,10 @@ def _meta(record: RawRecord) -> RawMeta:
     return meta
 
 
-def read_body(body: bytes, content_type: str | None) -> tuple[Item, ...]:
-    """Return the items of a body; raise `Poison` with the reason when it has none that can be read."""
+def read_body(
+    body: bytes, content_type: str | None, paths: tuple[Path, ...] = (), *, first_covered: bool = False
+) -> tuple[Item, ...]:
+    """Return the items of a body (split.py); raise `Poison` with the reason when it has none that can be read."""
     if not is_json(content_type):
         raise Poison(Reason.UNSUPPORTED_CONTENT_TYPE, f"no parser for content type {(content_type or '')[:100]!r}")
     try:
@@ -102,7 +107,7 @@ def read_body(body: bytes, content_type: str | None) -> tuple[Item, ...]:
     if deeper_than(body, value, MAX_DEPTH):
         raise Poison(Reason.TOO_DEEP, f"the JSON nests deeper than {MAX_DEPTH}")
     try:
-        return split(body, value)
+        return split(body, value, paths, first_covered=first_covered)
     except ValueError as exc:
         raise Poison(Reason.NOT_PARSEABLE, str(exc)[:300]) from None
 
