@@ -27,6 +27,7 @@ from streams.engine.app import App
 from streams.engine.conductor import raw_topics, resolve
 from streams.engine.directory import Directory, LiveTopic
 from streams.engine.recovery import changelog, ensure_changelog, recover
+from streams.engine.reseed import reseed
 from streams.engine.sweep import Sweep
 from streams.engine.table import FirstSeenTable, Writes
 from streams.engine.transaction import Transactions
@@ -177,8 +178,9 @@ def _recover(group: str, env: Env, directory: Directory, app: App) -> None:
     ensure_changelog(
         directory.admin, group, replication=settings.replication_factor, min_insync=settings.min_insync_replicas
     )
-    marks = app.transactions.fence()
+    marks: Mapping[int, int] = app.transactions.fence()
     topic_id = directory.ids([changelog(group)])[changelog(group)][0]
+    marks = reseed(app.table, app.transactions, group, topic_id, marks)
     read = recover(env.kafka, app.table, group, topic_id, marks)
     app.transactions.start()
     _log.info("recovered", group=group, records=read, partitions=len(app.table.stands))

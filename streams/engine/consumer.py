@@ -17,6 +17,8 @@ from faust.types import TP
 from schemas.logs import logger
 from schemas.wire.raw import RawRecord
 from streams.engine.directory import LiveTopic
+from streams.engine.table import Stand
+from streams.engine.tails import Tails
 
 if TYPE_CHECKING:
     from streams.engine.app import App
@@ -40,8 +42,10 @@ class BatchConsumer(driver.Consumer):
         self._reread: dict[TP, int] = {}
         self._decided: dict[TP, int] = {}
         self._held: frozenset[str] = frozenset()
+        self._tails = Tails(self)
         self._idle = asyncio.Event()
         self._idle.set()
+        self._seeking = asyncio.Lock()
 
     async def _drain_messages(self, fetcher: Any) -> None:  # noqa: ANN401 Faust's Fetcher
         try:
@@ -74,6 +78,11 @@ class BatchConsumer(driver.Consumer):
         expected = self._expected.get(tp)
         if topic is None or expected is None:
             return
+        stand = self.app.table.stand((topic.topic_id, tp.partition))
+        if stand is not None and stand.next_offset > expected:  # sought while a batch was decided: that one counts
+            expected = stand.next_offset
+        if (records[0].offset < expected or self._tails.doubtful(tp)) and await self._cut(topic, tp, stand):
+            return
         if records[0].offset < expected:
             records = [record for record in records if record.offset >= expected]
             if not records:
@@ -97,23 +106,32 @@ class BatchConsumer(driver.Consumer):
             self._idle.set()
 
     async def perform_seek(self) -> None:
-        """Commit what is open, then seek every assigned partition to where the changelog says the stage stands."""
+        """Commit what is open, then seek every assigned partition to where the changelog says the stage stands.
+
+        One at a time: the drain asks for it while the flow is stopped, Faust after each assignment.
+        """
+        async with self._seeking:
+            await self._seek_assigned()
+
+    async def _seek_assigned(self) -> None:
         await self.app.transactions.commit()
         assigned = [tp for tp in self.assignment() if tp.topic in self.app.live]
         if not assigned:
             return
+        stands = {tp: self.app.table.stand((self.app.live[tp.topic].topic_id, tp.partition)) for tp in assigned}
+        rewritten = await self._tails.rewritten({tp: stand for tp, stand in stands.items() if stand is not None})
         starts = await self.earliest_offsets(*assigned)
         ends = await self.highwaters(*assigned)
         wanted: dict[TP, int] = {}
         for tp in assigned:
             topic = self.app.live[tp.topic]
-            stand = self.app.table.stand((topic.topic_id, tp.partition))
+            stand = stands[tp]
             at, start = 0 if stand is None else stand.next_offset, int(starts.get(tp) or 0)
             if at < start:
                 self._lost(topic, tp, at, start, start)
                 at = start
-            elif at > int(ends.get(tp) or 0):
-                end = await self._believed_end(tp, at)
+            elif at > int(ends.get(tp) or 0) or tp in rewritten:
+                end = min(await self._believed_end(tp, at), rewritten.get(tp, at))
                 if end < at:
                     self._lost(topic, tp, end, at, end)
                     at = end
@@ -121,11 +139,27 @@ class BatchConsumer(driver.Consumer):
         await self.seek_wait(wanted)
         self._expected = dict(wanted)
         self._reread.clear()
+        _log.info("positions_taken", partitions=len(wanted))
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seek as `perform_seek` does: the group's offsets are for lag tools only."""
         await self.perform_seek()
         return dict(self._expected)
+
+    async def _cut(self, topic: LiveTopic, tp: TP, stand: Stand | None) -> bool:
+        """Write off what a log has lost of what was decided, and go back to where it is new; tell whether it was so."""
+        if stand is None:
+            self._tails.trust([tp])
+            return False
+        rewritten = await self._tails.rewritten({tp: stand})
+        at = stand.next_offset
+        end = min(await self._believed_end(tp, at), rewritten.get(tp, at))
+        if end >= at:
+            return False
+        await self.app.transactions.commit()
+        self._lost(topic, tp, end, at, end)
+        await self.seek_wait({tp: end})
+        return True
 
     async def _believed_end(self, tp: TP, at: int) -> int:
         """Ask for the end of a log again and again: a new leader may tell a stale one for a moment."""

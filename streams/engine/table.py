@@ -151,6 +151,16 @@ class FirstSeenTable:
         """Remember the topic id of the changelog."""
         self._opened.write([(CHANGELOG_ID, topic_id.encode())])
 
+    def everything(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield all stands and states as the changelog holds them."""
+        return chain(self._stored(POSITION), self._stored(seen.PREFIX))
+
+    def follow(self, topic_id: str, partitions: int) -> None:
+        """Take the changelog `topic_id`, to be read from its beginning, for the one that the database is made from."""
+        self._opened.write(
+            [(CHANGELOG_ID, topic_id.encode()), *((mark_key(number), None) for number in range(partitions))]
+        )
+
     # ---- the sweep
     def sweep(self, examine: int) -> Iterator[tuple[bytes, Seen]]:
         """Yield at most `examine` stored states, going on where the last sweep ended, round and round."""

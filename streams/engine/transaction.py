@@ -12,6 +12,7 @@ import struct
 import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 from confluent_kafka import KafkaException, Producer
@@ -111,6 +112,22 @@ class Transactions:
             self._commit_now()
         except (KafkaException, BufferError) as exc:
             self._end("the first marks could not be committed", exc)
+        return self._delivered(marks)
+
+    def republish(self, entries: Iterable[tuple[bytes, bytes]]) -> dict[int, int]:
+        """Write a whole state into the changelog and mark its end; return the marks' offsets (reseed.py)."""
+        left = iter(entries)
+        try:
+            while chunk := list(islice(left, self._max_records)):
+                self._producer.begin_transaction()
+                for key, value in chunk:
+                    self._producer.produce(self._changelog, value, key, self.changelog_partition(key))
+                self._commit_now()
+            self._producer.begin_transaction()
+            marks = self._produce_marks()
+            self._commit_now()
+        except (KafkaException, BufferError) as exc:
+            self._end("the changelog could not be written anew", exc)
         return self._delivered(marks)
 
     # ---- filling

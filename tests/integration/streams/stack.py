@@ -63,22 +63,22 @@ class Stage:
         self.admin = AdminClient({"bootstrap.servers": bootstrap})
         self.producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "linger.ms": 5})
         self.process: subprocess.Popen[bytes] | None = None
+        self.processes: list[subprocess.Popen[bytes]] = []
         self.create(f"{self.tenant}.ledger")
         self.save()
-        settings = {
+        self.settings = {
             "kafka_bootstrap_servers": bootstrap, "registry_url": "sqlite://", "state_dir": str(folder / "state"),
             "replication_factor": 1, "min_insync_replicas": 1, "stage_session_timeout_s": 6, "commit_interval_s": 0.1,
         } | more  # fmt: skip
-        (folder / "config.json").write_text(json.dumps({"group": self.group, "settings": settings}))
 
     def create(self, name: str, **config: str) -> None:
         topic = NewTopic(name, self.partitions, 1, config={"message.timestamp.type": "LogAppendTime"} | config)
         self.admin.create_topics([topic])[name].result(20)
 
-    def add(self, platform: str, **definition: Any) -> str:
-        """Make a source with its topics; return its id."""
+    def add(self, platform: str, *, group: str = "", raw: dict[str, str] | None = None, **definition: Any) -> str:
+        """Make a source with its topics, the raw one with the settings `raw`; return its id."""
         for kind in ("webhook", "event", "quarantine"):
-            self.create(f"{self.tenant}.{kind}.{platform}")
+            self.create(f"{self.tenant}.{kind}.{platform}", **(raw or {}) if kind == "webhook" else {})
         source = str(uuid.uuid4())
         given = {"platform": platform, "auth": {"type": "none"}} | definition
         self.registry["sources"].append(
@@ -93,7 +93,7 @@ class Stage:
         self.registry["topics"].append(
             {
                 "name": f"{self.tenant}.webhook.{platform}", "topic_id": "", "tenant": self.tenant, "kind": "webhook",
-                "platform": platform, "partitions": self.partitions, "group": self.group, "paused": False,
+                "platform": platform, "partitions": self.partitions, "group": group or self.group, "paused": False,
             }
         )  # fmt: skip
         self.save()
@@ -107,32 +107,39 @@ class Stage:
 
     def send(self, platform: str, source: str, body: Any, partition: int = 0, **more: Any) -> None:
         value = body if isinstance(body, bytes) else json.dumps(body).encode()
+        at = more.pop("at_ms", 0)
         made: Any = more.pop("raw_headers", None) or headers(source, str(uuid.uuid4()), **more)
-        self.producer.produce(f"{self.tenant}.webhook.{platform}", value, b"k", partition, headers=made)
+        self.producer.produce(f"{self.tenant}.webhook.{platform}", value, b"k", partition, headers=made, timestamp=at)
         self.producer.poll(0)
 
     def flush(self) -> None:
         assert self.producer.flush(20) == 0
 
     # ---- the worker
-    def start(self, deadline_s: float = 40.0) -> None:
+    def start(self, deadline_s: float = 60.0, **more: Any) -> "subprocess.Popen[bytes]":
         """Start a worker and return when it is ready."""
-        process = self.spawn()
+        process = self.spawn(**more)
 
         def ready() -> bool:
             assert process.poll() is None, self.log()
-            return (self.folder / "ready").exists()
+            return (self.folder / f"{more.get('name', 'config')}.ready").exists()
 
         wait_until(ready, deadline_s, what="worker ready")
+        return process
 
-    def spawn(self) -> "subprocess.Popen[bytes]":
-        (self.folder / "ready").unlink(missing_ok=True)
+    def spawn(self, name: str = "config", group: str = "", **more: Any) -> "subprocess.Popen[bytes]":
+        """Start a worker; `more` are settings, or `deaf`: it decides nothing."""
+        deaf = more.pop("deaf", False)
+        config = {"group": group or self.group, "settings": self.settings | more, "deaf": deaf}
+        (self.folder / f"{name}.json").write_text(json.dumps(config))
+        (self.folder / f"{name}.ready").unlink(missing_ok=True)
         log = (self.folder / "worker.log").open("ab")
         environment = os.environ | {"PYTHONPATH": str(TOP)}
         self.process = subprocess.Popen(
-            [sys.executable, str(WORKER), str(self.folder / "config.json")], stdout=log, stderr=log, env=environment
+            [sys.executable, str(WORKER), str(self.folder / f"{name}.json")], stdout=log, stderr=log, env=environment
         )
         log.close()
+        self.processes.append(self.process)
         return self.process
 
     def log(self) -> str:
@@ -197,8 +204,10 @@ class Stage:
         return wait_until(enough, deadline_s, every_s=1.0, what=f"{items} items in the ledger") or []
 
     def close(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.kill()
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
 
     def await_items(self, platforms: list[str], items: int, deadline_s: float = 30.0) -> Read:
         """Return what was written of these platforms once the ledger counts `items` of them."""

@@ -1,14 +1,18 @@
 """A worker started again goes on where it stood; what the log lost is written off; a topic made anew starts anew.
 
-Rules 8, 9 and 19. One worker, drained and started once more, for all tests of this file: a topic each.
+Rules 8, 9 and 19. A position beyond the end is planted by the engine's own transaction. One worker, drained and started once more, for all tests of this file: a topic each.
 """
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import KafkaException, TopicPartition
 
+from streams.engine.directory import Directory
+from streams.engine.table import Stand
 from tests.house.polling import wait_until
+from tests.integration.streams.ground import World
 from tests.integration.streams.stack import Stage
 
 
@@ -38,6 +42,17 @@ def make_anew(stage: Stage, platform: str) -> None:
     wait_until(made, 20, what="the topic made anew")
 
 
+async def plant(stage: Stage, platform: str, stand: Stand) -> None:
+    """Commit a position, as a worker would whose log has lost its tail since."""
+    name = f"{stage.tenant}.webhook.{platform}"
+    worker = World(stage.bootstrap, stage.folder, stage.group).worker("planted")
+    await asyncio.to_thread(worker.begin)
+    topic_id = Directory({"bootstrap.servers": stage.bootstrap}).ids([name])[name][0]
+    worker.transactions.add((topic_id, 0), stand, {}, [])
+    await worker.transactions.commit()
+    worker.table.close()
+
+
 @pytest.fixture(scope="module")
 def stage(kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """Yield a stage whose worker was drained and started again while its topics changed."""
@@ -54,6 +69,9 @@ def stage(kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
     truncate(made, "cut", 7)
     make_anew(made, "anew")
     send(made, "anew", anew, 2, 6)
+    short = made.add("short")
+    send(made, "short", short, 0, 3)
+    asyncio.run(plant(made, "short", Stand(10, 0)))
     late = made.add("late")
     send(made, "late", late, 0, 5)
     truncate(made, "late", 5)
@@ -78,6 +96,35 @@ def test_records_gone_before_the_first_start_are_lost_too(stage: Stage) -> None:
     assert [(record.first, record.next_offset, record.items, record.lost) for record in ledger] == [
         (0, 5, 0, ((0, 5),))
     ]
+
+
+def test_a_position_beyond_the_end_is_a_loss_and_the_stage_goes_on_from_the_end(stage: Stage) -> None:
+    ledger = wait_until(lambda: stage.read(["short"]).ledger, 20, what="the loss in the ledger")
+    assert [(record.first, record.next_offset, record.items, record.lost) for record in ledger] == [
+        (3, 3, 0, ((3, 10),))
+    ]
+    source = next(row["id"] for row in stage.registry["sources"] if row["platform"] == "short")
+    send(stage, "short", source, 3, 5)
+    found = stage.await_items(["short"], 2)
+    assert sorted(event["position"]["offset"] for event in found.clean) == [3, 4]
+    assert [span for record in found.ledger for span in record.lost] == [(3, 10)]
+
+
+def test_records_that_expire_under_a_running_worker_are_lost_with_their_range(stage: Stage) -> None:
+    source = stage.add("paused")
+    send(stage, "paused", source, 0, 2)
+    stage.await_items(["paused"], 2)
+    topic = next(row for row in stage.registry["topics"] if row["platform"] == "paused")
+    topic["paused"] = True
+    stage.save()
+    wait_until(lambda: "webhook.paused']" in stage.log(), 20, what="pause taken over")
+    send(stage, "paused", source, 2, 7)
+    truncate(stage, "paused", 6)
+    topic["paused"] = False
+    stage.save()
+    found = stage.await_items(["paused"], 3)
+    assert [span for record in found.ledger for span in record.lost] == [(2, 6)]
+    assert sorted(event["position"]["offset"] for event in found.clean) == [0, 1, 6]
 
 
 def test_a_topic_made_anew_starts_anew_and_remembers_its_events(stage: Stage) -> None:

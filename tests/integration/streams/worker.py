@@ -6,7 +6,6 @@ The file is read again when it changes, so a test adds topics, pauses them and m
 import asyncio
 import json
 import logging
-import os
 import sys
 import time
 from pathlib import Path
@@ -18,6 +17,7 @@ from schemas.definitions.view import Snapshot, SourceView, TopicView
 from schemas.metrics import Metrics
 from schemas.settings import StreamsSettings
 from streams.app import Env, Health, run_group
+from streams.engine.consumer import BatchConsumer
 from tests.integration.streams.vendor import adapter
 
 
@@ -61,6 +61,10 @@ class WallClock:
         return time.monotonic()
 
 
+async def nothing(_self: BatchConsumer, _records: Any, _generation: int) -> None:
+    """Take what was fetched and decide nothing: a stage that stands still."""
+
+
 def main(path: Path) -> int:
     config = json.loads(path.read_text())
     logs.configure("streams", level="info", fmt="console")
@@ -75,12 +79,13 @@ def main(path: Path) -> int:
         metrics=Metrics(),
     )
     health = Health()
-    (path.parent / "pid").write_text(str(os.getpid()))
+    if config.get("deaf"):
+        BatchConsumer._take = nothing  # type: ignore[method-assign, assignment]
 
     async def run() -> int:
         stage = asyncio.create_task(run_group(config["group"], env, health))
         while not stage.done():
-            told = path.parent / "ready"
+            told = path.with_suffix(".ready")
             told.touch() if not health.ready() else told.unlink(missing_ok=True)
             await asyncio.wait({stage}, timeout=0.05)
         return stage.result()

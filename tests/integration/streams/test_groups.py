@@ -1,0 +1,66 @@
+"""Topics stay with their group: two groups on one broker, and one that is added moves nothing (rules 9 and 11)."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from schemas.wire import ledger as ledger_wire
+from tests.integration.streams.stack import Stage
+
+
+@pytest.fixture
+def stage(kafka_bootstrap: str, tmp_path: Path) -> Iterator[Stage]:
+    made = Stage(kafka_bootstrap, tmp_path, groups=2)
+    yield made
+    made.close()
+
+
+def ledger_partitions(stage: Stage, platform: str) -> set[int]:
+    """Return the partitions of the ledger topic that hold what a platform's group wrote."""
+    name = f"{stage.tenant}.ledger"
+    config = {"bootstrap.servers": stage.bootstrap, "group.id": "x", "isolation.level": "read_committed"}
+    consumer = Consumer(config | {"enable.partition.eof": True})
+    consumer.assign([TopicPartition(name, number, 0) for number in range(stage.partitions)])
+    found, left = set[int](), stage.partitions
+    while left:
+        for message in consumer.consume(1000, 0.2):
+            if message.error():
+                left -= 1
+            elif ledger_wire.decode(message.value() or b"").topic.endswith(f".{platform}"):
+                found.add(message.partition() or 0)
+    consumer.close()
+    return found
+
+
+def test_each_group_consumes_its_own_topics_and_a_group_that_is_added_moves_nothing(stage: Stage) -> None:
+    even = random.SystemRandom().randrange(10**6, 10**9) * 2
+    first, second = str(even), str(even + 1)
+    old = stage.add("old", group=first)
+    stage.send("old", old, {"id": "1"})
+    stage.flush()
+    one = stage.start(name="one", group=first)
+    stage.await_items(["old"], 1)
+    assignments = stage.log().count("positions_taken")
+    new = stage.add("new", group=second)
+    two = stage.start(name="two", group=second)
+    for number in range(20):
+        stage.send("old", old, {"id": str(number)}, partition=number % 2)
+        stage.send("new", new, {"id": str(number)}, partition=number % 2)
+    stage.flush()
+    found = stage.await_items(["old", "new"], 41)
+    assert found.outcomes() == {"clean": 40, "duplicate": 1}
+    assert {(record.topic.rpartition(".")[2], record.group) for record in found.ledger} == {
+        ("old", first), ("new", second),
+    }  # fmt: skip
+    assert ledger_partitions(stage, "old") == {0}
+    assert ledger_partitions(stage, "new") == {1}
+    assert stage.log().count("positions_taken") == assignments + 1  # the new group's own; the old one saw nothing
+    two.kill()
+    two.wait()
+    stage.send("old", old, {"id": "after"})
+    stage.flush()
+    stage.await_items(["old"], 22)
+    assert one.poll() is None
