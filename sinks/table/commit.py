@@ -19,7 +19,7 @@ from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.refs import SnapshotRef
-from pyiceberg.table.update import ValidatableTableRequirement
+from pyiceberg.table.update import AssertTableUUID
 
 from schemas import logs
 from sinks.table import snapshot, state
@@ -63,17 +63,17 @@ class Batch:
     notes: Mapping[str, str]
 
 
-class RefsStand(ValidatableTableRequirement):
-    """Branches and tags are still those that the expiry in this commit was worked out with.
+class RefsStand(AssertTableUUID):
+    """The table is this one, and its branches and tags those that the expiry in this commit was worked out with.
 
     The REST protocol has no such requirement; pyiceberg's own catalogs check it against the metadata that they swap.
     """
 
-    type: str = "hookberg-refs-stand"
     refs: dict[str, SnapshotRef]
 
-    def validate(self, base_metadata: TableMetadata | None) -> None:
+    def validate(self, base_metadata: TableMetadata | None) -> None:  # type: ignore[override]  # pyiceberg does so too
         """Raise `CommitFailedException` unless they are."""
+        super().validate(base_metadata)
         if base_metadata is None or base_metadata.refs != self.refs:
             raise CommitFailedException("a branch or tag was made or moved meanwhile")
 
@@ -107,7 +107,7 @@ def commit(
             except Exception as error:  # noqa: BLE001 unknown outcome: the offsets decide (rule 20)
                 log.warning("commit_outcome_unknown", table=".".join(table.name()), error=str(error), attempt=attempt)
                 if _full(catalog, error):
-                    left.refused()
+                    left.unasked()
                 failed = error
             else:
                 left.read(table, landed=isinstance(result, Committed))
@@ -168,7 +168,7 @@ def _call(catalog: Catalog, table: Table, made: snapshot.Commit) -> None:
     """Do what `Table._do_commit` does, but let a REST server delete old metadata files itself (it would be twice)."""
     before, requirements = table.metadata, made.requirements
     if made.expires and not isinstance(catalog, RestCatalog):
-        requirements = (*requirements, RefsStand(refs=before.refs))
+        requirements = (*requirements, RefsStand(uuid=before.table_uuid, refs=before.refs))
     answer = catalog.commit_table(table, requirements, made.updates)
     table.metadata, table.metadata_location = answer.metadata, answer.metadata_location
     if isinstance(catalog, RestCatalog):

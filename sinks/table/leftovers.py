@@ -68,6 +68,11 @@ class Leftovers:
         if self._tries:
             self._tries[-1].refused = True
 
+    def unasked(self) -> None:
+        """Note that the last try ended before the catalog did anything."""
+        if self._tries:
+            self._tries[-1].snapshot_id = None
+
     def unread(self) -> None:
         """Delete everything if nothing was sent, else leave everything: nobody has read the table since."""
         if any(one.snapshot_id is not None for one in self._tries):
