@@ -13,11 +13,13 @@ from schemas.vendors.base import Vendor
 from schemas.wire.raw import RawRecord
 from streams.decide import decide
 from streams.emit import Decided, Place, emit
-from streams.identify import identify
+from streams.identify import Event, identify
 from streams.parse import Delivery, parse
 from streams.seen import Seen
 from streams.sources import Sources
 
+_PORTION_BYTES = 32 << 10
+"""Of payload decided at a time: what is read of it should fit the processor's cache."""
 Adapter = Callable[[str], Vendor]
 """Gives the vendor of a platform; named in a module, so that a child process can import it."""
 
@@ -53,11 +55,24 @@ class Judge:
     def deliveries(
         self, deliveries: Iterable[Delivery], place: Place, snapshot: Snapshot, known: Known, now_us: int
     ) -> list[Decided]:
-        """Decide deliveries in order."""
-        events = list(identify(deliveries, self._adapter, place.topic_id))
+        """Decide deliveries in order, some at a time; the values of their items are let go."""
+        decided: list[Decided] = []
+        events: list[Event] = []
+        size = 0
+        for event in identify(deliveries, self._adapter, place.topic_id):
+            events.append(event)
+            size += len(event.item.payload)
+            if size >= _PORTION_BYTES:
+                self._decide(events, place, snapshot, known, now_us, decided)
+                events, size = [], 0
+        self._decide(events, place, snapshot, known, now_us, decided)
+        return decided
+
+    def _decide(
+        self, events: list[Event], place: Place, snapshot: Snapshot, known: Known, now_us: int, decided: list[Decided]
+    ) -> None:
         known.fetch([event.key for event in events])
         look, remember, position, contracts = known.look, known.remember, place.position, self._contracts
-        decided = []
         for event in events:
             at = position(event.delivery.record.offset, event.item.number)
             one = emit(decide(event, look, at, snapshot, contracts), place, now_us)
@@ -65,4 +80,4 @@ class Judge:
             if decision.write is not None:
                 remember(decision.key, decision.write)
             decided.append(one)
-        return decided
+            event.item.forget()

@@ -22,6 +22,9 @@ from streams.texts import Path
 MAX_DEPTH = 100
 MAX_TIME_US = 253_402_300_800_000_000
 _JSON = "application/json"
+_SHORT = 4_096
+_WRITTEN_DEPTH = 254
+"""orjson writes containers nested so deep and no deeper: https://github.com/ijl/orjson#serialize"""
 
 
 class Fault(NamedTuple):
@@ -120,20 +123,20 @@ def is_json(content_type: str | None) -> bool:
 
 
 def deeper_than(body: bytes, value: Any, depth: int) -> bool:  # noqa: ANN401 JSON
-    """Tell whether `value`, whose text is `body`, nests deeper than `depth` containers."""
-    if body.count(b"{") + body.count(b"[") <= depth:
+    """Tell whether `value`, whose text is `body`, nests deeper than `depth` containers.
+
+    Short texts are told by their brackets; others are written inside so many lists that orjson's own bound decides.
+    """
+    if len(body) < _SHORT and body.count(b"{") + body.count(b"[") <= depth:
         return False
-    level = [value] if isinstance(value, dict | list) else []
-    for _ in range(depth):
-        level = [
-            member
-            for outer in level
-            for member in (outer.values() if type(outer) is dict else outer)
-            if type(member) is dict or type(member) is list
-        ]
-        if not level:
-            return False
-    return True
+    wrapped = value
+    for _ in range(_WRITTEN_DEPTH - depth):
+        wrapped = [wrapped]
+    try:
+        orjson.dumps(wrapped)
+    except orjson.JSONEncodeError:
+        return True
+    return False
 
 
 def first_values(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -16,9 +16,10 @@ from streams.texts import Path
 MAX_ITEMS = 10_000
 
 
-class Item(msgspec.Struct, frozen=True, gc=False):
+class Item(msgspec.Struct, gc=False):
     """One thing that happened: its number in the delivery, its bytes as sent, its value as read.
 
+    Not frozen for `forget` only.
     `outer`: the object that holds the item's array, where a vendor's path led to it. `coverage`: what the proof covers
     of this item where it differs from the delivery's.
     """
@@ -28,6 +29,10 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     value: Any
     outer: Any = None
     coverage: str | None = None
+
+    def forget(self) -> None:
+        """Let go of the value once it is decided about: values kept would push each other out of the cache."""
+        self.value = self.outer = None
 
 
 class _Found(NamedTuple):

@@ -17,23 +17,18 @@ from typing import Any
 
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
-from schemas.contracts import Library
 from schemas.settings import StreamsSettings
 from schemas.vendors.github import GITHUB
 from schemas.wire import ledger as ledger_wire
 from schemas.wire.raw import RawRecord
 from streams.account import Account
 from streams.app import GC_THRESHOLD
-from streams.decide import decide
-from streams.emit import emit
 from streams.engine.conductor import raw_topics
 from streams.engine.consumer import CHUNK_RECORDS
 from streams.engine.directory import Directory, LiveTopic
 from streams.engine.recovery import CHANGELOG_PARTITIONS, changelog, ensure_changelog
 from streams.engine.table import FirstSeenTable, Writes
-from streams.identify import identify
-from streams.parse import parse
-from streams.sources import Sources
+from streams.judge import Judge
 from tests.benchmarks.stage_ground import PARTITIONS
 from tests.house.polling import wait_until
 from tests.integration.streams.worker import FileRegistry
@@ -63,7 +58,7 @@ class Plain:
         self.producer = Producer(kafka | sending | room)
         reading = {"group.id": self.group, "enable.auto.commit": False, "auto.offset.reset": "earliest"}
         self.consumer = Consumer(kafka | reading)
-        self.sources, self.contracts = Sources(), Library()
+        self.judge = Judge(lambda _platform: GITHUB)
         self.accounts: dict[tuple[str, int], Account] = {}
         self.next: dict[tuple[str, int], int] = {}
 
@@ -89,21 +84,13 @@ class Plain:
     def chunk(self, topic: LiveTopic, partition: int, records: list[RawRecord]) -> None:
         """Decide records of one partition in order and produce what they become."""
         snapshot, place, known = self.registry.current(), topic.place(partition), self.table.read(())
-        produce, remember, states = self.producer.produce, known.remember, self.table.open_writes[0].states
-        deliveries = parse(records, self.sources.at(snapshot.sources), 0)
-        events = list(identify(deliveries, lambda _platform: GITHUB, topic.topic_id))
-        known.fetch([event.key for event in events])
-        now_us = time.time_ns() // 1000
-        decisions = []
-        for event in events:
-            at = place.position(event.delivery.record.offset, event.item.number)
-            decided = emit(decide(event, known.look, at, snapshot, self.contracts), place, now_us)
-            decision = decided.decision
-            decisions.append(decision)
-            for name, number, key, value in decided.records:
+        produce, states = self.producer.produce, self.table.open_writes[0].states
+        decided = self.judge.records(records, 0, place, snapshot, known, time.time_ns() // 1000)
+        for one in decided:
+            for name, number, key, value in one.records:
                 produce(name, value, key, number)
+            decision = one.decision
             if decision.write is not None:
-                remember(decision.key, decision.write)
                 state = states[decision.key] = decision.write.pack()
                 produce(self.changelog, state, decision.key, zlib.crc32(decision.key) % CHANGELOG_PARTITIONS)
         self.producer.poll(0)
@@ -112,7 +99,7 @@ class Plain:
         if account is None:
             account = self.accounts[where] = Account(records[0].offset)
         self.next[where] = records[-1].offset + 1
-        account.add(decisions, self.next[where])
+        account.add([one.decision for one in decided], self.next[where])
 
     def commit(self) -> None:
         """Write the ledger, wait for every delivery, commit the group's offsets."""

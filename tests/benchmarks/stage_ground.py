@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
 
 from ingress.publish import producer_config
 from schemas.reasons import Outcome
@@ -78,6 +78,7 @@ class Ground:
         for start in range(0, len(wanted), 100):
             for future in admin.create_topics(wanted[start : start + 100], operation_timeout=60.0).values():
                 future.result(60)
+        wait_until(lambda: _serves(admin, wanted[-1].topic), 120.0, what="the broker has the last topic")
 
     @staticmethod
     def _topic(name: str, **config: str) -> NewTopic:
@@ -142,6 +143,17 @@ class Ground:
         part = folder / "registry.part"
         part.write_text(json.dumps({"topics": topics, "sources": sources, "schemas": []}))
         part.rename(folder / "registry.json")
+
+
+def _serves(admin: AdminClient, name: str) -> bool:
+    """Tell whether the broker answers for a topic: after many are made its leaders follow its metadata by seconds."""
+    asked = {TopicPartition(name, number): OffsetSpec.latest() for number in range(PARTITIONS)}
+    try:
+        for future in admin.list_offsets(asked, request_timeout=10.0).values():
+            future.result(10)
+    except KafkaException:
+        return False
+    return True
 
 
 class Follower:
