@@ -60,6 +60,7 @@ def test_each_group_consumes_its_own_topics_and_a_group_that_is_added_moves_noth
     assert stage.log().count("positions_taken") == assignments + 1  # the new group's own; the old one saw nothing
     two.kill()
     two.wait()
+    stage.process = one
     stage.send("old", old, {"id": "after"})
     stage.flush()
     stage.await_items(["old"], 22)
