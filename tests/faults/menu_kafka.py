@@ -140,12 +140,16 @@ def cut_tail(run: "Run") -> str:
     assert gone, "nothing was cut"
     run.archive.cut[key] = gone
     run.archive.cuts[key] = Cut(first, gone[-1].offset + 1)
+    at_once = run.rng.random() < 0.5
+    if at_once:  # the log may be past the stage's position again before the stage looks
+        run.sender.resume()
     _start_again(run)
     keeper.resume("streams")
     if ahead:
         eventually("the loss is in the ledger", lambda: _told(run, key), WAIT_S)
     run.sender.resume()
-    return f"{name}/{key[1]} cut at {first}, {len(gone)} records{', decided' if ahead else ''}"
+    what = f"{', decided' if ahead else ''}{', written on at once' if at_once else ''}"
+    return f"{name}/{key[1]} cut at {first}, {len(gone)} records{what}"
 
 
 def _longest(run: "Run") -> tuple[Partition, str, list[Read]]:

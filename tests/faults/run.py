@@ -225,12 +225,13 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--brokers", type=int, choices=(1, 3), default=1)
     parser.add_argument("--only", help="names of faults, comma-separated: the schedule is these, in this order")
+    parser.add_argument("--keep", type=Path, help="a folder that does not exist yet: logs and data stay in it")
     given = parser.parse_args()
     print(f"SEED={given.seed} ROUNDS={given.rounds} BROKERS={given.brokers}", flush=True)
     say = lambda text: print(text, flush=True)  # noqa: E731
     chosen = menu.schedule(given.seed, given.rounds, given.brokers, given.only.split(",") if given.only else None)
-    folder = tempfile.TemporaryDirectory(prefix="hookberg-faults-")
-    with folder as path, prepared(given.seed, given.brokers, Path(path) / "run", say) as run:
+    temporary = tempfile.TemporaryDirectory(prefix="hookberg-faults-")
+    with temporary as path, prepared(given.seed, given.brokers, given.keep or Path(path) / "run", say) as run:
         try:
             chaos(run, chosen)
             result = judged(run, given.seed, given.brokers)
