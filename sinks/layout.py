@@ -12,16 +12,13 @@ import pyarrow as pa
 from pyiceberg.schema import Schema
 from pyiceberg.table.metadata import TableMetadata
 
-from schemas import logs
 from sinks.columns.policy import Limits
-from sinks.columns.shape import Branch, arrow_type
-from sinks.rows import salvage, system
+from sinks.rows import system
+from sinks.rows.events import Events
 from sinks.rows.fixed import Fixed
-from sinks.rows.parse import Parsed, Parser
-from sinks.rows.system import PAYLOAD, Record
+from sinks.rows.system import Record
 from sinks.table import schema as schemas_of_tables
 
-log = logs.logger(__name__)
 _MAX_SAMPLES = 100
 
 
@@ -59,7 +56,7 @@ class EventLayout:
     time = "received_at"
 
     def __init__(self, limits: Limits, event_types: Sequence[str] = ()) -> None:
-        self._parser = Parser(limits)
+        self._events = Events(limits)
         self._types = tuple(event_types)
 
     def first_schema(self) -> Schema:
@@ -68,28 +65,30 @@ class EventLayout:
 
     def build(self, records: Sequence[Record], metadata: TableMetadata, now_us: int) -> Built:
         """Return the rows of the selected events, and the schema with the columns that they add."""
-        heads = system.heads(records)
-        if self._types:
-            heads = heads.pick([any(fnmatchcase(kind, glob) for glob in self._types) for kind in heads.types()])
-        missing = len(records) - len(heads.heads)
+        chosen = self._selected(records)
+        missing = len(records) - len(chosen)
         current = metadata.schema()
-        if not heads.heads:
+        if not chosen:
             return Built(pa.table({}), current, missing)
         have = schemas_of_tables.shape(current)
-        payloads = heads.payloads()
-        try:
-            parsed = self._parser.parse(payloads, have)
-        except Exception:
-            log.exception("payloads_kept_as_text", rows=len(payloads))
-            parsed = _as_text(payloads, have)
+        made = self._events.read(chosen, have, now_us)
         schema = current
-        if parsed.shape != have:
+        if made.shape != have:
             newest = max(known.schema_id for known in metadata.schemas)
-            schema = schemas_of_tables.extend(current, parsed.shape, metadata.last_column_id, newest + 1)
-        columns = {**heads.columns(now_us), "_extra": parsed.extra, "_raw": parsed.raw}
-        if parsed.shape.fields:
-            columns[PAYLOAD] = parsed.payload
-        return Built(pa.table(columns), schema, missing, len(payloads) - parsed.extra.null_count)
+            schema = schemas_of_tables.extend(current, made.shape, metadata.last_column_id, newest + 1)
+        return Built(made.rows, schema, missing, made.overflow)
+
+    def _selected(self, records: Sequence[Record]) -> Sequence[Record]:
+        if not self._types:
+            return records
+        known: dict[str, bool] = {}
+        chosen = []
+        for record, kind in zip(records, system.kinds(records), strict=True):
+            if kind not in known:
+                known[kind] = any(fnmatchcase(kind, glob) for glob in self._types)
+            if known[kind]:
+                chosen.append(record)
+        return chosen
 
 
 class FixedLayout:
@@ -106,10 +105,3 @@ class FixedLayout:
     def build(self, records: Sequence[Record], metadata: TableMetadata, now_us: int) -> Built:  # noqa: ARG002 the port's
         """Return the rows of the records."""
         return Built(self._fixed.rows(records), metadata.schema())
-
-
-def _as_text(payloads: Sequence[bytes], shape: Branch) -> Parsed:
-    rows = [salvage.whole(raw) for raw in payloads]
-    kind = arrow_type(shape)
-    nulls = pa.nulls(len(rows), kind) if shape.fields else pa.nulls(len(rows))
-    return Parsed(shape, nulls, pa.nulls(len(rows), pa.string()), pa.array([row.raw for row in rows], pa.string()))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from schemas.backing.kafka import topic_id_text
@@ -157,27 +157,38 @@ class Source:
         except KafkaException as error:
             raise _transient(error) from error
         records: list[Record] = []
-        size = 0
-        ids = {name: topic.id for name, topic in self.topics.items()}
-        for message in messages:
-            topic, partition, offset = message.topic(), message.partition(), message.offset()
-            if topic is None or partition is None or offset is None or message.error() is not None:
-                self._fault(topic or "", -1 if partition is None else partition, offset, message.error())
-                continue
-            self.positions[topic, partition] = offset + 1
-            if self.at_end:
-                self.at_end.discard((topic, partition))
-            value = message.value()
-            if value is not None:
-                records.append(Record(ids[topic], partition, offset, value))
-                size += len(value)
-        if records:
-            self.read_us = messages[-1].timestamp()[1] * 1000 if messages[-1].error() is None else self.read_us
+        begin = 0
+        for at in [at for at, message in enumerate(messages) if message.error() is not None]:
+            self._take(messages[begin:at], records)  # in order: the end of a partition comes after its records
+            self._fault(messages[at])
+            begin = at + 1
+        self._take(messages[begin:] if begin else messages, records)
+        size = sum([len(record.value) for record in records])
         if len(records) > _MIN_POLL_RECORDS:
             self._batch = max(_MIN_POLL_RECORDS, min(MAX_POLL_RECORDS, POLL_BYTES * len(records) // max(size, 1)))
         return records, size
 
-    def _fault(self, topic: str, partition: int, offset: int | None, error: KafkaError | None) -> None:
+    def _take(self, messages: Sequence[Message], records: list[Record]) -> None:
+        """Append the records of messages without an error; they have a topic, a partition and an offset."""
+        if not messages:
+            return
+        ids = {name: topic.id for name, topic in self.topics.items()}
+        records += [
+            Record(ids[m.topic()], m.partition(), m.offset(), value)  # type: ignore[index, arg-type]  # see above
+            for m in messages
+            if (value := m.value()) is not None
+        ]
+        last = {(m.topic(), m.partition()): m.offset() for m in messages}
+        self.positions |= {place: offset + 1 for place, offset in last.items()}  # type: ignore[operator, misc]
+        if self.at_end:
+            self.at_end.difference_update(last)
+        self.read_us = messages[-1].timestamp()[1] * 1000
+
+    def _fault(self, message: Message) -> None:
+        """Act on what librdkafka says instead of a record; may raise."""
+        error, offset = message.error(), message.offset()
+        topic = message.topic() or ""
+        partition = -1 if (known := message.partition()) is None else known
         code = None if error is None else error.code()
         if code == KafkaError._PARTITION_EOF:  # noqa: SLF001
             self.at_end.add((topic, partition))

@@ -4,10 +4,10 @@ Lives here: the `nested` layout's system columns (spec section 8) and the readin
 cut out as bytes and never decoded here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import msgspec
 import pyarrow as pa
@@ -61,21 +61,27 @@ COLUMNS = (
 PAYLOAD = "payload"
 PAYLOAD_DOC = "the vendor's JSON, typed as observed; columns documented as JSON text hold the text of a JSON value"
 JSON_DOC = "JSON text"
-_TEXT = tuple(column for column in COLUMNS if column.member and column.type == pa.string())
+TEXT = tuple(column for column in COLUMNS if column.member and column.type == pa.string())
 
 
 _Int = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 _Long = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
-class _Position(msgspec.Struct):
+class _Position(msgspec.Struct, gc=False):
     topicId: str  # noqa: N815 wire name
     partition: _Int
     offset: _Long
     item: _Int
 
 
-class _Head(msgspec.Struct):
+class _Kind(msgspec.Struct, gc=False):
+    """Only what selects an event."""
+
+    eventType: str | None = None  # noqa: N815 wire name
+
+
+class _Head(msgspec.Struct, gc=False):
     """The event as wire/event.py writes it; `payload` and `envelope` stay bytes."""
 
     position: _Position
@@ -98,8 +104,8 @@ class _Head(msgspec.Struct):
     envelope: msgspec.Raw | None = None
 
 
-class Record(NamedTuple):
-    """One Kafka record of a tail's topics, with its value."""
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """One Kafka record of a tail's topics, with its value. A struct and not a dataclass: millions are made."""
 
     topic_id: str
     partition: int
@@ -112,6 +118,7 @@ _LAST = pa.scalar(datetime.max.replace(tzinfo=UTC), TIME)
 _PAYLOAD = b',"payload":'
 _CUTS = 8
 _DECODER = msgspec.json.Decoder(_Head)
+_KIND_DECODER = msgspec.json.Decoder(_Kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,36 +127,44 @@ class Heads:
 
     heads: tuple[_Head, ...]
 
-    def types(self) -> list[str]:
-        """Return the event type of each."""
-        return [head.eventType or "" for head in self.heads]
-
     def payloads(self) -> list[bytes]:
         """Return the payload bytes of each."""
         return [bytes(head.payload) for head in self.heads]
 
-    def pick(self, keep: Sequence[bool]) -> "Heads":
-        """Return those that are to be kept."""
-        return Heads(tuple(head for head, kept in zip(self.heads, keep, strict=True) if kept))
-
     def columns(self, now_us: int) -> dict[str, pa.Array]:
         """Return the system columns but `_extra` and `_raw`; `now_us` stands in for an unreadable receive time."""
-        made: dict[str, pa.Array] = {}
-        for column in _TEXT:
-            made[column.name] = pa.array([getattr(head, column.member) for head in self.heads], pa.string())
-        received = times([head.receivedAt for head in self.heads])
-        made["received_at"] = pc.fill_null(received, pa.scalar(now_us, TIME)) if received.null_count else received
-        made["event_time"] = times([head.eventTime for head in self.heads])
+        members = [column.member for column in COLUMNS if column.member]
+        texts = {name: pa.array([getattr(head, name) for head in self.heads], pa.string()) for name in members}
+        places = [head.position for head in self.heads]
+        position = {
+            "topicId": pa.array([place.topicId for place in places], pa.string()),
+            "partition": pa.array([place.partition for place in places], pa.int32()),
+            "offset": pa.array([place.offset for place in places], pa.int64()),
+            "item": pa.array([place.item for place in places], pa.int32()),
+        }
+        made = head_columns(texts, position, now_us)
         envelopes = [None if head.envelope is None else bytes(head.envelope) for head in self.heads]
         made["envelope"] = pa.array(
             [None if raw in (None, b"null") else raw.decode("utf-8", "backslashreplace") for raw in envelopes],
             pa.string(),
         )
-        made["_topic"] = pa.array([head.position.topicId for head in self.heads], pa.string())
-        made["_partition"] = pa.array([head.position.partition for head in self.heads], pa.int32())
-        made["_offset"] = pa.array([head.position.offset for head in self.heads], pa.int64())
-        made["_item"] = pa.array([head.position.item for head in self.heads], pa.int32())
         return made
+
+
+def head_columns(texts: Mapping[str, pa.Array], position: Mapping[str, pa.Array], now_us: int) -> dict[str, pa.Array]:
+    """Return the columns that an event's members fill, but `envelope`; `texts` and `position` by member."""
+    made = {column.name: texts[column.member] for column in TEXT}
+    received = times(texts["receivedAt"])
+    made["received_at"] = pc.fill_null(received, pa.scalar(now_us, TIME)) if received.null_count else received
+    made["event_time"] = times(texts["eventTime"])
+    for column, member in (
+        ("_topic", "topicId"),
+        ("_partition", "partition"),
+        ("_offset", "offset"),
+        ("_item", "item"),
+    ):
+        made[column] = position[member]
+    return made
 
 
 def heads(records: Sequence[Record]) -> Heads:
@@ -192,12 +207,24 @@ def _unreadable(record: Record) -> _Head:
     return head
 
 
-def times(texts: Sequence[str | None]) -> pa.Array:
+def kinds(records: Sequence[Record]) -> list[str]:
+    """Return the event type of each record, "" for one without; reads no more than that where it can."""
+    read = _KIND_DECODER.decode
+    made: list[str] = []
+    for record in records:
+        try:
+            made.append(read(record.value).eventType or "")
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            made.append(_unreadable(record).eventType or "")
+    return made
+
+
+def times(texts: pa.Array) -> pa.Array:
     """Read RFC 3339 times as µs in UTC; what is no time of years 1 to 9999 becomes null, finer digits are cut."""
     try:
-        read = pa.array(texts, pa.string()).cast(TIME)
+        read = texts.cast(TIME)
     except pa.ArrowInvalid:
-        return pa.array([_time(text) for text in texts], TIME)
+        return pa.array([_time(text) for text in texts.to_pylist()], TIME)
     held = pc.and_(pc.greater_equal(read, _FIRST), pc.less_equal(read, _LAST))
     return read if pc.all(held).as_py() is not False else pc.if_else(held, read, pa.scalar(None, TIME))
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from sinks.columns.policy import Limits
 from sinks.columns.shape import EMPTY, leaves
-from sinks.rows.parse import Parser
+from sinks.rows.events import Events
 from sinks.rows.rebuild import rebuild
+from tests.unit.sinks.wrapped import read
 
 NAMES = st.sampled_from(["a", "b", "c", "A", "a b", "a_x20b", "", "a.b", "é", "~", "/", "id", "0"]) | st.text(
     max_size=3
@@ -54,15 +55,14 @@ def same(left: Any, right: Any) -> bool:
 
 
 def check(batches: list[list[bytes]], limits: Limits) -> None:
-    parser, shape = Parser(limits), EMPTY
+    reader, shape = Events(limits), EMPTY
     for batch in batches:
-        parsed = parser.parse(batch, shape)
-        shape = parsed.shape
+        made = read(reader, batch, shape)
+        shape = made.shape
         assert leaves(shape) <= limits.max_columns
-        rows = zip(batch, parsed.payload.to_pylist(), parsed.extra.to_pylist(), parsed.raw.to_pylist(), strict=True)
-        for sent, values, extra, raw in rows:
-            back = rebuild(values, extra, raw, shape)
-            assert same(without_nulls(back), without_nulls(json.loads(sent))), (sent, values, extra, raw)
+        for sent, row in zip(batch, made.rows.to_pylist(), strict=True):
+            back = rebuild(row.get("payload"), row["_extra"], row["_raw"], shape)
+            assert same(without_nulls(back), without_nulls(json.loads(sent))), (sent, row)
 
 
 @settings(max_examples=150, deadline=None)
@@ -100,10 +100,10 @@ def test_rebuilds_regular_payloads_with_odd_ones_among_them(
 def test_keeps_the_digits_of_a_number(whole: str, fraction: str, exponent: int | None, first_is_double: bool) -> None:
     text = str(int(whole)) + ("." + fraction if fraction else "") + ("" if exponent is None else f"e{exponent}")
     sent = b'{"n":' + text.encode() + b"}"
-    parser = Parser(Limits())
-    shape = parser.parse([b'{"n":0.5}' if first_is_double else b'{"n":7}'], EMPTY).shape
-    parsed = parser.parse([sent], shape)
-    values, raw = parsed.payload.to_pylist()[0], parsed.raw.to_pylist()[0]
+    reader = Events(Limits())
+    shape = read(reader, [b'{"n":0.5}' if first_is_double else b'{"n":7}'], EMPTY).shape
+    row = read(reader, [sent], shape).rows.to_pylist()[0]
+    values, raw = row["payload"], row["_raw"]
     if values["n"] is not None:
         assert Decimal(repr(values["n"])) == Decimal(text)
     else:
@@ -112,13 +112,13 @@ def test_keeps_the_digits_of_a_number(whole: str, fraction: str, exponent: int |
 
 def test_keeps_the_text_of_a_payload_that_names_a_member_twice() -> None:
     sent = [b'{"a":1}', b'{"a":1,"a":2}', b'{"b":{"c" :1,"c":2}}', b'{"a":null,"a":3}']
-    parsed = Parser(Limits()).parse(sent, EMPTY)
-    assert [raw and json.loads(raw) for raw in parsed.raw.to_pylist()] == [
+    made = read(Events(Limits()), sent, EMPTY)
+    assert [raw and json.loads(raw) for raw in made.rows["_raw"].to_pylist()] == [
         None,
         {"": sent[1].decode()},
         {"": sent[2].decode()},
         {"": sent[3].decode()},
     ]
-    assert parsed.payload.field("a").to_pylist() == [1, 2, None, 3]
-    again = Parser(Limits()).parse(sent, parsed.shape)
-    assert again.raw.to_pylist() == parsed.raw.to_pylist()
+    assert [payload["a"] for payload in made.rows["payload"].to_pylist()] == [1, 2, None, 3]
+    again = read(Events(Limits()), sent, made.shape)
+    assert again.rows["_raw"].to_pylist() == made.rows["_raw"].to_pylist()
