@@ -1,0 +1,57 @@
+"""Whether a raw log still is the one that was read, or lost its tail and was written on from before (rule 9).
+
+Lives here: the question. Not here: what follows from the answer (consumer.py). A log loses its tail with a machine that
+loses power, or with its disk. Its end may be past our position again before we look, so ends prove nothing; times do:
+partition time is the running maximum of the broker's clock, so what stands before our position and is younger came
+later (rule 3). Private names of aiokafka: README.md beside this file.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+from aiokafka.client import ConnectionGroup
+from faust.types import TP
+
+from streams.engine.table import Stand
+
+if TYPE_CHECKING:
+    from streams.engine.consumer import BatchConsumer
+
+
+class Tails:
+    """Remembers over which connection each partition was last found to be the log that was read."""
+
+    def __init__(self, consumer: "BatchConsumer") -> None:
+        self._consumer = consumer
+        self._found: dict[TP, object] = {}
+
+    def doubtful(self, tp: TP) -> bool:
+        """Tell whether records of `tp` come over another connection: its broker may have lost what it had."""
+        return self._found.get(tp) is None or self._found[tp] is not self._connection(tp)
+
+    async def rewritten(self, stands: Mapping[TP, Stand]) -> dict[TP, int]:
+        """Return, for each log that was written on from before our position, the offset from which it is new.
+
+        Logs that merely end before our position are the caller's. Raises KafkaError while the leader is away.
+        """
+        connections = {tp: self._connection(tp) for tp in stands}
+        times = {tp: stand.time_ms + 1 for tp, stand in stands.items()}
+        found = await self._ask(times) if times else {}
+        for tp, connection in connections.items():
+            self._found[tp] = connection or self._connection(tp)
+        return {tp: told.offset for tp, told in found.items() if told and told.offset < stands[tp].next_offset}
+
+    def trust(self, tps: Collection[TP]) -> None:
+        """Take partitions that nothing was read of for what they are."""
+        for tp in tps:
+            self._found[tp] = self._connection(tp)
+
+    async def _ask(self, times: dict[TP, int]) -> Mapping[TP, Any]:
+        thread = self._consumer._thread  # noqa: SLF001 README.md
+        found: Mapping[TP, Any] = await thread.call_thread(thread._ensure_consumer().offsets_for_times, times)  # noqa: SLF001
+        return found
+
+    def _connection(self, tp: TP) -> object:
+        """Return the connection to the leader of `tp`, by which fetches come; None while there is none."""
+        client = self._consumer._thread._ensure_consumer()._client  # noqa: SLF001 README.md
+        return client._conns.get((client.cluster.leader_for_partition(tp), ConnectionGroup.DEFAULT))  # noqa: SLF001
