@@ -10,7 +10,7 @@ from typing import Any
 
 import aiokafka
 import pytest
-from aiokafka.client import AIOKafkaClient, CoordinationType
+from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
 from aiokafka.consumer.group_coordinator import BaseCoordinator, GroupCoordinator
 from aiokafka.protocol.group import LeaveGroupRequest
 from faust.app.base import App
@@ -40,11 +40,23 @@ SIGNATURES: dict[Any, str] = {
     consumer.ThreadDelegateConsumer.seek_wait: "(self, partitions",
     consumer.ThreadDelegateConsumer.earliest_offsets: "(self, *partitions",
     consumer.ThreadDelegateConsumer.highwaters: "(self, *partitions",
+    consumer.ThreadDelegateConsumer.seek_to_committed: "(self)",
+    consumer.ThreadDelegateConsumer.assignment: "(self)",
+    consumer.ThreadDelegateConsumer.highwater: "(self, tp",
+    consumer.Consumer.stop_flow: "(self)",
+    consumer.ConsumerThread.call_thread: "(self, fun",
     driver.AIOKafkaConsumerThread._ensure_consumer: "(self)",
     Conductor._update_indices: "(self)",
     Conductor._flag_changes: "(self)",
     Conductor._subscriber: "(self)",
     Recovery._resume_streams: "(self, generation_id",
+    aiokafka.AIOKafkaConsumer.offsets_for_times: "(self, timestamps",
+    App.service: "(self, cls",
+    App.timer: "(self, interval",
+    Service.on_start: "(self)",
+    Service.on_stop: "(self)",
+    Service.sleep: "(self, n",
+    GroupCoordinator.check_errors: "(self)",
     AIOKafkaClient.coordinator_lookup: "(self, coordinator_type, coordinator_key",
     AIOKafkaClient.send: "(self, node_id, request",
     LeaveGroupRequest.__init__: "(self, group",
@@ -65,6 +77,10 @@ def test_the_other_names_are_there() -> None:
     assert "consumer_generation_id" in inspect.getsource(driver.ConsumerRebalanceListener)
     assert "_crashed" in inspect.getsource(Service)
     assert hasattr(App, "_stop_consumer")
+    assert "self._conns[conn_id]" in inspect.getsource(AIOKafkaClient._get_conn)
+    assert "conn_id = (node_id, group)" in inspect.getsource(AIOKafkaClient._get_conn)
+    assert ConnectionGroup.DEFAULT == 0
+    assert "leader_for_partition" in inspect.getsource(aiokafka.consumer.fetcher.Fetcher._get_actions_per_node)
 
 
 def test_the_pinned_versions_are_the_ones_that_were_read() -> None:
