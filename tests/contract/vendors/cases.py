@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from schemas.reasons import Reason
-from tests.contract.vendors.roster import SENDERS
 from tests.contract.vendors.senders import NOW, Sender, Sent, encoded, placed, send, signature
 
 MISSING, MALFORMED = Reason.SIGNATURE_MISSING, Reason.SIGNATURE_MALFORMED
@@ -25,16 +24,6 @@ class Case:
     secrets: tuple[str, ...] = field(repr=False)
     expect: int | Reason | None
     now: float = NOW
-
-    @property
-    def title(self) -> str:
-        """Return a name for test ids."""
-        return f"{self.sender.name}:{self.name}"
-
-
-def all_cases() -> list[Case]:
-    """Return the cases of every sender."""
-    return [case for sender in SENDERS for case in of(sender)]
 
 
 def of(sender: Sender) -> Iterator[Case]:

@@ -32,6 +32,7 @@ def rows() -> Iterator[Any]:
 
 
 ROWS = list(rows())
+SIGNED = [one for one in ROWS if one.values[1]["signed"] and one.values[1]["answer"]]
 
 
 async def ask(vendor: Vendor, row: dict[str, Any], *, signed: bool) -> tuple[Edge, Reply]:
@@ -69,9 +70,7 @@ async def test_answers_as_the_vendor_wants(vendor: Vendor, row: dict[str, Any]) 
         assert reply.outcome == "refused"
 
 
-@pytest.mark.parametrize(
-    ("vendor", "row"), [one for one in ROWS if one.values[1]["signed"] and one.values[1]["answer"]]
-)
+@pytest.mark.parametrize(("vendor", "row"), SIGNED)
 async def test_a_signed_handshake_answers_nobody_else(vendor: Vendor, row: dict[str, Any]) -> None:
     edge, reply = await ask(vendor, row, signed=False)
     assert (reply.status, reply.outcome) == (vendor.refusal_status, "refused")

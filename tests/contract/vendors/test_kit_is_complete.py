@@ -22,8 +22,9 @@ SHARED = {"__init__.py", "base.py", "read.py", "shapes.py"}
 MAX_LINES = 120
 WANTED = (
     "slack", "teams", "teams-outgoing", "msgraph", "github", "stripe", "jira", "bitbucket", "segment", "openmetadata",
-    "zendesk", "shopify", "twilio", "sendgrid", "standardwebhooks", "svix", "gitlab", "pagerduty", "hubspot", "intercom",
-    "linear", "square", "paddle", "adyen", "adyen-platform", "cloudevents", "eventgrid", "discord", "meta", "whatsapp",
+    "zendesk", "shopify", "twilio", "sendgrid", "standardwebhooks", "svix", "gitlab", "pagerduty", "hubspot",
+    "intercom", "linear", "square", "paddle", "adyen", "adyen-platform", "cloudevents", "eventgrid", "discord", "meta",
+    "whatsapp",
 )  # fmt: skip
 FILES = sorted(path for path in CODE.glob("*.py") if path.name not in SHARED)
 each_vendor = pytest.mark.parametrize("vendor", VENDORS.values(), ids=lambda vendor: vendor.name)
