@@ -20,6 +20,7 @@ from rich.table import Table
 from deploy.local.kafka import Broker, ensure_runtime
 from deploy.local.kafka.config import load_or_create
 from tests.benchmarks import measure, stage
+from tests.benchmarks.ids import ids
 from tests.benchmarks.measure import Figure
 from tests.benchmarks.peers.compare import peers
 from tests.benchmarks.restart import restart
@@ -64,6 +65,7 @@ PARTS: Mapping[str, Callable[[Ground], list[Figure]]] = {
     **{name: partial(_on_server, part) for name, part in measure.ALL.items()},
     **{name: partial(_on_kafka, part) for name, part in stage.PARTS.items()},
     "freshness1": partial(_on_server, lambda server: measure.freshness(server, 100.0, 30.0, asked_s=1)),
+    "ids": partial(_on_kafka, ids),
     "restart": partial(_on_server, restart),
     "peers": partial(_on_kafka, peers),
 }

@@ -80,6 +80,7 @@ def test_the_other_names_are_there() -> None:
     assert "self._conns[conn_id]" in inspect.getsource(AIOKafkaClient._get_conn)
     assert "conn_id = (node_id, group)" in inspect.getsource(AIOKafkaClient._get_conn)
     assert ConnectionGroup.DEFAULT == 0
+    assert "_last_successful_refresh_ms" in inspect.getsource(aiokafka.cluster.ClusterMetadata.update_metadata)
     assert "leader_for_partition" in inspect.getsource(aiokafka.consumer.fetcher.Fetcher._get_actions_per_node)
 
 
