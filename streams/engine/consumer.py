@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from aiokafka.client import CoordinationType
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.group import LeaveGroupRequest
+from confluent_kafka import KafkaException
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
@@ -68,6 +69,11 @@ class BatchConsumer(driver.Consumer):
         if not self.flow_active:
             await self.perform_seek()
             return
+        try:
+            await self._recognise()
+        except KafkaException as exc:  # fetched again: a gap is read once more before it is believed
+            _log.warning("topics_not_recognised", error=str(exc))
+            return
         for found, batch in records.items():
             if not self.flow_active or generation != self.app.consumer_generation_id:
                 break
@@ -81,7 +87,7 @@ class BatchConsumer(driver.Consumer):
         stand = self.app.table.stand((topic.topic_id, tp.partition))
         if stand is not None and stand.next_offset > expected:  # sought while a batch was decided: that one counts
             expected = stand.next_offset
-        if (records[0].offset < expected or self._tails.doubtful(tp)) and await self._cut(topic, tp, stand):
+        if (records[0].offset < expected or self._tails.doubtful(tp)) and await self._cut(topic, tp):
             return
         if records[0].offset < expected:
             records = [record for record in records if record.offset >= expected]
@@ -113,15 +119,22 @@ class BatchConsumer(driver.Consumer):
         async with self._seeking:
             await self._seek_assigned()
 
+    async def _recognise(self, *, again: bool = False) -> None:
+        """End the process when a topic was made anew under its name: what is fetched is not what we stand in."""
+        if changed := await self._tails.made_anew(again=again):
+            await self.app.transactions.commit()
+            self.app.end(f"topics made anew: {changed}", None)
+
     async def _seek_assigned(self) -> None:
         await self.app.transactions.commit()
         assigned = [tp for tp in self.assignment() if tp.topic in self.app.live]
         if not assigned:
             return
+        await self._recognise(again=True)
         stands = {tp: self.app.table.stand((self.app.live[tp.topic].topic_id, tp.partition)) for tp in assigned}
-        rewritten = await self._tails.rewritten({tp: stand for tp, stand in stands.items() if stand is not None})
         starts = await self.earliest_offsets(*assigned)
-        ends = await self.highwaters(*assigned)
+        ends = await self.highwaters(*assigned)  # before the times: what comes in between must not hide a cut
+        rewritten = await self._tails.rewritten({tp: stand for tp, stand in stands.items() if stand is not None})
         wanted: dict[TP, int] = {}
         for tp in assigned:
             topic = self.app.live[tp.topic]
@@ -130,8 +143,8 @@ class BatchConsumer(driver.Consumer):
             if at < start:
                 self._lost(topic, tp, at, start, start)
                 at = start
-            elif at > int(ends.get(tp) or 0) or tp in rewritten:
-                end = min(await self._believed_end(tp, at), rewritten.get(tp, at))
+            elif stand is not None and (at > int(ends.get(tp) or 0) or tp in rewritten):
+                end = await self._end_of(tp, stand)
                 if end < at:
                     self._lost(topic, tp, end, at, end)
                     at = end
@@ -146,20 +159,25 @@ class BatchConsumer(driver.Consumer):
         await self.perform_seek()
         return dict(self._expected)
 
-    async def _cut(self, topic: LiveTopic, tp: TP, stand: Stand | None) -> bool:
+    async def _cut(self, topic: LiveTopic, tp: TP) -> bool:
         """Write off what a log has lost of what was decided, and go back to where it is new; tell whether it was so."""
-        if stand is None:
-            self._tails.trust([tp])
-            return False
-        rewritten = await self._tails.rewritten({tp: stand})
-        at = stand.next_offset
-        end = min(await self._believed_end(tp, at), rewritten.get(tp, at))
-        if end >= at:
-            return False
-        await self.app.transactions.commit()
-        self._lost(topic, tp, end, at, end)
-        await self.seek_wait({tp: end})
-        return True
+        async with self._seeking:
+            stand = self.app.table.stand((topic.topic_id, tp.partition))
+            if stand is None:
+                self._tails.trust([tp])
+                return False
+            at, end = stand.next_offset, await self._end_of(tp, stand)
+            if end >= at:
+                return False
+            await self.app.transactions.commit()
+            self._lost(topic, tp, end, at, end)
+            await self.seek_wait({tp: end})
+            return True
+
+    async def _end_of(self, tp: TP, stand: Stand) -> int:
+        """Return where the log that was read ends now: what is younger than it is asked last, for it may just come."""
+        end = await self._believed_end(tp, stand.next_offset)
+        return min(end, (await self._tails.rewritten({tp: stand})).get(tp, stand.next_offset))
 
     async def _believed_end(self, tp: TP, at: int) -> int:
         """Ask for the end of a log again and again: a new leader may tell a stale one for a moment."""
