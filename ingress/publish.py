@@ -160,14 +160,14 @@ class KafkaPublisher:
         loop = asyncio.get_running_loop()
         end = loop.time() + limit_s
         while len(self._producer) and loop.time() < end:
-            self._producer.poll(0)
+            self._poll()
             await asyncio.sleep(_DRAIN_STEP_S)
         if self._timer is not None:
             self._timer.cancel()
         left = len(self._producer)
         if left:
             self._producer.purge()
-            self._producer.poll(0)
+            self._poll()
         return left
 
     def _settle(self, future: "asyncio.Future[Stored]", error: KafkaError | None, message: Message) -> None:
@@ -195,6 +195,8 @@ class KafkaPublisher:
             self._skew_s = self._now_ns() / 1e9 - broker_ms / _MS
 
     def _meaning(self, error: KafkaError) -> Overloaded | Refused:
+        if fatal(error):
+            self.failed.set()
         if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
             return Refused(Reason.BODY_TOO_LARGE, "body and headers together exceed the topic's record limit")
         _log.warning("record_not_stored", error=error.name())
@@ -219,8 +221,15 @@ class KafkaPublisher:
         finally:
             self._asking = False
 
+    def _poll(self) -> None:
+        """Serve what has come. A dead client is told by `poll` itself: its error callback is not called then."""
+        try:
+            self._producer.poll(0)
+        except KafkaException as exc:
+            self._on_error(exc.args[0])
+
     def _tick(self) -> None:
-        self._producer.poll(0)
+        self._poll()
         if self._waiting:
             self._expire()
         if self._away is not None and not self._asking and self._loop is not None:
