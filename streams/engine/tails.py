@@ -1,4 +1,4 @@
-"""Whether a raw log still is the one that was read, or lost its tail and was written on from before (rule 9).
+"""Whether a raw log still is the one that was read: not made anew (rule 19), not cut and written on (rule 9).
 
 Lives here: the question. Not here: what follows from the answer (consumer.py). A log loses its tail with a machine that
 loses power, or with its disk. Its end may be past our position again before we look, so ends prove nothing; times do:
@@ -6,6 +6,7 @@ partition time is the running maximum of the broker's clock, so what stands befo
 later (rule 3). Private names of aiokafka: README.md beside this file.
 """
 
+import asyncio
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,22 @@ class Tails:
     def __init__(self, consumer: "BatchConsumer") -> None:
         self._consumer = consumer
         self._found: dict[TP, object] = {}
+        self._recognised: object = None
+
+    async def made_anew(self, *, again: bool = False) -> list[str]:
+        """Return the live topics that are another topic by now: fetches go by name, our positions by id (rule 19).
+
+        Kafka is asked when the client has read its metadata anew, as it must after a topic was gone, and when told
+        `again`. Raises KafkaException while Kafka is away.
+        """
+        app, age = self._consumer.app, self._age()
+        if age == self._recognised and not again:
+            return []
+        live = dict(app.live)
+        found = await asyncio.to_thread(app.directory.ids, list(live))
+        if len(found) == len(live):  # else one may be just between its end and its beginning
+            self._recognised = age
+        return [name for name, topic in live.items() if name in found and found[name][0] != topic.topic_id]
 
     def doubtful(self, tp: TP) -> bool:
         """Tell whether records of `tp` come over another connection: its broker may have lost what it had."""
@@ -45,6 +62,10 @@ class Tails:
         """Take partitions that nothing was read of for what they are."""
         for tp in tps:
             self._found[tp] = self._connection(tp)
+
+    def _age(self) -> object:
+        """Return when the client read Kafka's metadata."""
+        return self._consumer._thread._ensure_consumer()._client.cluster._last_successful_refresh_ms  # noqa: SLF001 README.md
 
     async def _ask(self, times: dict[TP, int]) -> Mapping[TP, Any]:
         thread = self._consumer._thread  # noqa: SLF001 README.md

@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -227,6 +228,7 @@ def main() -> int:
     parser.add_argument("--only", help="names of faults, comma-separated: the schedule is these, in this order")
     parser.add_argument("--keep", type=Path, help="a folder that does not exist yet: logs and data stay in it")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # whoever ends us ends what we started
     print(f"SEED={given.seed} ROUNDS={given.rounds} BROKERS={given.brokers}", flush=True)
     say = lambda text: print(text, flush=True)  # noqa: E731
     chosen = menu.schedule(given.seed, given.rounds, given.brokers, given.only.split(",") if given.only else None)
