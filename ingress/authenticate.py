@@ -74,7 +74,7 @@ def remedy(target: Target, reason: Reason) -> str:
             return "post to the source's secret URL (/in/…): for this source that URL is the credential"
         return "send `Authorization: Bearer hbk_…` with an API key of this tenant that holds ingestion:write"
     schemes = _tolerant(vendor, target)
-    where = " or ".join(dict.fromkeys(_place(scheme) for scheme in schemes))
+    where = " or ".join(dict.fromkeys(scheme.stands_in for scheme in schemes))
     fresh = next((scheme.freshness for scheme in schemes if scheme.freshness is not None), None)
     texts = {
         Reason.SIGNATURE_MISSING: f"send {where}: this source takes what {vendor.title} signed",
@@ -90,15 +90,6 @@ def remedy(target: Target, reason: Reason) -> str:
             Reason.TIMESTAMP_FUTURE: f"signed over {fresh.future_s} s ahead of our time: check the sender's clock",
         }
     return texts.get(reason, reason.text)
-
-
-def _place(scheme: Scheme) -> str:
-    """Say where a scheme's proof stands."""
-    if scheme.items is not None:
-        return f"the member {scheme.items.signature} of each item"
-    if scheme.container.kind == "query":
-        return f"the query parameter {scheme.container.header}"
-    return f"the header {scheme.container.header}"
 
 
 def _mismatch(scheme: Scheme) -> str:

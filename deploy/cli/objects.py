@@ -130,9 +130,41 @@ def _add_schema_version(group: typer.Typer) -> None:
 
 
 def _platforms(
-    as_json: JsonOption = False, url: UrlOption = None, key: KeyOption = None, data_dir: DataDirOption = None
+    name: Annotated[str | None, typer.Argument(help="One vendor: what it needs and how to set it up")] = None,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    data_dir: DataDirOption = None,
 ) -> None:
-    print_list(find(url, key, None, data_dir), "platforms", as_json=as_json)
+    server = find(url, key, None, data_dir)
+    if name is None:
+        print_list(server, "platforms", as_json=as_json)
+        return
+    one = server.call("GET", f"/platforms/{name}")
+    if as_json:
+        show(one)
+    else:
+        Console().print(platform_text(one), markup=False, highlight=False, soft_wrap=True)
+
+
+def platform_text(one: dict[str, Any]) -> str:
+    """Return a vendor adapter for a person: its steps, numbered, then how it proves itself and its limits."""
+    auth = {"type": one["auth"]} | ({"secrets": ["THE SECRET"]} if one["proofs"] else {})
+    body = json.dumps({"platform": one["name"], "auth": auth})
+    limits = one["limits"]
+    lines = [f"{one['title']} ({one['name']})", f"  {one['docs']}", "", "Set up"]
+    lines += [f"  {number}. {step}" for number, step in enumerate(one["setup"], 1)]
+    lines += ["", "The source", f"  echo '{body}' | hookberg source create -", "", "Proof"]
+    for proof in one["proofs"]:
+        age = f", within {proof['toleranceSeconds']} s" if proof["toleranceSeconds"] else ""
+        lines.append(
+            f"  {proof['scheme']}: {proof['algorithm']} in {proof['standsIn']}{age}; covers: {proof['coverage']}"
+        )
+    if not one["proofs"]:
+        lines.append("  none that is checked here: the secret URL, or an API key, is the credential")
+    answer = f"answer within {limits['answerWithinSeconds']:g} s with {one['successStatus']}"
+    retries = f"retries for {limits['retriesForSeconds'] / 3600:g} h"
+    return "\n".join([*lines, "", "Limits", f"  {answer}; {retries}; bodies to {limits['bodyBytes']:,} bytes"])
 
 
 def print_list(server: Server, path: str, *, as_json: bool) -> None:

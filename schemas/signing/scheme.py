@@ -80,6 +80,14 @@ class Scheme:
     urls: Literal["exact", "ports", "hubspot"] = "exact"
     when: tuple[tuple[str, str | None], ...] = ()
 
+    @property
+    def stands_in(self) -> str:
+        """Say in words where the proof stands."""
+        if self.items is not None:
+            return f"the member {self.items.signature} of each item"
+        kind = "query parameter" if self.container.kind == "query" else "header"
+        return f"the {kind} {self.container.header}"
+
 
 @dataclass(frozen=True, slots=True)
 class SignedRequest:

@@ -9,6 +9,7 @@ from ingress.api.routes import Route, Scope
 from schemas.definitions.base import Definition
 from schemas.errors import Refused
 from schemas.reasons import Reason
+from schemas.signing import Scheme
 from schemas.vendors import VENDORS
 from schemas.vendors.base import Vendor, no_key
 
@@ -21,6 +22,16 @@ class Limits(Definition):
     retries_for_seconds: int
 
 
+class Proof(Definition):
+    """One way in which the vendor proves itself: where the proof stands and what it covers of a body."""
+
+    scheme: str
+    algorithm: str
+    stands_in: str
+    coverage: str
+    tolerance_seconds: int | None
+
+
 class Platform(Definition):
     """A vendor adapter; `auth` is the `auth.type` that a source of it takes by default."""
 
@@ -28,8 +39,10 @@ class Platform(Definition):
     title: str
     docs: str
     auth: str
+    proofs: list[Proof]
     partitioning: str
     handshake: bool
+    success_status: int
     limits: Limits
     setup: list[str]
 
@@ -63,14 +76,26 @@ def _wire(vendor: Vendor) -> dict[str, Any]:
         "title": vendor.title,
         "docs": vendor.docs,
         "auth": vendor.name if vendor.schemes else "url" if vendor.jwt else "none",
+        "proofs": [_proof(scheme) for scheme in vendor.schemes],
         "partitioning": "source" if vendor.event_key is no_key else vendor.partitioning,
         "handshake": bool(vendor.handshakes),
+        "successStatus": vendor.success.status,
         "limits": {
             "bodyBytes": vendor.body_limit,
             "answerWithinSeconds": vendor.deadline_s,
             "retriesForSeconds": vendor.retry_span_s,
         },
         "setup": list(vendor.setup),
+    }
+
+
+def _proof(scheme: Scheme) -> dict[str, Any]:
+    return {
+        "scheme": scheme.name,
+        "algorithm": scheme.algorithm,
+        "standsIn": scheme.stands_in,
+        "coverage": scheme.coverage,
+        "toleranceSeconds": None if scheme.freshness is None else scheme.freshness.past_s,
     }
 
 
