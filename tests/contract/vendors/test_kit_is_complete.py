@@ -15,6 +15,7 @@ from schemas.vendors import VENDORS
 from schemas.vendors.base import DAY_S, MIB, Vendor
 from tests.contract.vendors.cases import of
 from tests.contract.vendors.roster import SENDERS
+from tests.contract.vendors.table import README, table
 
 HERE = Path(__file__).parent
 CODE = HERE.parents[2] / "schemas/vendors"
@@ -105,3 +106,7 @@ def test_a_vendor_is_one_value_in_one_small_file(path: Path) -> None:
 def test_every_file_is_registered() -> None:
     names = {vendor.name.replace("-", "_") for vendor in VENDORS.values()}
     assert {path.stem for path in FILES} <= names
+
+
+def test_the_readmes_table_is_the_registry() -> None:
+    assert table() in README.read_text("utf-8"), "run python -m tests.contract.vendors.table"

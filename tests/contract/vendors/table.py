@@ -1,0 +1,62 @@
+"""The table of vendors in schemas/vendors/README.md, made of the registry: `python -m tests.contract.vendors.table`."""
+
+from pathlib import Path
+
+from schemas.signing import Scheme
+from schemas.vendors import VENDORS
+from schemas.vendors.base import DAY_S, HOUR_S, MIB, Vendor
+
+README = Path(__file__).parents[3] / "schemas/vendors/README.md"
+BEGIN, END = "<!-- table: made by tests/contract/vendors/table.py -->\n", "<!-- end of table -->"
+HEAD = (
+    "| name | proof | tolerance | covers | a delivery's id | batches | handshake | answer | within | retries | body |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|\n"
+)
+_COVERS = {"full": "full", "partial": "part", "none": "none"}
+
+
+def table() -> str:
+    """Return the table's text."""
+    return HEAD + "".join(_row(VENDORS[name]) for name in sorted(VENDORS))
+
+
+def _row(vendor: Vendor) -> str:
+    proofs = [_proof(scheme) for scheme in vendor.schemes] or ["JWT (not checked yet)" if vendor.jwt else "-"]
+    ages = {str(one.freshness.past_s) + " s" for one in vendor.schemes if one.freshness is not None}
+    covers = {_COVERS[one.coverage] for one in vendor.schemes} | ({"part"} if vendor.first_item_signed else set())
+    cells = (
+        vendor.name,
+        "; ".join(dict.fromkeys(proofs)),
+        ", ".join(sorted(ages)) or "-",
+        ", ".join(sorted(covers)) or "none",
+        "yes" if vendor.partitioning == "event" else "items'",
+        "array" + "".join(f", `{path}`" for path in vendor.split),
+        ", ".join(method for one in vendor.handshakes for method in one.methods) or "-",
+        f"{vendor.success.status}" + ("" if vendor.success.body is None else " own body"),
+        f"{vendor.deadline_s:g} s",
+        _span(vendor.retry_span_s),
+        f"{vendor.body_limit // MIB} MiB" if vendor.body_limit % MIB == 0 else f"{vendor.body_limit // 1_000_000} MB",
+    )
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _proof(scheme: Scheme) -> str:
+    place = "in each item" if scheme.items is not None else f"`{scheme.container.header}`"
+    return f"{scheme.algorithm} {place}"
+
+
+def _span(seconds: int) -> str:
+    if not seconds:
+        return "-"
+    return f"{seconds // DAY_S} d" if seconds % DAY_S == 0 else f"{seconds // HOUR_S} h"
+
+
+def main() -> None:
+    """Write the table into the README."""
+    text = README.read_text("utf-8")
+    before, _, rest = text.partition(BEGIN)
+    README.write_text(before + BEGIN + table() + END + rest.partition(END)[2], "utf-8")
+
+
+if __name__ == "__main__":
+    main()
