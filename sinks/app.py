@@ -30,6 +30,9 @@ ROUND_S = 0.25
 TELL_S = 1.0
 BUILDS, BUILD_PATIENCE_S, MOST_BUILDS = 4, 10.0, 32
 QUEUE_BUDGET_KIB = 256 << 10
+FLUSH_BUDGET = 512 << 20
+"""Bytes of records that the tables of a process hold together until they commit."""
+_MIN_FLUSH = 4 << 20
 _MIN_QUEUE_KIB, _MAX_QUEUE_KIB = 1 << 10, 64 << 10
 log = logs.logger(__name__)
 
@@ -62,7 +65,8 @@ async def run(
 
     def env(tails: int) -> Env:
         queue = max(_MIN_QUEUE_KIB, min(_MAX_QUEUE_KIB, QUEUE_BUDGET_KIB // max(1, tails)))
-        return Env(catalog, admin, config, clock, metrics, owner, settings.flush_bytes, queue, slots)
+        flush = min(settings.flush_bytes, max(_MIN_FLUSH, FLUSH_BUDGET // max(1, tails)))
+        return Env(catalog, admin, config, clock, metrics, owner, flush, queue, slots)
 
     fleet = Fleet(env)
     ownership = Ownership(

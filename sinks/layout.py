@@ -3,7 +3,7 @@
 Lives here: where rows (pure) meet the table's schema. A layout never fails on what a vendor sends.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Protocol
@@ -13,6 +13,7 @@ from pyiceberg.schema import Schema
 from pyiceberg.table.metadata import TableMetadata
 
 from sinks.columns.policy import Limits
+from sinks.columns.widen import widen
 from sinks.rows import system
 from sinks.rows.events import Events
 from sinks.rows.fixed import Fixed
@@ -36,6 +37,30 @@ class Built:
         values = self.rows.column(column).cast(pa.int64()).combine_chunks().drop_null()
         step = max(1, len(values) // _MAX_SAMPLES)
         return [max(0.0, (now_us - values[i].as_py()) / 1e6) for i in range(0, len(values), step)]
+
+
+def joined(many: Sequence[Built]) -> Built:
+    """Return batches that follow one another as one; the last one's schema holds the columns of all."""
+    kinds: dict[str, pa.DataType] = {}
+    tables = [built.rows for built in many if built.rows.num_rows]
+    for table in tables:
+        kinds |= {field.name: field.type for field in table.schema}
+    wide = [_widened(table, kinds) for table in tables]
+    return Built(
+        rows=pa.concat_tables(wide) if wide else pa.table({}),
+        schema=many[-1].schema,
+        not_selected=sum(built.not_selected for built in many),
+        overflow=sum(built.overflow for built in many),
+    )
+
+
+def _widened(table: pa.Table, kinds: Mapping[str, pa.DataType]) -> pa.Table:
+    columns = []
+    for name, kind in kinds.items():
+        at = table.schema.get_field_index(name)
+        chunks = [pa.nulls(table.num_rows, kind)] if at < 0 else [widen(one, kind) for one in table.column(at).chunks]
+        columns.append(pa.chunked_array(chunks, kind))
+    return pa.table(columns, names=list(kinds))
 
 
 class Layout(Protocol):

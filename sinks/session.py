@@ -15,7 +15,7 @@ from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 
 from schemas import logs
-from sinks.layout import Built, Layout
+from sinks.layout import Built, Layout, joined
 from sinks.rows.system import Record
 from sinks.source import Expired, Source, Topic
 from sinks.spec import Env, Spec
@@ -24,6 +24,8 @@ from sinks.table import commit, files, leftovers, match, state
 POLL_S = 0.1
 LOOK_S = 0.5
 LOOK_AGAIN_S = 10.0
+BUILD_BYTES = 8 << 20
+"""A buffer past it becomes rows, which wait for the commit in less memory."""
 IDLE_COMMIT_S = 600.0
 IDLE_COMMIT_RECORDS = 100_000
 IDLE_LOOK_S = 60.0
@@ -75,7 +77,8 @@ class Session:
         self._notes = dict(lost)
         self._plan: files.Plan | None = None
         self._buffer: list[Record] = []
-        self._bytes = 0
+        self._held: list[Built] = []
+        self._records = self._bytes = self._unbuilt = 0
         self._due: float | None = None
         self._first = layout.first_schema()
         self._ends = source.ends()
@@ -100,7 +103,7 @@ class Session:
                 self._flush(force=True)
             if now >= tell_at:
                 tell_at = now + LOOK_S
-                self._tail.moved(self._ends, self._source.lag() + len(self._buffer), self._source.read_us)
+                self._tail.moved(self._ends, self._source.lag() + self._records, self._source.read_us)
                 if state.moved(self._base, self._ends) == self._base:
                     self._moved_since = None
                 elif self._moved_since is None:
@@ -117,19 +120,33 @@ class Session:
         try:
             records, size = self._source.poll(POLL_S if self._due is None else max(0.0, min(POLL_S, self._due - now)))
         except Expired:  # what was read before is not lost
-            if self._buffer:
+            if self._records:
                 self._flush()
             raise
         self._ends = self._source.ends()
         if records:
-            if not self._buffer:
+            if self._due is None:
                 self._due = self._env.clock.monotonic() + self._spec.freshness_s / 2
             self._buffer += records
+            self._records += len(records)
             self._bytes += size
+            self._unbuilt += size
+            if BUILD_BYTES <= self._unbuilt and self._bytes < self._env.flush_bytes:
+                self._hold()
+
+    def _hold(self) -> None:
+        """Turn the buffer into rows ahead of the commit: they are smaller, and the buffer is freed."""
+        metadata = state.as_made(self._table.metadata)
+        with self._env.slots.take(self._tail.check_stop):
+            built = self._layout.build(self._buffer, metadata, self._env.clock.time_ns() // 1000)
+        self._held.append(built)
+        self._buffer, self._unbuilt = [], 0
+        if built.schema.fields != metadata.schema().fields:  # further columns need ids that follow those
+            self._flush()
 
     def _look(self) -> None:
         """Read the table if nothing waits for it; raise `Again` when it stands elsewhere."""
-        if self._buffer:
+        if self._records:
             return
         try:
             self._table.refresh()
@@ -166,8 +183,11 @@ class Session:
     def _build(self, io: FileIO, *, force: bool) -> tuple[Built, commit.Batch | None]:
         """Turn the buffer into files; no batch when nothing was selected and that may wait."""
         metadata = state.as_made(self._table.metadata)
-        built = self._layout.build(self._buffer, metadata, self._env.clock.time_ns() // 1000)
-        self._buffer, self._bytes, self._due = [], 0, None
+        if self._buffer or not self._held:
+            self._held.append(self._layout.build(self._buffer, metadata, self._env.clock.time_ns() // 1000))
+        built = self._held[0] if len(self._held) == 1 else joined(self._held)
+        self._buffer, self._held, self._due = [], [], None
+        self._records = self._bytes = self._unbuilt = 0
         self._skipped += built.not_selected
         if not built.rows.num_rows and not force and self._skipped < IDLE_COMMIT_RECORDS:
             return built, None

@@ -1,7 +1,8 @@
 """Arrow rows into Parquet files with Iceberg's statistics.
 
-Lives here: the file writer. One file per day of the partition column, rows in its order, column names in Avro's form
-(as Iceberg's own writers do), no Arrow schema inside (it makes whole-table scans trip over string views).
+Lives here: the file writer. One file per day of the partition column, rows in the order they were read, column names
+in Avro's form (as Iceberg's own writers do), no Arrow schema inside (it makes whole-table scans trip over string
+views). Statistics only where the table keeps metrics, dictionaries only where values repeat: measured in README.md.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyiceberg.io import FileIO
 from pyiceberg.io.pyarrow import (
+    MetricModeTypes,
+    MetricsMode,
     StatisticsCollector,
     compute_statistics_plan,
     data_file_statistics_from_parquet_metadata,
@@ -28,6 +31,8 @@ from pyiceberg.typedef import Record
 from sinks.columns.widen import to_file, widen
 
 ROW_GROUP = 100_000
+SAMPLE = 1000
+"""From how many rows it is told whether a column's values repeat."""
 _EPOCH = date(1970, 1, 1)
 
 
@@ -40,17 +45,21 @@ class Plan:
     arrow: pa.Schema
     stats: dict[int, StatisticsCollector]
     paths: dict[str, int]
+    measured: list[str]
 
 
 def plan(metadata: TableMetadata, schema: Schema) -> Plan:
     """Return the plan for writing files of `schema` into a table."""
     in_file = sanitize_column_names(schema)
+    stats, paths = compute_statistics_plan(in_file, metadata.properties), parquet_path_to_id_mapping(in_file)
+    none = MetricsMode(MetricModeTypes.NONE)
     return Plan(
         schema=schema,
         memory=_plain(schema_to_pyarrow(schema, include_field_ids=False)),
         arrow=_plain(schema_to_pyarrow(in_file, include_field_ids=True)),
-        stats=compute_statistics_plan(in_file, metadata.properties),
-        paths=parquet_path_to_id_mapping(in_file),
+        stats=stats,
+        paths=paths,
+        measured=[path for path, field_id in paths.items() if stats[field_id].mode != none],
     )
 
 
@@ -62,16 +71,18 @@ def write(rows: pa.Table, metadata: TableMetadata, io: FileIO, made: Plan, name:
     for part, day in _by_day(rows, metadata, made.schema):
         folder = "" if day is None else f"{spec.fields[0].name}={day.isoformat()}/"
         path = locations.new_data_location(f"{folder}{name()}.parquet")
-        arrays = []
-        for column, in_file in zip(made.memory, made.arrow, strict=True):
-            at = part.schema.get_field_index(column.name)
-            array = pa.nulls(part.num_rows, column.type) if at < 0 else _one(part.column(at))
-            arrays.append(to_file(widen(array, column.type), in_file.type))
-        table = pa.Table.from_arrays(arrays, schema=made.arrow)
+        table = pa.Table.from_batches([_in_file(batch, made) for batch in part.to_batches()], schema=made.arrow)
         output = io.new_output(path)
         with (
             output.create(overwrite=True) as stream,
-            pq.ParquetWriter(stream, made.arrow, compression="zstd", store_schema=False) as writer,
+            pq.ParquetWriter(
+                stream,
+                made.arrow,
+                compression="zstd",
+                store_schema=False,
+                use_dictionary=_repeating(table),
+                write_statistics=made.measured or False,
+            ) as writer,
         ):
             writer.write_table(table, row_group_size=ROW_GROUP)
         facts = data_file_statistics_from_parquet_metadata(writer.writer.metadata, made.stats, made.paths)
@@ -92,25 +103,56 @@ def write(rows: pa.Table, metadata: TableMetadata, io: FileIO, made: Plan, name:
     return files
 
 
+def _in_file(batch: pa.RecordBatch, made: Plan) -> pa.RecordBatch:
+    """Return rows under the names and ids of the file; nothing is copied where types agree."""
+    arrays = []
+    for column, in_file in zip(made.memory, made.arrow, strict=True):
+        at = batch.schema.get_field_index(column.name)
+        array = pa.nulls(batch.num_rows, column.type) if at < 0 else batch.column(at)
+        arrays.append(to_file(widen(array, column.type), in_file.type))
+    return pa.RecordBatch.from_arrays(arrays, schema=made.arrow)
+
+
+def _repeating(table: pa.Table) -> list[str] | bool:
+    """Return the columns whose values repeat: a dictionary of an id's values costs time and bytes and saves nothing."""
+    if table.num_rows < SAMPLE:
+        return True
+    sample = table.slice(0, SAMPLE).combine_chunks()
+    return [
+        path for path, column in _leaves("", sample.to_struct_array().combine_chunks()) if _repeats(column)
+    ] or False
+
+
+def _leaves(at: str, column: pa.Array) -> Iterator[tuple[str, pa.Array]]:
+    if not pa.types.is_struct(column.type):
+        yield at, column
+        return
+    for number, field in enumerate(column.type):
+        yield from _leaves(f"{at}.{field.name}" if at else field.name, column.field(number))
+
+
+def _repeats(column: pa.Array) -> bool:
+    return not pa.types.is_nested(column.type) and pc.count_distinct(column).as_py() * 2 < len(column)
+
+
 def _by_day(rows: pa.Table, metadata: TableMetadata, schema: Schema) -> Iterator[tuple[pa.Table, date | None]]:
     spec = metadata.spec()
     if spec.is_unpartitioned():
         yield rows, None
         return
-    column = schema.find_column_name(spec.fields[0].source_id)
-    rows = rows.sort_by(column) if not _sorted(rows.column(column)) else rows
-    days = pc.floor_temporal(rows.column(column), unit="day")
+    times = rows.column(schema.find_column_name(spec.fields[0].source_id))
+    span = pc.min_max(pc.floor_temporal(pa.chunked_array([_ends(times)]), unit="day")).as_py()
+    if span["min"] == span["max"] and not times.null_count:
+        yield rows, span["min"].date()
+        return
+    days = pc.floor_temporal(times, unit="day")
     for day in pc.unique(days).to_pylist():
         yield rows.filter(pc.equal(days, pa.scalar(day, days.type))), day.date()
 
 
-def _sorted(column: pa.ChunkedArray) -> bool:
-    values = _one(column)
-    return len(values) < 2 or bool(pc.all(pc.less_equal(values[:-1], values[1:])).as_py())  # noqa: PLR2004 a pair
-
-
-def _one(column: pa.ChunkedArray) -> pa.Array:
-    return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+def _ends(times: pa.ChunkedArray) -> pa.Array:
+    span = pc.min_max(times)
+    return pa.array([span["min"].as_py(), span["max"].as_py()], times.type)
 
 
 def _plain(schema: pa.Schema) -> pa.Schema:

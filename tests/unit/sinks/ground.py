@@ -266,7 +266,7 @@ class Ground:
         )
         self.per_poll, self.event_types = per_poll, event_types
         self.flush_bytes = 1
-        self.most_s = 3600.0
+        self.most_s, self.step_s = 3600.0, 0.01
         self.tail: Tail | None = None
         self.meanwhile: Callable[[], None] = lambda: None
         """Called whenever the tail polls and finds nothing."""
@@ -284,7 +284,7 @@ class Ground:
         started = self.clock.monotonic()
 
         def idle(timeout_s: float) -> None:
-            self.clock.advance(max(timeout_s, 0.01))
+            self.clock.advance(max(timeout_s, self.step_s))
             self.meanwhile()
             if done() or self.clock.monotonic() - started > self.most_s:
                 tail.stop()
