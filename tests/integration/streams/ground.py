@@ -79,11 +79,13 @@ class World:
 class Worker:
     """Table and transactions of one process."""
 
-    def __init__(self, world: World, disk: Path, make: Callable[..., Transactions] = Transactions) -> None:
+    def __init__(
+        self, world: World, disk: Path, make: Callable[..., Transactions] = Transactions, max_records: int = 20_000
+    ) -> None:
         self.world = world
         self.table = FirstSeenTable("seen", disk)
         self.transactions = make(
-            world.kafka, world.group, changelog(world.group), self.table, interval_s=0.1, max_records=1_000,
+            world.kafka, world.group, changelog(world.group), self.table, interval_s=0.1, max_records=max_records,
             timeout_s=10.0, on_commit=lambda _took, _writes: None, end=end,
         )  # fmt: skip
 
