@@ -177,7 +177,10 @@ class BatchConsumer(driver.Consumer):
     async def _end_of(self, tp: TP, stand: Stand) -> int:
         """Return where the log that was read ends now: what is younger than it is asked last, for it may just come."""
         end = await self._believed_end(tp, stand.next_offset)
-        return min(end, (await self._tails.rewritten({tp: stand})).get(tp, stand.next_offset))
+        end = min(end, (await self._tails.rewritten({tp: stand})).get(tp, stand.next_offset))
+        if end < stand.next_offset:  # a topic made anew meanwhile looks like one that was cut
+            await self._recognise(again=True)
+        return end
 
     async def _believed_end(self, tp: TP, at: int) -> int:
         """Ask for the end of a log again and again: a new leader may tell a stale one for a moment."""
