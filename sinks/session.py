@@ -131,7 +131,7 @@ class Session:
             self._records += len(records)
             self._bytes += size
             self._unbuilt += size
-            if BUILD_BYTES <= self._unbuilt and self._bytes < self._env.flush_bytes:
+            if self._unbuilt >= BUILD_BYTES and self._bytes < self._env.flush_bytes:
                 self._hold()
 
     def _hold(self) -> None:

@@ -131,7 +131,9 @@ class SinksSettings(KafkaSettings, RegistrySettings, LakeSettings, LogSettings):
 
     sinks_host: str = Field(default="127.0.0.1", description="address of the writers' health page")
     sinks_health_port: Port = Field(default=8083, description="its port")
-    flush_bytes: int = Field(default=16 << 20, ge=1 << 16, le=1 << 30, description="a buffer past it is written early")
+    flush_bytes: int = Field(
+        default=64 << 20, ge=1 << 16, le=1 << 30, description="of records; then a table commits early"
+    )
     owner_session_timeout_s: float = Field(default=10.0, ge=1, le=300, description="Kafka group session of writers")
     commit_timeout_s: float = Field(default=30.0, ge=1, le=300, description="of one catalog request")
 
