@@ -15,13 +15,12 @@ from schemas.signing.scheme import Scheme
 
 _HASH = {"sha256": hashlib.sha256, "sha1": hashlib.sha1, "sha512": hashlib.sha512}
 _WHSEC = b"whsec_"
-_PUBLIC = (b"whpk_", b"whsk_")
 
 
 def key(scheme: Scheme, secret: bytes) -> bytes | None:  # noqa: PLR0911 one line for each kind
     """Decode a secret's text as the scheme says; None when it is empty or cannot be decoded (it never verifies).
 
-    The text of a key pair is never a MAC key: whoever knows the public half could sign with it.
+    The text of a key pair (`whpk_…`, no base64) is never a MAC key: whoever knows the public half could sign with it.
     """
     if not secret:
         return None
@@ -32,7 +31,7 @@ def key(scheme: Scheme, secret: bytes) -> bytes | None:  # noqa: PLR0911 one lin
             return binascii.unhexlify(secret) or None
         if scheme.key in {"whsec", "whsec-only"}:
             named = secret.startswith(_WHSEC)
-            if secret.startswith(_PUBLIC) or (scheme.key == "whsec-only" and not named):
+            if scheme.key == "whsec-only" and not named:
                 return None
             return unpadded(secret[len(_WHSEC) :] if named else secret) or None
     except (binascii.Error, ValueError):

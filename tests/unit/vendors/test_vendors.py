@@ -1,5 +1,8 @@
 """What each vendor's adapter says of an item: facts, keys, handshakes; total on odd input."""
 
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,13 +12,19 @@ from hypothesis import strategies as st
 from schemas.vendors import VENDORS, adapter
 from schemas.vendors.base import Answer, Facts, Hello, no_key
 
+HERE = Path(__file__).parents[2] / "contract/vendors"
+SAMPLES = "".join(each.read_text("utf-8") for each in HERE.glob("*/deliveries.json"))
+NAMES = sorted(set(re.findall(r'"([A-Za-z_@.]+)":', SAMPLES)))
+"""Every member's name in any sample of any vendor."""
+MEMBERS = st.sampled_from(NAMES)
+HEADERS = st.dictionaries(st.sampled_from(sorted(set(re.findall(r'"([a-z-]+)":', SAMPLES)))), st.text(max_size=9))
+LEAF = st.sampled_from([None, True, 0, -1, 1_750_000_000, 2**63, 1e300, "", "x", "1750000000", "2025-06-15T15:06:40Z"])
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
-    max_leaves=12,
+    LEAF,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(MEMBERS, inner, max_size=4),
+    max_leaves=6,
 )
-NAMES = ("id", "type", "action", "event", "created", "account", "request", "repository", "event_id", "event_time")
-MEMBERS = st.sampled_from((*NAMES, "organization", "installation", "team_id"))
+OBJECTS = st.dictionaries(MEMBERS, JSON, max_size=8)
 
 
 def test_each_vendor_is_registered_under_its_name() -> None:
@@ -24,17 +33,44 @@ def test_each_vendor_is_registered_under_its_name() -> None:
     assert adapter("my-shop").name == "generic"
 
 
-@given(st.sampled_from(sorted(VENDORS)), st.dictionaries(MEMBERS, JSON), st.dictionaries(st.text(), st.text()))
-def test_facts_never_raise(name: str, item: dict[str, Any], headers: dict[str, str]) -> None:
-    assert isinstance(VENDORS[name].facts(item, headers), Facts)
+each_vendor = st.sampled_from(sorted(VENDORS))
 
 
-@given(st.sampled_from(sorted(VENDORS)), st.binary(max_size=200))
-def test_keys_and_handshakes_never_raise(name: str, body: bytes) -> None:
+@given(each_vendor, OBJECTS, HEADERS, OBJECTS)
+def test_facts_never_raise(name: str, item: dict[str, Any], headers: dict[str, str], outer: dict[str, Any]) -> None:
     vendor = VENDORS[name]
-    assert vendor.event_key({}, body) is None or body
-    for handshake in vendor.handshakes:
-        handshake.reply(Hello("POST", {}, {}, body))
+    facts = vendor.facts(item, headers)
+    if vendor.within is not None:
+        facts = vendor.within(facts, outer)
+    assert isinstance(facts, Facts)
+    texts = (facts.event_type, facts.vendor_event_id, facts.source_identifier, facts.correlation_id)
+    assert all(text is None or isinstance(text, str) for text in texts)
+    assert facts.event_time_ms is None or isinstance(facts.event_time_ms, int)
+
+
+@given(
+    each_vendor,
+    st.binary(max_size=200) | OBJECTS.map(lambda value: json.dumps(value).encode()),
+)
+def test_keys_never_raise(name: str, body: bytes) -> None:
+    key = VENDORS[name].event_key({}, body)
+    assert key is None or isinstance(key, str)
+
+
+QUERIES = st.dictionaries(
+    st.sampled_from(["hub.mode", "hub.challenge", "hub.verify_token", "validationToken"]),
+    st.text(max_size=20) | st.just("subscribe"),
+)
+ASKING = st.dictionaries(st.sampled_from(["webhook-request-origin", "webhook-request-rate"]), st.text(max_size=300))
+
+
+@given(each_vendor, QUERIES, ASKING, OBJECTS, st.lists(st.text(max_size=3), max_size=2))
+def test_handshakes_never_raise_and_never_put_a_line_break_into_a_header(
+    name: str, query: dict[str, str], headers: dict[str, str], body: dict[str, Any], tokens: list[str]
+) -> None:
+    for handshake in VENDORS[name].handshakes:
+        said = handshake.reply(Hello(handshake.methods[0], query, headers, json.dumps(body).encode(), tuple(tokens)))
+        assert said is None or not any(char < " " for _, value in said.headers for char in value)
 
 
 def test_event_partitioning_needs_a_key() -> None:
