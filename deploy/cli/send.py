@@ -7,6 +7,7 @@ import time
 import uuid
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlencode
 
 import requests
 import typer
@@ -25,7 +26,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def _send(
-    platform: Annotated[str, typer.Argument(help="github, stripe, slack or a generic name")],
+    platform: Annotated[str, typer.Argument(help="A vendor (see `hookberg platforms`) or a generic name")],
     file: Annotated[Path, typer.Argument(help="The body, byte for byte")],
     secret: Annotated[str | None, typer.Option(help="The source's secret; without it the API key is sent")] = None,
     event: Annotated[str, typer.Option(help="Event type, where the vendor has it in a header")] = "push",
@@ -43,20 +44,17 @@ def _send(
     headers = {"Content-Type": "application/json"}
     if server.tenant:
         headers["X-Tenant-Id"] = server.tenant
+    place = f"{server.ingest}/api/v1/webhooks/{platform}" + (f"?{urlencode({'source': source})}" if source else "")
     if secret is None:
         headers["Authorization"] = f"Bearer {server.key}"
     else:
-        headers |= signed_headers(
-            platform, secret, body, event=event, delivery=str(uuid.uuid4()), now_s=int(time.time())
-        )
+        now_s, delivery = int(time.time()), str(uuid.uuid4())
+        try:
+            headers |= signed_headers(platform, secret, body, event=event, delivery=delivery, now_s=now_s, url=place)
+        except ValueError as exc:
+            raise ServerError(str(exc)) from None
     try:
-        answer = requests.post(
-            f"{server.ingest}/api/v1/webhooks/{platform}",
-            params={"source": source} if source else None,
-            data=body,
-            headers=headers,
-            timeout=TIMEOUT_S,
-        )
+        answer = requests.post(place, data=body, headers=headers, timeout=TIMEOUT_S)
     except requests.RequestException as exc:
         raise ServerError(
             f"{server.ingest} does not answer ({type(exc).__name__}): is `hookberg up` running?"

@@ -4,6 +4,7 @@ Lives here: the vendor's headers around the signature, and the client. The signa
 """
 
 import asyncio
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -18,15 +19,25 @@ CONCURRENCY = 20
 TIMEOUT_S = 30
 
 
-def signed_headers(platform: str, secret: str, body: bytes, *, event: str, delivery: str, now_s: int) -> dict[str, str]:
-    """Return the headers that `platform` sends with `body`, signed with `secret` at `now_s`."""
+_NAMED = re.compile(r"\{h\.([A-Za-z0-9-]+)\}")
+
+
+def signed_headers(
+    platform: str, secret: str, body: bytes, *, event: str, delivery: str, now_s: int, url: str = ""
+) -> dict[str, str]:
+    """Return the headers that `platform` sends with `body` to `url`, signed with `secret` at `now_s`.
+
+    Raises ValueError where the vendor's proof stands in no header, or the secret cannot sign (a public key cannot).
+    """
     vendor = VENDORS.get(platform)
     headers = {"Content-Type": "application/json", "User-Agent": "hookberg-send"}
     if platform == "github":
         headers |= {"X-GitHub-Event": event, "X-GitHub-Delivery": delivery, "X-GitHub-Hook-ID": "1"}
     if vendor is None or vendor.auth is None:
         return headers | {"X-Webhook-Id": delivery}
-    request = SignedRequest("POST", f"/api/v1/webhooks/{platform}", tuple(headers.items()), body)
+    times = {vendor.auth.freshness.name} if vendor.auth.freshness is not None else set()
+    headers |= {name: delivery for name in _NAMED.findall(vendor.auth.message) if name not in times}
+    request = SignedRequest("POST", url, tuple(headers.items()), body)
     return headers | dict(sign(vendor.auth, request, [secret.encode()], now_s))
 
 
