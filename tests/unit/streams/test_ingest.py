@@ -86,3 +86,13 @@ async def test_a_source_that_is_not_known_yet_is_asked_for_before_anything_is_de
     registry = Registry(snapshot(source()), late=True)
     (found,) = await decide(table, registry, VENDOR, b'{"id":"a"}')
     assert (found.decision.outcome, registry.asked) == (Outcome.CLEAN, 1)
+
+
+async def test_ids_repeated_inside_a_delivery_and_a_batch_are_seen_before_anything_is_committed(
+    table: FirstSeenTable,
+) -> None:
+    bodies = b'[{"id":"a"},{"id":"b"},{"id":"a"}]', b'[{"id":"b"},{"id":"c"}]'
+    found = await decide(table, Registry(snapshot(source())), VENDOR, *bodies)
+    assert [one.decision.outcome for one in found] == [
+        Outcome.CLEAN, Outcome.CLEAN, Outcome.DUPLICATE, Outcome.DUPLICATE, Outcome.CLEAN,
+    ]  # fmt: skip

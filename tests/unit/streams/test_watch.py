@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -131,3 +131,31 @@ re.match(r"(a+)+$", "a" * 64 + "b")
     done = subprocess.run([sys.executable, "-c", code], cwd=TOP, check=False, capture_output=True, timeout=120)
     assert done.returncode == 1
     assert b"most recent call first" in done.stderr
+
+
+class Thread:
+    """The consumer thread of a group whose coordinator raises `fault`, which aiokafka tells nobody."""
+
+    def __init__(self, fault: Exception | None) -> None:
+        self.fault = fault
+        self._consumer = SimpleNamespace(_coordinator=self)
+
+    def check_errors(self) -> None:
+        if self.fault is not None:
+            raise self.fault
+
+    async def call_thread(self, fun: Callable[[], Awaitable[None]]) -> None:
+        await fun()
+
+
+async def test_a_group_that_stays_broken_ends_the_process_and_one_error_does_not() -> None:
+    made, errors = watch(Directory(ends=0)), 0
+    thread = Thread(RuntimeError("not authorized"))
+    made.app.batch_consumer._thread = thread  # type: ignore[assignment]
+    for _ in range(9):
+        errors = await made._group_errors(errors)
+    thread.fault = None
+    assert await made._group_errors(errors) == 0
+    thread.fault = RuntimeError("not authorized")
+    with pytest.raises(EndedError, match="stays broken"):
+        await made._group_errors(errors)
