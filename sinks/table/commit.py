@@ -113,9 +113,9 @@ def commit(
                 left.read(table, landed=isinstance(result, Committed))
                 return result
     except BaseException:
-        left.unread()
+        _give_up(table, left)
         raise
-    left.unread()
+    _give_up(table, left)
     assert failed is not None  # noqa: S101 the loop ends by return or after an error
     raise failed
 
@@ -145,6 +145,19 @@ def _once(
     left.sent(made.snapshot_id)
     _call(catalog, table, made)
     return Committed(state.read(table.metadata, owner_id))
+
+
+def _give_up(table: Table, left: Leftovers) -> None:
+    """Tidy up when the loop ends without an answer: one more reading tells, if all that was asked was refused."""
+    if left.refused_all:
+        try:
+            table.refresh()
+        except Exception as error:  # noqa: BLE001 then nothing is certain
+            log.warning("table_not_read", table=".".join(table.name()), error=str(error))
+        else:
+            left.read(table, landed=False)
+            return
+    left.unread()
 
 
 def _full(catalog: Catalog, error: Exception) -> bool:

@@ -73,6 +73,12 @@ class Leftovers:
         if self._tries:
             self._tries[-1].snapshot_id = None
 
+    @property
+    def refused_all(self) -> bool:
+        """Tell whether the catalog was asked, and said no each time."""
+        asked = [one for one in self._tries if one.snapshot_id is not None]
+        return bool(asked) and all(one.refused for one in asked)
+
     def unread(self) -> None:
         """Delete everything if nothing was sent, else leave everything: nobody has read the table since."""
         if any(one.snapshot_id is not None for one in self._tries):

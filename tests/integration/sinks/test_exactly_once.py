@@ -26,7 +26,7 @@ REPOSITORY = Path(__file__).parents[3]
 
 
 @contextmanager
-def writer(world: World, stream: StreamView, instance: int) -> Iterator[subprocess.Popen[bytes]]:
+def writer(world: World, stream: StreamView, instance: int, **more: int) -> Iterator[subprocess.Popen[bytes]]:
     """Run the writers in a process of their own; killed with SIGKILL at the end."""
     told = {
         "bootstrap": world.kafka["bootstrap.servers"],
@@ -35,6 +35,7 @@ def writer(world: World, stream: StreamView, instance: int) -> Iterator[subproce
         "streamId": stream.id,
         "definition": stream.definition.model_dump(by_alias=True, mode="json"),
         "instance": instance,
+        **more,
     }
     command = [sys.executable, "-m", "tests.integration.sinks.writer_process", json.dumps(told)]
     with subprocess.Popen(command, cwd=REPOSITORY, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}) as process:

@@ -233,6 +233,19 @@ class World:
         finally:
             catalog.close()
 
+    def unreferenced(self, stream: StreamView) -> set[str]:
+        """Return the names of data files, manifests and manifest lists that no snapshot of the table refers to."""
+        catalog = self.catalog()
+        table, held = catalog.load_table((self.tenant, stream.definition.target_table or "")), set()
+        for snapshot in table.metadata.snapshots:
+            held.add(Path(snapshot.manifest_list).name)
+            for manifest in snapshot.manifests(table.io):
+                held.add(Path(manifest.manifest_path).name)
+                held |= {Path(e.data_file.file_path).name for e in manifest.fetch_manifest_entry(table.io)}
+        catalog.close()
+        folder = Path(table.location().removeprefix("file://"))
+        return {path.name for path in folder.rglob("*") if path.suffix in {".avro", ".parquet"}} - held
+
     def wait_rows(self, stream: StreamView, n: int, deadline_s: float = 30) -> list[dict[str, Any]]:
         """Return the rows once there are `n` of them."""
         found: list[dict[str, Any]] = []

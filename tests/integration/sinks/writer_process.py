@@ -1,10 +1,18 @@
-"""A writers' process for tests that kill one: argv = JSON {bootstrap, folder, tenant, stream, instance}."""
+"""A writers' process for tests that kill one: argv = JSON {bootstrap, folder, tenant, stream, instance}.
+
+With `freezeAt` it freezes itself (SIGSTOP) in its n-th commit: files written, the catalog about to be asked.
+"""
 
 import asyncio
 import json
+import os
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+from pyiceberg.catalog import Catalog
 
 from schemas.definitions.stream import StreamDefinition
 from schemas.definitions.view import StreamView
@@ -12,6 +20,22 @@ from schemas.metrics import Metrics
 from schemas.settings.processes import SinksSettings
 from sinks import app
 from tests.integration.sinks.world import MemoryStates, MemoryView, RealClock, World
+
+
+class Freezing:
+    """A catalog that stops its own process before the n-th commit."""
+
+    def __init__(self, catalog: Catalog, at: int) -> None:
+        self._catalog, self._at, self._commits = catalog, at, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._catalog, name)
+
+    def commit_table(self, *args: Any) -> Any:
+        self._commits += 1
+        if self._commits == self._at:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return self._catalog.commit_table(*args)
 
 
 def main() -> None:
@@ -35,9 +59,10 @@ def main() -> None:
         kafka_bootstrap_servers=told["bootstrap"],
         registry_url="sqlite://",
         sinks_health_port=told["instance"],
-        owner_session_timeout_s=6,
+        owner_session_timeout_s=told.get("sessionS", 6),
         **world.lake.model_dump(),
     )
+    catalog: Any = Freezing(world.catalog(), told.get("freezeAt", 0))
     asyncio.run(
         app.run(
             settings,
@@ -45,7 +70,7 @@ def main() -> None:
             view=view,
             states=MemoryStates(),
             jobs=None,
-            catalog=world.catalog(),
+            catalog=catalog,
             clock=RealClock(),
             metrics=Metrics(),
             group=f"sinks-{told['tenant']}",

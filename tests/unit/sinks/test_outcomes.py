@@ -204,6 +204,21 @@ def test_a_stop_during_the_commit_lets_it_land(ground: Ground) -> None:
     assert ground.unreferenced() == set()
 
 
+def test_a_writer_stopped_after_a_refusal_leaves_no_files(ground: Ground) -> None:
+    """Frozen in a commit until its session was over: it hears the refusal and is told to stop at once."""
+    two_batches(ground)
+
+    def commit_table(*_args: Any) -> Any:
+        assert ground.tail is not None
+        ground.tail.stop()
+        raise CommitFailedException("somebody was faster")
+
+    ground.catalog.commit_table = commit_table  # type: ignore[method-assign]
+    ground.run()
+    assert ground.numbers() == list(range(5))
+    assert ground.unreferenced() == set()
+
+
 def test_a_full_disk_loses_nothing_and_leaves_nothing(ground: Ground) -> None:
     """Storage refuses every byte for ten minutes, data and metadata alike; then there is room again."""
     two_batches(ground)
