@@ -134,7 +134,7 @@ class SinksSettings(KafkaSettings, RegistrySettings, LakeSettings, LogSettings):
     flush_bytes: int = Field(
         default=64 << 20, ge=1 << 16, le=1 << 30, description="of records; then a table commits early"
     )
-    owner_session_timeout_s: float = Field(default=10.0, ge=1, le=300, description="Kafka group session of writers")
+    owner_session_timeout_s: float = Field(default=6.0, ge=1, le=300, description="Kafka group session of writers")
     commit_timeout_s: float = Field(default=30.0, ge=1, le=300, description="of one catalog request")
 
 

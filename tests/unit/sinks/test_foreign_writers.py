@@ -138,16 +138,27 @@ def foreign_head(ground: Ground) -> int:
     return foreign
 
 
-def test_fails_closed_where_a_rollback_leaves_no_offsets(ground: Ground) -> None:
+@pytest.mark.parametrize("running", [True, False])
+def test_fails_closed_where_a_rollback_leaves_no_offsets(ground: Ground, running: bool) -> None:
     """The property is newer than the snapshot: going on from it would leave rows out."""
     started(ground)
     foreign = foreign_head(ground)
     newest = ground.table().metadata.current_snapshot_id
     assert newest is not None
-    ground.table().manage_snapshots().rollback_to_snapshot(foreign).commit()
-    ground.log.events(15, 5)
+    done: list[int] = []
+
+    def act() -> None:
+        if not done:
+            done.append(1)
+            ground.table().manage_snapshots().rollback_to_snapshot(foreign).commit()
+            ground.log.events(15, 5)
+
+    if running:
+        ground.meanwhile = act
+    else:
+        act()
     ground.most_s = 60
-    status = ground.run().status()
+    status = ground.run(until=lambda: False).status()
     assert "rolled back" in str(status.message)
     assert ground.numbers() == list(range(10))
     ground.table().manage_snapshots().set_current_snapshot(newest).commit()
