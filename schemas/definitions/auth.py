@@ -39,6 +39,10 @@ class Auth(Definition):
     secrets: tuple[Secret, ...] = Field(default=(), max_length=MAX_SECRETS)
     tolerance_seconds: int | None = Field(default=None, ge=1, le=3600)
 
+    def shown(self) -> dict[str, Any]:
+        """Return what may be shown of it: no secret, and nothing that is not set."""
+        return {"type": self.type} | ({"toleranceSeconds": self.tolerance_seconds} if self.tolerance_seconds else {})
+
 
 NOT_PRESETS = frozenset({"url", "none"})
 LATER = frozenset({"hmac", "bearer", "basic", "apiKey", "jwt", "mtls"})

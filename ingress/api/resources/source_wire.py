@@ -17,6 +17,7 @@ class AuthShown(Definition):
     """How senders prove themselves; secrets are never shown."""
 
     type: str
+    tolerance_seconds: int | None = None
 
 
 class SecretShown(Definition):
@@ -83,7 +84,7 @@ def _wire(call: Call, record: SourceRecord) -> dict[str, Any]:
     return {
         **definition.to_wire(),
         "name": record.name,
-        "auth": {"type": definition.auth.type},
+        "auth": definition.auth.shown(),
         "partitioning": record.partitioning,
         "id": record.id,
         "tenantId": record.tenant_id,

@@ -71,7 +71,7 @@ async def patch_source(call: Call) -> Answer:
     for attempt in range(_ATTEMPTS):
         record = await _find(call)
         expected = call.expected(record.version)
-        before = {**record.definition.to_wire(), "auth": {"type": record.definition.auth.type}, "name": record.name}
+        before = {**record.definition.to_wire(), "auth": record.definition.auth.shown(), "name": record.name}
         definition = reading.definition(SourceDefinition, merge_patch.apply(before, call.value))
         try:
             return await _update(call, record, definition, expected)
