@@ -37,7 +37,7 @@ async def resolve(directory: Directory, topics: Mapping[str, TopicView]) -> dict
     """Ask Kafka about topics, in a thread; those that are not complete are left out, and all while Kafka is away."""
     try:
         found = await asyncio.to_thread(directory.resolve, list(topics))
-    except KafkaException as exc:
+    except (KafkaException, TimeoutError) as exc:
         _log.warning("topics_not_described", error=str(exc))
         return {}
     return found

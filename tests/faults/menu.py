@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tests.faults import entry, menu_kafka
-from tests.faults.stack import STORE_FULL
+from tests.faults.proxy import Proxy
+from tests.faults.stack import STORE_FULL, has_postgres
 from tests.faults.traffic import GITHUB, MADE, ORDERS
 from tests.faults.worker import Worker
 from tests.system.client import eventually
@@ -27,11 +28,15 @@ HOUR_NS = 3_600_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One kind of fault. `happen` injects it, lets it last, heals it, and says what it did; `brokers`: where it can."""
+    """One kind of fault. `happen` injects it, lets it last, heals it, and says what it did.
+
+    `brokers`: on how many it can; `postgres`: it needs databases that can be away.
+    """
 
     name: str
     happen: Happen
     brokers: tuple[int, ...] = (1, 3)
+    postgres: bool = False
 
 
 def _kill(name: str) -> Happen:
@@ -81,28 +86,30 @@ def _poll(worker: Worker) -> int | None:
     return None if worker.process is None else worker.process.poll()
 
 
-def _registry_away(run: "Run") -> str:
-    seconds = run.rng.uniform(1.0, 6.0)
-    run.stack.registry.away(True)
-    run.last(seconds)
-    run.stack.registry.away(False)
-    return f"for {seconds:.1f} s"
+def _away(name: str, longest_s: float) -> Happen:
+    def happen(run: "Run") -> str:
+        seconds = run.rng.uniform(1.0, longest_s)
+        proxy = _proxy(run, name)
+        proxy.away(True)
+        run.last(seconds)
+        proxy.away(False)
+        return f"for {seconds:.1f} s"
 
-
-def _catalog_away(run: "Run") -> str:
-    seconds = run.rng.uniform(1.0, 8.0)
-    run.stack.catalog.away(True)
-    run.last(seconds)
-    run.stack.catalog.away(False)
-    return f"for {seconds:.1f} s"
+    return happen
 
 
 def _lost_answers(run: "Run") -> str:
-    wanted, before = run.rng.randrange(1, 6), run.stack.catalog.lost
-    run.stack.catalog.lose_commits(wanted)
-    eventually("the commits are carried out and their answers lost",
-               lambda: run.stack.catalog.lost >= before + wanted, ENDS_S)  # fmt: skip
+    proxy = _proxy(run, "catalog")
+    wanted, before = run.rng.randrange(1, 6), proxy.lost
+    proxy.lose_commits(wanted)
+    eventually("the commits are carried out, their answers lost", lambda: proxy.lost >= before + wanted, ENDS_S)
     return f"{wanted} commits carried out, no answer"
+
+
+def _proxy(run: "Run", name: str) -> Proxy:
+    proxy: Proxy | None = getattr(run.stack, name)
+    assert proxy is not None, "this fault needs PostgreSQL"
+    return proxy
 
 
 def _store_full(run: "Run") -> str:
@@ -134,9 +141,9 @@ MENU: tuple[Fault, ...] = (
     Fault("kill streams and wipe its disk", _wipe),
     Fault("zombie streams", _zombie_stage),
     Fault("zombie sinks", _zombie_writer),
-    Fault("registry away", _registry_away),
-    Fault("catalog away", _catalog_away),
-    Fault("lost commit answers", _lost_answers),
+    Fault("registry away", _away("registry", 6.0), postgres=True),
+    Fault("catalog away", _away("catalog", 8.0), postgres=True),
+    Fault("lost commit answers", _lost_answers, postgres=True),
     Fault("table store full", _store_full),
     Fault("state disk full", _state_full),
     Fault("clock jump", _clock),
@@ -150,10 +157,14 @@ MENU: tuple[Fault, ...] = (
 
 
 def schedule(seed: int, rounds: int, brokers: int, only: list[str] | None = None) -> list[Fault]:
-    """Return the faults of a run in order: every kind once before any comes again; `only` names them instead."""
+    """Return the faults of a run in order: every kind once before any comes again; `only` names them instead.
+
+    Those that cannot happen here (no PostgreSQL) are left out.
+    """
     by_name = {fault.name: fault for fault in MENU if brokers in fault.brokers}
     if only is not None:
-        return [by_name[name] for name in only]
+        return [fault for name in only if not (fault := by_name[name]).postgres or has_postgres()]
+    by_name = {name: fault for name, fault in by_name.items() if not fault.postgres or has_postgres()}
     rng, chosen = random.Random(f"schedule {seed}"), list[Fault]()
     while len(chosen) < rounds:
         chosen += rng.sample(list(by_name.values()), len(by_name))

@@ -21,7 +21,7 @@ from tests.faults.proxy import Proxy
 from tests.faults.tables import Lake
 from tests.faults.worker import ENTRY, Keeper, Worker
 from tests.house.polling import free_port
-from tests.house.postgres import throw_away_postgres
+from tests.house.postgres import PostgresMissingError, binaries, throw_away_postgres
 from tests.system.client import Server
 
 DOORS = ("api", "ingress")
@@ -37,12 +37,15 @@ _FOREVER = (("log.flush.offset.checkpoint.interval.ms", "600000"),)
 
 @dataclass
 class Stack:
-    """Everything that runs. `env` are the settings of every process; `folder` holds all of their data."""
+    """Everything that runs. `env` are the settings of every process; `folder` holds all of their data.
+
+    `registry` and `catalog` are the proxies before the databases; None: they are files.
+    """
 
     folder: Path
     broker: Broker
-    registry: Proxy
-    catalog: Proxy
+    registry: Proxy | None
+    catalog: Proxy | None
     lake: Lake
     env: dict[str, str] = field(repr=False)
     keeper: Keeper
@@ -97,6 +100,15 @@ class Stack:
 STORE_FULL = "store-full"
 
 
+def has_postgres() -> bool:
+    """Tell whether there is a PostgreSQL server to start; without one both databases are SQLite, and never away."""
+    try:
+        binaries()
+    except PostgresMissingError:
+        return False
+    return True
+
+
 @contextlib.contextmanager
 def running(folder: Path, brokers: int = 1, modules: Mapping[str, str] | None = None) -> Iterator[Stack]:
     """Yield a ready stack of 1 or 3 brokers; ends everything. `modules` replace a process's entry point by name."""
@@ -106,13 +118,16 @@ def running(folder: Path, brokers: int = 1, modules: Mapping[str, str] | None = 
     with contextlib.ExitStack() as stack:
         stack.callback(broker.kill)
         broker.start()
-        postgres = stack.enter_context(throw_away_postgres())
-        registry, catalog = (stack.enter_context(Proxy(postgres.port)) for _ in range(2))
-        databases = [postgres.fresh_database() for _ in range(2)]
-        through = [
-            url.replace(f":{postgres.port}/", f":{proxy.port}/")
-            for url, proxy in zip(databases, (registry, catalog), strict=True)
-        ]
+        databases = through = [f"sqlite:///{folder / name}.db" for name in ("registry", "catalog")]
+        registry = catalog = None
+        if has_postgres():
+            postgres = stack.enter_context(throw_away_postgres())
+            registry, catalog = (stack.enter_context(Proxy(postgres.port)) for _ in range(2))
+            databases = [postgres.fresh_database() for _ in range(2)]
+            through = [
+                url.replace(f":{postgres.port}/", f":{proxy.port}/")
+                for url, proxy in zip(databases, (registry, catalog), strict=True)
+            ]
         warehouse = (folder / "warehouse").as_uri()
         env = _env(folder, config.bootstrap, brokers, through, warehouse)
         migrate(settings.load(settings.MigrateSettings, settings.KNOWN, env))
