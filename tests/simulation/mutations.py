@@ -1,0 +1,90 @@
+"""The product made wrong on purpose: what the simulation must find (the test of the test).
+
+Lives here: one change each, at the seam of the real class. A mutation that no history catches means that the simulation
+does not look where it says it does.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from streams.engine.table import FirstSeenTable, View, Writes
+from streams.engine.transaction import Transaction, Transactions
+from tests.simulation.stage import Parts
+
+
+class _WritesFirst(Transactions):
+    def _commit_now(self) -> None:
+        if self._before is not None:  # what is being committed: on disk before Kafka has taken it
+            self._table.apply(self._before.writes, {})
+        super()._commit_now()
+
+
+class WrittenBeforeCommit(Parts):
+    """States and positions reach the disk before the commit (rule 7)."""
+
+    transactions = _WritesFirst
+
+
+class _ForgetsStands(Transactions):
+    def _finish(self, done: Transaction) -> float:
+        kept = dict(done.writes.stands)
+        done.writes.stands.clear()
+        try:
+            return super()._finish(done)
+        finally:
+            done.writes.stands.update(kept)
+
+
+class OffsetsNotStored(Parts):
+    """A transaction holds everything but the next offsets (rule 6)."""
+
+    transactions = _ForgetsStands
+
+
+class _Blind(FirstSeenTable):
+    def read(self, keys: Iterable[bytes]) -> View:
+        shown: Any = FirstSeenTable.__new__(FirstSeenTable)
+        shown.__dict__.update(self.__dict__)
+        shown.open_writes = ()
+        return View(shown, keys)
+
+
+class OverlayNotConsulted(Parts):
+    """Look-ups do not see what open transactions will write (rules 7 and 12)."""
+
+    table = _Blind
+
+
+class _OneOverlay(FirstSeenTable):
+    def read(self, keys: Iterable[bytes]) -> View:
+        shown: Any = FirstSeenTable.__new__(FirstSeenTable)
+        shown.__dict__.update(self.__dict__)
+        shown.open_writes = self.open_writes[:1]
+        return View(shown, keys)
+
+
+class CommittingNotConsulted(Parts):
+    """Look-ups see the open transaction, not the one that is being committed meanwhile."""
+
+    table = _OneOverlay
+
+
+class _KeepsMarks(FirstSeenTable):
+    def apply(self, writes: Writes, marks: Mapping[int, int]) -> None:
+        super().apply(Writes(), marks)  # the mark says more than the disk holds
+        super().apply(writes, {})
+
+
+class MarkBeforeState(Parts):
+    """The mark reaches the disk in a write of its own, before the state that it stands for (rule 7)."""
+
+    table = _KeepsMarks
+
+
+STAGE: tuple[type[Parts], ...] = (
+    WrittenBeforeCommit,
+    OffsetsNotStored,
+    OverlayNotConsulted,
+    CommittingNotConsulted,
+    MarkBeforeState,
+)
