@@ -2,6 +2,8 @@
 
 import base64
 import hashlib
+import hmac
+import json
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -171,3 +173,17 @@ def test_a_v3_signature_of_hubspot_alone_decides() -> None:
     beside = (*old, ("X-HubSpot-Signature-v3", "AAAA"), ("X-HubSpot-Request-Timestamp", "0"))
     verdict = verify_any(schemes, SignedRequest("POST", "/", beside, body), [b"k"], 0)[1]
     assert verdict == Invalid(Reason.SIGNATURE_MISMATCH)
+
+
+@pytest.mark.parametrize(
+    ("success", "text"), [(True, "true"), (False, "false"), ("true", "true"), (None, ""), (1.5, "")]
+)
+def test_a_field_of_an_item_is_signed_as_its_text(success: object, text: str) -> None:
+    """Senders join texts: a number is its digits, a boolean is true or false, what is neither is empty."""
+    scheme = VENDORS["adyen"].schemes[0]
+    message = f"p::m::{10}:EUR:C:{text}"
+    mark = base64.b64encode(hmac.digest(b"\xaa", message.encode(), "sha256")).decode()
+    item = {"pspReference": "p", "merchantAccountCode": "m", "amount": {"value": 10, "currency": "EUR"}, "eventCode": "C",
+            "success": success, "additionalData": {"hmacSignature": mark}}  # fmt: skip
+    body = json.dumps({"notificationItems": [{"NotificationRequestItem": item}]}).encode()
+    assert verify(scheme, SignedRequest("POST", "/", (), body), [b"aa"], 0) == Valid(0, "partial")
