@@ -183,7 +183,13 @@ def test_a_field_of_an_item_is_signed_as_its_text(success: object, text: str) ->
     scheme = VENDORS["adyen"].schemes[0]
     message = f"p::m::{10}:EUR:C:{text}"
     mark = base64.b64encode(hmac.digest(b"\xaa", message.encode(), "sha256")).decode()
-    item = {"pspReference": "p", "merchantAccountCode": "m", "amount": {"value": 10, "currency": "EUR"}, "eventCode": "C",
-            "success": success, "additionalData": {"hmacSignature": mark}}  # fmt: skip
+    item = {
+        "pspReference": "p",
+        "merchantAccountCode": "m",
+        "amount": {"value": 10, "currency": "EUR"},
+        "eventCode": "C",
+        "success": success,
+        "additionalData": {"hmacSignature": mark},
+    }
     body = json.dumps({"notificationItems": [{"NotificationRequestItem": item}]}).encode()
     assert verify(scheme, SignedRequest("POST", "/", (), body), [b"aa"], 0) == Valid(0, "partial")
