@@ -33,8 +33,9 @@ from streams.seen import Seen
 MEMORY_BYTES = 1 << 30
 """What one decision may take beside what the interpreter takes anyway."""
 _TIMES = 2
-_START_S = 60.0
-_GIVE_UP = 20
+_START_S = 120.0
+_PATIENCE_S = 600.0
+_PATIENCE = 20
 _POLL_S = 1.0
 _NO_MEMORY = 71
 _RUN = """import sys
@@ -86,7 +87,7 @@ class Trial:
 
     def _once(self, record: RawRecord, time_ms: int, scene: tuple[Place, Snapshot], look: Look) -> Tried:
         process, pipe = self._ready()
-        deadline, headers_read = time.monotonic() + _GIVE_UP * self._cpu_s, False
+        deadline, headers_read = time.monotonic() + _PATIENCE_S + _PATIENCE * self._cpu_s, False
         try:
             if self._scene is None or self._scene[0] != scene[0] or self._scene[1] is not scene[1]:
                 pipe.send((scene[0], shown(scene[1], scene[0].raw.tenant)))

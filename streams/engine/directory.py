@@ -3,7 +3,8 @@
 Lives here: describing topics, in a thread. Not here: which topics a group follows (conductor.py).
 """
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from schemas.topics import TopicName
 from streams.emit import Limits, Place
 
 _ASK_S = 15.0
+_SIZE_S = 60.0
 _MAX_MESSAGE = "max.message.bytes"
 
 
@@ -40,9 +42,10 @@ class LiveTopic:
 class Directory:
     """Asks Kafka; every call blocks for at most `_ASK_S` seconds and raises KafkaException when Kafka is away."""
 
-    def __init__(self, kafka: Mapping[str, Any]) -> None:
-        self._kafka = dict(kafka)
+    def __init__(self, kafka: Mapping[str, Any], monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._kafka, self._monotonic = dict(kafka), monotonic
         self._admin: AdminClient | None = None
+        self._told: dict[str, tuple[float, int]] = {}
 
     @property
     def admin(self) -> AdminClient:
@@ -71,7 +74,7 @@ class Directory:
     def offsets(self, partitions: Mapping[tuple[str, int], Any], spec: OffsetSpec) -> dict[Any, int]:
         """Return the first or next offset (`spec`) of (topic name, partition), by what the caller calls each.
 
-        A partition that Kafka cannot answer for now, say without a leader, is left out.
+        A partition that Kafka cannot answer for now is left out: one without a leader, or all while Kafka is away.
         """
         if not partitions:
             return {}
@@ -80,7 +83,7 @@ class Directory:
         for place, future in self.admin.list_offsets(asked, request_timeout=_ASK_S).items():
             try:
                 found[partitions[place.topic, place.partition]] = future.result(_ASK_S).offset
-            except KafkaException:
+            except (KafkaException, TimeoutError):
                 continue
         return found
 
@@ -98,7 +101,7 @@ class Directory:
         outputs = {name: _outputs(where) for name, where in parsed.items()}
         ids = self.ids({*parsed, *(topic for out in outputs.values() for topic in out)})
         complete = {name: out for name, out in outputs.items() if name in ids and all(topic in ids for topic in out)}
-        sizes = self._sizes({topic for event, quarantine, _ in complete.values() for topic in (event, quarantine)})
+        sizes = self.sizes({topic for event, quarantine, _ in complete.values() for topic in (event, quarantine)})
         return {
             name: LiveTopic(
                 name=parsed[name],
@@ -113,12 +116,15 @@ class Directory:
             for name, (event, quarantine, ledger) in complete.items()
         }
 
-    def _sizes(self, names: Iterable[str]) -> dict[str, int]:
-        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
-        if not resources:
-            return {}
-        asked = self.admin.describe_configs(resources, request_timeout=_ASK_S)
-        return {resource.name: int(future.result(_ASK_S)[_MAX_MESSAGE].value) for resource, future in asked.items()}
+    def sizes(self, names: Iterable[str]) -> dict[str, int]:
+        """Return `max.message.bytes` of topics; an answer counts for a while, for it lists every setting of a topic."""
+        wanted, now = list(names), self._monotonic()
+        stale = [name for name in wanted if name not in self._told or now - self._told[name][0] > _SIZE_S]
+        if stale:
+            resources = [ConfigResource(ResourceType.TOPIC, name) for name in stale]
+            for resource, future in self.admin.describe_configs(resources, request_timeout=_ASK_S).items():
+                self._told[resource.name] = now, int(future.result(_ASK_S)[_MAX_MESSAGE].value)
+        return {name: self._told[name][1] for name in wanted}
 
 
 def _outputs(where: TopicName) -> tuple[str, str, str]:

@@ -9,7 +9,6 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import KafkaException
 from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
 from mode import Service
 
@@ -68,10 +67,7 @@ class Watch(Service):
         while not self.should_stop:
             await self.sleep(every_s)
             if not self.app.transactions.committing and not self.app.busy():
-                try:
-                    await self._look(every_s)
-                except KafkaException as exc:  # Kafka is away: nobody can move
-                    _log.warning("offsets_not_told", error=str(exc))
+                await self._look(every_s)
 
     async def _look(self, elapsed_s: float) -> None:
         """Compare committed positions with the ends of the logs, asked of Kafka by a client of its own."""

@@ -4,25 +4,27 @@ import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from schemas.errors import EXIT_RESTART
 from tests.integration.streams.stack import Read, Stage
 
-_STARTED_S = 60
+_STARTED_S = 90
+_STALL_S = 5
 
 
 @pytest.fixture
 def stage(kafka_bootstrap: str, tmp_path: Path) -> Iterator[Stage]:
-    made = Stage(kafka_bootstrap, tmp_path, stage_stall_s=3)
+    made = Stage(kafka_bootstrap, tmp_path)
     yield made
     made.close()
 
 
-def deaths(stage: Stage, count: int) -> list[int]:
+def deaths(stage: Stage, count: int, **more: Any) -> list[int]:
     """Start the worker `count` times and return how each ended."""
-    return [stage.spawn().wait(_STARTED_S) for _ in range(count)]
+    return [stage.spawn(**more).wait(_STARTED_S) for _ in range(count)]
 
 
 def by_offset(found: Read) -> Counter[int]:
@@ -65,10 +67,10 @@ def test_an_endless_decision_is_ended_from_outside_and_quarantined_after_three_s
     stage.send("shop", source, {"id": "2", "loop": True})
     stage.send("shop", source, {"id": "3"})
     stage.flush()
-    assert deaths(stage, 3) == [EXIT_RESTART] * 3
+    assert deaths(stage, 3, stage_stall_s=_STALL_S) == [EXIT_RESTART] * 3
     assert "the event loop has been blocked" in stage.log()
-    stage.start()
-    found = stage.await_items(["shop"], 3, 60)
+    stage.start(stage_stall_s=_STALL_S)
+    found = stage.await_items(["shop"], 3, 150)
     assert found.outcomes() == {"clean": 2, "quarantined": 1}
     assert [(one.reason, one.position.offset) for one in found.quarantine] == [("poison_crash", 1)]
     assert "SIGXCPU" in found.quarantine[0].message
