@@ -1,4 +1,4 @@
-"""Measure the writers: `python -m tests.integration.sinks.measure BOOTSTRAP drain|fresh|many N`.
+"""Measure the writers: `python -m tests.integration.sinks.measure BOOTSTRAP drain|fresh|many|back|peer N`.
 
 Lives here: figures for sinks/README.md. Not a test: nothing is asserted but that all rows arrived.
 """
@@ -7,13 +7,16 @@ import json
 import os
 import random
 import resource
+import signal
 import sys
 import tempfile
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
-from tests.house.polling import wait_until
+from tests.house.polling import free_port, wait_until
+from tests.integration.sinks.test_exactly_once import writer
 from tests.integration.sinks.world import World, wire_event
 
 
@@ -96,13 +99,53 @@ def many(world: World, n: int) -> None:
     print(f", idle CPU {(cpu() - before) * 10:.1f} % of a core, {threading.active_count()} Python threads")
 
 
+def handover(world: World, rounds: int, *, peer: bool, how: signal.Signals) -> None:
+    """Time from the end of the owner to the first row after it: by its restart, or by another member (session 6 s)."""
+    world.make_topic(world.topic)
+    stream = world.stream(freshnessSeconds=1)
+    instance, n, took = free_port(), 0, []
+
+    def rows(more: int) -> None:
+        nonlocal n
+        world.events([{"n": n + i} for i in range(more)], first=n)
+        n += more
+        world.wait_rows(stream, n, 120)
+
+    with ExitStack() as stack:
+        last = stack.enter_context(writer(world, stream, instance))
+        rows(2)
+        for _round in range(rounds):
+            if peer:
+                instance = free_port()
+                following = stack.enter_context(writer(world, stream, instance))
+                time.sleep(8)
+            begun = time.monotonic()
+            last.send_signal(how)
+            if not peer:
+                last.wait()
+                following = stack.enter_context(writer(world, stream, instance))
+            last = following
+            rows(2)
+            took.append(time.monotonic() - begun)
+    told = ", ".join(f"{seconds:.1f}" for seconds in sorted(took))
+    print(f"{'another member' if peer else 'restarted'} after {how.name}: {told} s, load {os.getloadavg()[0]:.1f}")
+
+
+def back(world: World, rounds: int) -> None:
+    handover(world, rounds, peer=False, how=signal.SIGKILL)
+
+
+def peer(world: World, rounds: int) -> None:
+    handover(world, rounds, peer=True, how=signal.SIGKILL)
+
+
 def main() -> None:
     """Run one measurement."""
     bootstrap, what, n = sys.argv[1], sys.argv[2], int(sys.argv[3])
     with tempfile.TemporaryDirectory() as folder:
         world = World(bootstrap, Path(folder))
         try:
-            {"drain": drain, "fresh": fresh, "many": many}[what](world, n)
+            {"drain": drain, "fresh": fresh, "many": many, "back": back, "peer": peer}[what](world, n)
         finally:
             world.stop()
 

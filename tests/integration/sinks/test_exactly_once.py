@@ -26,7 +26,7 @@ REPOSITORY = Path(__file__).parents[3]
 
 
 @contextmanager
-def writer(world: World, stream: StreamView, instance: int, **more: int) -> Iterator[subprocess.Popen[bytes]]:
+def writer(world: World, stream: StreamView, instance: int, **more: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run the writers in a process of their own; killed with SIGKILL at the end."""
     told = {
         "bootstrap": world.kafka["bootstrap.servers"],

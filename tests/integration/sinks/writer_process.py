@@ -1,6 +1,7 @@
 """A writers' process for tests that kill one: argv = JSON {bootstrap, folder, tenant, stream, instance}.
 
-With `freezeAt` it freezes itself (SIGSTOP) in its n-th commit: files written, the catalog about to be asked.
+It freezes itself (SIGSTOP) in its first commit once the file `freeze` names is there: files written, the catalog about
+to be asked.
 """
 
 import asyncio
@@ -23,17 +24,17 @@ from tests.integration.sinks.world import MemoryStates, MemoryView, RealClock, W
 
 
 class Freezing:
-    """A catalog that stops its own process before the n-th commit."""
+    """A catalog that stops its own process before a commit, once."""
 
-    def __init__(self, catalog: Catalog, at: int) -> None:
-        self._catalog, self._at, self._commits = catalog, at, 0
+    def __init__(self, catalog: Catalog, told: Path) -> None:
+        self._catalog, self._told = catalog, told
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._catalog, name)
 
     def commit_table(self, *args: Any) -> Any:
-        self._commits += 1
-        if self._commits == self._at:
+        if self._told.exists():
+            self._told.unlink()
             os.kill(os.getpid(), signal.SIGSTOP)
         return self._catalog.commit_table(*args)
 
@@ -59,10 +60,10 @@ def main() -> None:
         kafka_bootstrap_servers=told["bootstrap"],
         registry_url="sqlite://",
         sinks_health_port=told["instance"],
-        owner_session_timeout_s=told.get("sessionS", 6),
+        owner_session_timeout_s=6,
         **world.lake.model_dump(),
     )
-    catalog: Any = Freezing(world.catalog(), told.get("freezeAt", 0))
+    catalog: Any = Freezing(world.catalog(), world.folder / told["freeze"]) if "freeze" in told else world.catalog()
     asyncio.run(
         app.run(
             settings,
