@@ -68,6 +68,7 @@ def producer_config(client: Mapping[str, Any], body_limit: int) -> dict[str, Any
         "reconnect.backoff.ms": 50,
         "reconnect.backoff.max.ms": 1_000,
         "topic.metadata.propagation.max.ms": 5_000,
+        "topic.metadata.refresh.interval.ms": 10_000,  # until then a topic that was gone stays unknown
         "log_level": 2,
     }
 

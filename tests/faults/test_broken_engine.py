@@ -13,7 +13,7 @@ from tests.faults.history import faults
 from tests.faults.worker import BROKEN
 from tests.system.client import eventually
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
 
 def test_state_written_before_the_commit_is_caught(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tests.faults.stack import NAMES
 from tests.faults.traffic import PLATFORMS, SECRET
 from tests.system.client import eventually
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
 SEED = 1
 CHOSEN = ["kill ingress", "lost commit answers", "zombie streams", "kill broker", "kill sinks"]
