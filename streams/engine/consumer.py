@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _log = logger(__name__)
 _WAIT_S = 1.0
 CHUNK_RECORDS = 200
+_FULL_RECORDS = 1_000
+_PAUSE_S, _PARTITION_PAUSE_S, _MOST_PAUSE_S = 0.01, 0.000_1, 0.1
 _CHUNK_BYTES = 4 << 20
 _END_ASKS = 6
 _END_PAUSE_S = 0.5
@@ -56,6 +58,7 @@ class BatchConsumer(driver.Consumer):
                 await asyncio.sleep(0)
                 if records and not self.should_stop:
                     await self._take(records, generation)
+                    await asyncio.sleep(pause_s(sum(map(len, records.values())), len(self._expected)))
         except self.consumer_stopped_errors:
             if not self.app.should_stop:
                 raise
@@ -71,7 +74,7 @@ class BatchConsumer(driver.Consumer):
             return
         try:
             await self._recognise()
-        except KafkaException as exc:  # fetched again: a gap is read once more before it is believed
+        except (KafkaException, TimeoutError) as exc:  # fetched again: a gap is read once more before it is believed
             _log.warning("topics_not_recognised", error=str(exc))
             return
         for found, batch in records.items():
@@ -269,6 +272,15 @@ class BatchConsumer(driver.Consumer):
             end = self.highwater(tp)
             behind += max(0, int(end) - at) if end is not None else 0
         return behind
+
+
+def pause_s(taken: int, partitions: int) -> float:
+    """Return how long to wait before more is taken: 0 while there is a backlog.
+
+    A fetch names every partition and goes out anew when its records are taken; few records at a time would cost a
+    fetch each. A commit interval is longer than any pause.
+    """
+    return 0.0 if taken >= _FULL_RECORDS else min(_MOST_PAUSE_S, _PAUSE_S + partitions * _PARTITION_PAUSE_S)
 
 
 def _chunks(records: list[Any]) -> Iterator[tuple[RawRecord, ...]]:

@@ -26,7 +26,7 @@ from tests.house.polling import wait_until
 TOP = Path(__file__).resolve().parents[2]
 ENGINE, PLAIN = "tests.benchmarks.stage_worker", "tests.benchmarks.plain"
 RUNS = 5
-SIZES = {"0.4 KB": (400, 200_000), "2 KB": (2_000, 100_000), "24 KB": (24_000, 20_000)}
+SIZES = {"0.4 KB": (400, 100_000), "2 KB": (2_000, 60_000), "24 KB": (24_000, 10_000)}
 SETTLED_S = 0.5
 DEADLINE_S = 240.0
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -55,12 +55,12 @@ class Process:
         self.start_s = time.monotonic() - started
 
     def _ready(self) -> bool:
-        assert self.alive(), (self._folder / "out.log").read_text()[-3000:]
+        self.check()
         return (self._folder / "ready").exists()
 
-    def alive(self) -> bool:
-        """Tell whether it runs."""
-        return self._process.poll() is None
+    def check(self) -> None:
+        """Raise AssertionError with the end of its output when it has ended."""
+        assert self._process.poll() is None, (self._folder / "out.log").read_text()[-3000:]
 
     def cpu_s(self) -> float:
         """Return its CPU seconds so far, user and system, all threads (proc(5))."""
@@ -101,7 +101,7 @@ def drain(module: str, ground: Ground, count: int) -> Used:
             time.sleep(SETTLED_S)
             before, began = process.cpu_s(), time.monotonic()
             ground.pause(folder, paused=False)
-            await_clean(follower, count, DEADLINE_S, process.alive)
+            await_clean(follower, count, DEADLINE_S, process.check)
             wall_s = time.monotonic() - began
             time.sleep(SETTLED_S)
             return Used(process.cpu_s() - before, wall_s, process.memory_mb())
@@ -119,8 +119,10 @@ def stage_cpu(bootstrap: str, folder: Path) -> list[Figure]:
         loads = []
         for _ in range(RUNS):
             for module, found in runs.items():
-                found.append(drain(module, ground, count))
+                found.append(used := drain(module, ground, count))
                 loads.append(os.getloadavg()[0])
+                each_us = used.cpu_s / count * 1e6
+                sys.stderr.write(f"{label} {module.rpartition('.')[2]}: {each_us:.1f} us, load {loads[-1]:.1f}\n")
         each = {name: [used.cpu_s / count * 1e6 for used in found] for name, found in runs.items()}
         stage, plain = (statistics.median(each[name]) for name in (ENGINE, PLAIN))
         spread = f"{min(each[ENGINE]):.1f}-{max(each[ENGINE]):.1f} / {min(each[PLAIN]):.1f}-{max(each[PLAIN]):.1f}"

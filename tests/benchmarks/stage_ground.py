@@ -147,7 +147,8 @@ class Ground:
 
 def _serves(admin: AdminClient, name: str) -> bool:
     """Tell whether the broker answers for a topic: after many are made its leaders follow its metadata by seconds."""
-    asked = {TopicPartition(name, number): OffsetSpec.latest() for number in range(PARTITIONS)}
+    latest: Any = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    asked = {TopicPartition(name, number): latest for number in range(PARTITIONS)}
     try:
         for future in admin.list_offsets(asked, request_timeout=10.0).values():
             future.result(10)
@@ -183,13 +184,13 @@ class Follower:
         self._consumer.close()
 
 
-def await_clean(follower: Follower, count: int, deadline_s: float, alive: Callable[[], bool]) -> None:
-    """Return when the ledger has counted `count` clean events; AssertionError on any other outcome."""
+def await_clean(follower: Follower, count: int, deadline_s: float, check: Callable[[], None]) -> None:
+    """Return when the ledger has counted `count` clean events; AssertionError on any other outcome and from `check`."""
     clean = 0
 
     def enough() -> bool:
         nonlocal clean
-        assert alive(), "the process under test has ended"
+        check()
         for _, value in follower.read(0.05):
             for counted in ledger_wire.decode(value).counts:
                 assert counted.outcome == Outcome.CLEAN.value, counted
