@@ -14,6 +14,7 @@ from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.io.pyarrow import compute_statistics_plan, data_file_statistics_from_parquet_metadata
 from pyiceberg.manifest import ManifestWriter, write_manifest, write_manifest_list
 from pyiceberg.table import Table
+from pyiceberg.table.update import AssertTableUUID
 
 from schemas.backing.lake import TimedAdapter, open_catalog
 from schemas.errors import ConfigurationError
@@ -167,6 +168,7 @@ def test_the_private_names_of_pyiceberg_are_what_they_were() -> None:
         "format_version", "output_file", "snapshot_id", "parent_snapshot_id", "sequence_number", "avro_compression",
     ]  # fmt: skip
     assert list(inspect.signature(ManifestWriter.existing).parameters) == ["self", "entry"]
+    assert list(inspect.signature(AssertTableUUID.validate).parameters) == ["self", "base_metadata"]
     assert list(inspect.signature(compute_statistics_plan).parameters) == ["schema", "table_properties"]
     assert list(inspect.signature(data_file_statistics_from_parquet_metadata).parameters) == [
         "parquet_metadata", "stats_columns", "parquet_column_mapping",

@@ -118,11 +118,8 @@ def test_a_fold_carries_entries_over_as_they_were(ground: Ground, table: Table) 
         newest = current.manifests(table.io)[0]
         for entry in newest.fetch_manifest_entry(table.io):
             if entry.status == ManifestEntryStatus.ADDED:
-                before[entry.data_file.file_path] = (
-                    entry.snapshot_id,
-                    entry.sequence_number,
-                    entry.file_sequence_number,
-                )
+                facts = (entry.snapshot_id, entry.sequence_number, entry.file_sequence_number)
+                before.setdefault(entry.data_file.file_path, facts)
     assert current is not None
     now = current.manifests(table.io)
     assert len(now) < 10
