@@ -33,7 +33,7 @@ QUEUE_BUDGET_KIB = 256 << 10
 FLUSH_BUDGET = 512 << 20
 """Bytes of records that the tables of a process hold together until they commit."""
 _MIN_FLUSH = 4 << 20
-_MIN_QUEUE_KIB, _MAX_QUEUE_KIB = 1 << 10, 64 << 10
+_MIN_QUEUE_KIB, _MAX_QUEUE_KIB = 1 << 10, 32 << 10
 log = logs.logger(__name__)
 
 

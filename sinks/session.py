@@ -24,7 +24,7 @@ from sinks.table import commit, files, leftovers, match, state
 POLL_S = 0.1
 LOOK_S = 0.5
 LOOK_AGAIN_S = 10.0
-BUILD_BYTES = 8 << 20
+BUILD_BYTES = 4 << 20
 """A buffer past it becomes rows, which wait for the commit in less memory."""
 IDLE_COMMIT_S = 600.0
 IDLE_COMMIT_RECORDS = 100_000

@@ -19,7 +19,7 @@ from sinks.rows.system import Record
 from sinks.table.state import Offsets
 
 REQUEST_S = 10.0
-POLL_BYTES = 8 << 20
+POLL_BYTES = 4 << 20
 MAX_POLL_RECORDS = 20_000
 _MIN_POLL_RECORDS = 100
 _MIB = 1 << 20
@@ -147,7 +147,7 @@ class Source:
         self._consumer.assign([TopicPartition(name, partition, offset) for (name, partition), offset in at.items()])
 
     def poll(self, timeout_s: float) -> tuple[list[Record], int]:
-        """Return records in order of each partition, about 8 MiB at most a call, and the bytes of their values.
+        """Return records in order of each partition, about 4 MiB at most a call, and the bytes of their values.
 
         `positions` moves past everything returned and past records without a value. Raises `Expired`, `TopicMoved`,
         `Transient`.
