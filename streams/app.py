@@ -145,7 +145,7 @@ async def run_group(group: str, env: Env, health: Health, stop: asyncio.Event | 
     if stop.is_set():
         return 0
     health.set("starting: fencing and recovering")
-    careful = Careful(folder, Trial(env.adapter, cpu_s=math.ceil(env.settings.stage_stall_s)))
+    careful = Careful(folder, Trial(env.adapter, cpu_s=math.ceil(env.settings.stage_stall_s / 2)))
     app = build(group, env, live, directory, table, careful)
     try:
         await asyncio.to_thread(_recover, group, env, directory, app)
