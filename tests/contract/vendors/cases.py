@@ -12,6 +12,7 @@ from tests.contract.vendors.senders import NOW, Sender, Sent, encoded, placed, s
 
 MISSING, MALFORMED = Reason.SIGNATURE_MISSING, Reason.SIGNATURE_MALFORMED
 MISMATCH, NO_SECRET = Reason.SIGNATURE_MISMATCH, Reason.NO_SECRET
+SIGN_URL = frozenset({"twilio", "square", "hubspot", "hubspot-v2"})
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Case:
 
 def of(sender: Sender) -> Iterator[Case]:
     """Yield the cases of one sender."""
-    for part in (_secrets, _texts, _bodies, _times, _algorithms, _headers, _items):
+    for part in (_secrets, _texts, _bodies, _times, _algorithms, _headers, _urls, _versions, _items):
         yield from part(sender)
 
 
@@ -156,6 +157,39 @@ def _headers(sender: Sender) -> Iterator[Case]:
     lower = tuple((name.lower(), value) for name, value in sent.headers)
     yield case("header-names-in-lower-case", replace(sent, headers=lower), 0)
     yield case("header-of-another-name", replace(bare, headers=(*bare.headers, ("X-" + sender.header, said))), MISSING)
+
+
+def _urls(sender: Sender) -> Iterator[Case]:
+    """URLs and methods that changed on the way, where they are signed; Twilio may sign the port or leave it out."""
+    if sender.scheme not in SIGN_URL:
+        return
+    case, sent = _make(sender), send(sender, NOW)
+    for name, old, new in (("scheme", "https:", "http:"), ("host", "hooks.", "hook."), ("path", "/in/", "/in//")):
+        yield case(f"url-of-another-{name}", replace(sent, url=sent.url.replace(old, new)), MISMATCH)
+    yield case("url-with-more-in-the-query", replace(sent, url=sent.url + "&b=2"), MISMATCH)
+    method = 0 if sender.vendor in {"twilio", "square"} else MISMATCH
+    yield case("another-method", replace(sent, method="PUT"), method)
+    port = 0 if sender.vendor == "twilio" else MISMATCH
+    with_port = replace(sender, url=sender.url.replace(".com/", ".com:443/"))
+    yield case("signed-with-its-port", replace(send(with_port, NOW), url=sent.url), port)
+    yield case("signed-without-its-port", replace(sent, url=with_port.url), port)
+    other_port = replace(sender, url=sender.url.replace(".com/", ".com:8443/"))
+    yield case("signed-with-another-port", replace(send(other_port, NOW), url=sent.url), MISMATCH)
+
+
+def _versions(sender: Sender) -> Iterator[Case]:
+    """HubSpot's plain hashes under another version's label, and beside a v3 signature that is wrong."""
+    if not sender.scheme.startswith("hubspot-v"):
+        return
+    case, sent = _make(sender), send(sender, NOW)
+    name = "X-HubSpot-Signature-Version"
+    rest = tuple(pair for pair in sent.headers if pair[0] != name)
+    for version in ("v1", "v2", "v3", "V1", ""):
+        if (name, version) not in sent.headers:
+            yield case(f"version-{version}", replace(sent, headers=((name, version), *rest)), None)
+    yield case("version-missing", replace(sent, headers=rest), MISSING)
+    beside = (*sent.headers, ("X-HubSpot-Signature-v3", "AAAA"), ("X-HubSpot-Request-Timestamp", f"{NOW}000"))
+    yield case("beside-a-wrong-v3", replace(sent, headers=beside), MISMATCH)
 
 
 def _items(sender: Sender) -> Iterator[Case]:
