@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.faults.run import Run
 
 Happen = Callable[["Run"], str]
-ENDS_S = 90.0
+ENDS_S = 180.0
 HOUR_NS = 3_600_000_000_000
 
 

@@ -26,7 +26,7 @@ _BATCH = struct.Struct(">qi")
 _HEAD = 12
 _LEAST = 12
 _JOB = "fault-suite"
-WAIT_S = 90.0
+WAIT_S = 180.0
 
 
 def kill_broker(run: "Run") -> str:
@@ -39,7 +39,7 @@ def kill_broker(run: "Run") -> str:
 
 
 def _start_again(run: "Run") -> None:
-    run.stack.broker.start()
+    run.stack.broker.start(timeout_s=WAIT_S)
     kinds = ("webhook", "event", "quarantine")
     names = [f"{run.tenant}.{kind}.{platform}" for kind in kinds for platform in PLATFORMS]
     eventually(
@@ -66,7 +66,7 @@ def _kill_node(run: "Run", node: int, what: str) -> str:
     seconds = run.rng.uniform(1.0, 8.0)
     run.stack.broker.kill([node])
     run.last(seconds)
-    run.stack.broker.start([node])
+    run.stack.broker.start([node], WAIT_S)
     eventually("all brokers are back", run.stack.broker.ready, WAIT_S)
     return f"node {node}, {what}, away for {seconds:.1f} s"
 

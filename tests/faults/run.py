@@ -33,8 +33,8 @@ from tests.faults.witness import Witness
 from tests.faults.worker import TOP
 from tests.system.client import Caller, eventually
 
-RECOVERY_S = 120.0
-DRAIN_S = 180.0
+RECOVERY_S = 240.0
+DRAIN_S = 300.0
 TENANT = "faults"
 TABLES = {GITHUB: "issues", ORDERS: "orders"}
 Say = Callable[[str], None]

@@ -32,6 +32,7 @@ _PORTS = {
     "streams": "HOOKBERG_STREAMS_HEALTH_PORT",
     "sinks": "HOOKBERG_SINKS_HEALTH_PORT",
 }
+START_S = 240.0
 _FOREVER = (("log.flush.offset.checkpoint.interval.ms", "600000"),)
 
 
@@ -117,7 +118,7 @@ def running(folder: Path, brokers: int = 1, modules: Mapping[str, str] | None = 
     broker = Broker(config, ensure_runtime())
     with contextlib.ExitStack() as stack:
         stack.callback(broker.kill)
-        broker.start()
+        broker.start(timeout_s=START_S)
         databases = through = [f"sqlite:///{folder / name}.db" for name in ("registry", "catalog")]
         registry = catalog = None
         if has_postgres():

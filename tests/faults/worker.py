@@ -18,7 +18,7 @@ from tests.system.client import eventually, request
 
 TOP = Path(__file__).resolve().parents[2]
 ENTRY, BROKEN = "tests.faults.entry", "tests.faults.broken"
-READY_S = 60.0
+READY_S = 180.0
 END_S = 20.0
 _EVERY_S = 0.1
 

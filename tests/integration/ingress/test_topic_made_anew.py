@@ -1,7 +1,7 @@
 """A raw topic that was gone and is back takes records again within seconds, without a new process.
 
-Found by the fault suite (seed 32, three brokers): the client held the topic for unknown until its next refresh of
-metadata, five minutes later, and each delivery was answered 503.
+Found by the fault suite (seed 32, three brokers): the client held the topic for unknown, its next refresh of metadata
+was five minutes away, and each delivery was answered 503. On one broker the client asks again by itself.
 """
 
 import asyncio
