@@ -29,6 +29,7 @@ COMMIT_S = 10
 """How often each commits: 10 s as the study had it; ours flushes after half of `freshnessSeconds`."""
 DEADLINE_S = 900.0
 HTTP_OK = 200
+READY_S = 300.0
 _CLI = (sys.executable, "-m", "deploy.cli")
 
 
@@ -122,7 +123,7 @@ def world(bootstrap: str, root: Path) -> Iterator[World]:
     api = spawn("api", environ, folder.logs)
     try:
         url = f"http://127.0.0.1:{ports.api}"
-        eventually("the API is ready", lambda: request(url, "GET", "/readyz").status == HTTP_OK)
+        eventually("the API is ready", lambda: request(url, "GET", "/readyz").status == HTTP_OK, READY_S)
         yield World(folder, environ, bootstrap, peer, Server(url, url, folder.root).new_tenant("peers"))
     finally:
         end(api)
