@@ -18,6 +18,7 @@ PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "unit, contract, property",
         ("-n", "2", "tests/unit", "tests/contract", "tests/property", *("tests/test_tidy.py",)),
     ),
+    ("simulation", ("-n", "2", "tests/simulation")),
     ("packaging", ("tests/test_packaging.py",)),
     ("integration", ("-n", "2", "--dist", "loadfile", "tests/integration")),
     ("system", ("tests/system", "tests/test_docs.py")),

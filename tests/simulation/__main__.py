@@ -1,4 +1,4 @@
-"""`python -m tests.simulation --seed N --histories M`: run histories, report progress, print the first failure shortened."""
+"""`python -m tests.simulation --seed N --histories M`: run histories, tell progress, print a failure."""
 
 import argparse
 import gc

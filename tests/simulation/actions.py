@@ -26,12 +26,18 @@ class History:
     max_records: int
     actions: tuple[Action, ...]
 
+    def __str__(self) -> str:
+        """Return what is not in the actions."""
+        return f"first definition: {self.first}, at most {self.max_records} records in a transaction"
+
 
 def draw(seed: int) -> History:
     """Make the history of a seed."""
     random = Random(seed)
     keys = random.choice((3, 6, 12))
-    verbs, weights = zip(*((verb, random.choice((0, weight, weight, 2 * weight))) for verb, weight in _WEIGHTS), strict=True)
+    verbs, weights = zip(
+        *((verb, random.choice((0, weight, weight, 2 * weight))) for verb, weight in _WEIGHTS), strict=True
+    )
     always = [verb for verb in _ALWAYS for _ in range(6)]
     pool = random.choices(verbs, weights, k=random.choice((20, 40, 60))) if any(weights) else []
     names = [*always, *pool]
@@ -69,7 +75,11 @@ _ARGUMENTS: dict[str, Callable[[Random, int], tuple[Any, ...]]] = {
     "start": lambda random, _keys: (random.choice(("same", "same", "same", "empty", "copy")),),
     "beside": lambda random, _keys: (random.choice(("empty", "copy")),),
     "power": lambda random, _keys: (random.randrange(1, 5),),
-    "answer": lambda random, _keys: (random.randrange(3), random.choice(("lost before", "lost after")), random.choice((1, 1, 2, 5))),
+    "answer": lambda random, _keys: (
+        random.randrange(3),
+        random.choice(("lost before", "lost after")),
+        random.choice((1, 1, 2, 5)),
+    ),
     "rebalance": _which,
     "define": lambda random, _keys: (definitions.draw(random), random.choice((True, True, False))),
     "see": _which,

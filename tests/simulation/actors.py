@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 
-
 class Killed(BaseException):
     """Unwinds an actor whose process is gone; no product code catches it."""
 
@@ -86,8 +85,6 @@ class Actor:
     def _run(self) -> None:
         try:
             self.result = self._body()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 told to whoever runs it
             self.error = error
         self.done = True
-
-

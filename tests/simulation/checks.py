@@ -105,7 +105,7 @@ class Walk:
                 raise Violation("exactly one outcome", f"{name} holds what the ledger does not: {extra}")
         return count
 
-    def _partition(self, where: tuple[str, int], raw: RawLog) -> int:
+    def _partition(self, where: tuple[str, int], raw: RawLog) -> int:  # noqa: C901 one walk
         at, time_ms, count, records = 0, 0, 0, raw.records
         for ledger in self._ledger.get(where, ()):
             lost = {offset for start, end in ledger.lost for offset in range(start, end)}
@@ -172,7 +172,7 @@ class Walk:
         kind = known.item.kind if known.fate in ("decide", "control") else "received"
         return source, kind, outcome
 
-    def _judge(
+    def _judge(  # noqa: C901, PLR0912 one branch for each outcome
         self, place: Position, known: Known, outcome: str, event_id: str, other: Other | None, time_ms: int
     ) -> None:
         def wrong(why: str) -> Violation:
@@ -226,9 +226,7 @@ class Walk:
         else:
             raise wrong("no such outcome")
 
-    def _duplicate(
-        self, place: Position, known: Known, event_id: str, other: Other | None, time_ms: int
-    ) -> None:
+    def _duplicate(self, place: Position, known: Known, event_id: str, other: Other | None, time_ms: int) -> None:
         first = self._states.get(event_id)
         if event_id not in (known.event_id, known.distinct_id) or first is None:
             raise Violation("orphan", f"{place} {known.item.key} is a duplicate of nothing ({event_id})")

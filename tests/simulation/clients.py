@@ -46,9 +46,7 @@ class Producer:
             raise error(KafkaError._STATE, "a transaction is open")
         self._begun = True
 
-    def produce(
-        self, topic: str, value: bytes | None, key: bytes, partition: int, on_delivery: Any = None
-    ) -> None:
+    def produce(self, topic: str, value: bytes | None, key: bytes, partition: int, on_delivery: Any = None) -> None:
         self._check()
         if not self._begun:
             raise error(KafkaError._STATE, "no transaction is open")
@@ -113,10 +111,12 @@ def _message(partition: int, offset: int | None) -> Any:
 class Message:
     """A consumed record, or an error in its place."""
 
-    __slots__ = ("_entry", "_error", "_partition", "_topic")
+    __slots__ = ("_at", "_entry", "_error", "_partition", "_topic")
 
-    def __init__(self, topic: str, partition: int, entry: Entry | None, problem: KafkaError | None = None) -> None:
-        self._topic, self._partition, self._entry, self._error = topic, partition, entry, problem
+    def __init__(
+        self, topic: str, partition: int, entry: Entry | None, problem: KafkaError | None = None, at: int = -1
+    ) -> None:
+        self._topic, self._partition, self._entry, self._error, self._at = topic, partition, entry, problem, at
 
     def topic(self) -> str:
         return self._topic
@@ -125,7 +125,7 @@ class Message:
         return self._partition
 
     def offset(self) -> int | None:
-        return -1 if self._entry is None else self._entry.offset
+        return self._at if self._entry is None else self._entry.offset
 
     def key(self) -> bytes | None:
         return None if self._entry is None else self._entry.key
@@ -148,25 +148,34 @@ class Consumer:
         self._committed = config["isolation.level"] == "read_committed"
         self._reset = config["auto.offset.reset"]
         self._at: dict[tuple[str, int], int] = {}
+        self._told: dict[tuple[str, int], int] = {}
+        self._tells_ends = bool(config.get("enable.partition.eof"))
         self.starved = 0
         """How many polls in a row have brought nothing."""
 
     def assign(self, partitions: Iterable[TopicPartition]) -> None:
         self._at = {(one.topic, one.partition): one.offset for one in partitions}
+        self._told.clear()
 
     def consume(self, most: int, _timeout: float) -> list[Message]:
         self._pause("poll")
         found: list[Message] = []
         left = min(most, self._most)
         for (topic, partition), at in self._at.items():
+            if topic not in self._broker.topics:
+                continue
             log = self._broker.log(topic, partition)
             if not log.start <= at <= log.end:
                 if self._reset == "error":
                     problem = KafkaError(KafkaError._AUTO_OFFSET_RESET, f"{at} is not in the log")
                     return [*found, Message(topic, partition, None, problem)]
-                at = log.start
+                at = log.start  # noqa: PLW2901 auto.offset.reset
             entries, self._at[topic, partition] = log.read(at, left - len(found), committed=self._committed)
             found += [Message(topic, partition, entry) for entry in entries]
+            at = self._at[topic, partition]  # noqa: PLW2901 it has moved
+            if self._tells_ends and at == log.stable and self._told.get((topic, partition)) != at:
+                self._told[topic, partition] = at
+                found.append(Message(topic, partition, None, KafkaError(KafkaError._PARTITION_EOF), at))
             if len(found) >= left:
                 break
         self.starved = 0 if found else self.starved + 1
@@ -191,7 +200,7 @@ class Admin:
 
     def describe_topics(self, wanted: Any, **_options: Any) -> dict[str, Future[Any]]:
         answers = {}
-        for name in wanted.topics:
+        for name in wanted.topic_names:
             answer: Future[Any] = Future()
             topic = self._broker.topics.get(name)
             if topic is None:

@@ -116,8 +116,10 @@ class Log:
             entry
             for entry in self.entries
             if entry.offset >= stable
-            or (entry.kind in (PLAIN, COMMITTED) and newest[entry.key] == entry.offset)
-            and not (tombstones and entry.value is None)
+            or (
+                (entry.kind in (PLAIN, COMMITTED) and newest[entry.key] == entry.offset)
+                and not (tombstones and entry.value is None)
+            )
         ]
 
 
@@ -228,6 +230,10 @@ class Broker:
         known.epoch += 1
         return True
 
+    def init_epoch(self, producer: str) -> int:
+        """Return the epoch that counts now."""
+        return self._producers[producer].epoch
+
     def open_since(self, producer: str) -> float | None:
         known = self._producers.get(producer)
         return None if known is None or known.open is None else known.open.since
@@ -244,5 +250,3 @@ class Broker:
         if known.open is not None:
             known.open.state, known.ending, known.open = ABORTED, known.open, None
             self.settle(name)
-
-

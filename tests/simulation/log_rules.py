@@ -1,6 +1,7 @@
 """What transactional clients may rely on, asked of the log in memory and of a real broker alike.
 
-Lives here: one function a rule, over a `Cluster`. test_log.py runs them in memory, tests/integration/simulation on Kafka.
+Lives here: one function a rule, over a `Cluster`. test_log.py runs them in memory,
+tests/integration/simulation on Kafka.
 """
 
 from collections.abc import Callable
@@ -102,7 +103,7 @@ def a_fenced_producer_cannot_commit(cluster: Cluster) -> None:
 def a_fenced_producer_adds_nothing(cluster: Cluster) -> None:
     old = _begun(cluster)
     new = _begun(cluster)
-    with pytest.raises(KafkaException):
+    with pytest.raises(KafkaException):  # noqa: PT012 either call may tell
         _put(old, b"never")
         old.commit_transaction(10)
     _put(new, b"1")

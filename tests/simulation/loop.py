@@ -80,7 +80,7 @@ class Loop(asyncio.AbstractEventLoop):
             self.job = None
         for task in self._tasks:  # as if they had never been: nothing they do on the way out reaches anybody
             with contextlib.suppress(BaseException):
-                task.get_coro().close()  # type: ignore[union-attr]
+                task.get_coro().close()
         self._tasks.clear()
 
     # ---- asyncio's side
@@ -128,7 +128,7 @@ class Loop(asyncio.AbstractEventLoop):
         def body() -> None:
             try:
                 result = func(*args)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 the future's
                 self.call_soon(future.set_exception, error)
             else:
                 self.call_soon(future.set_result, result)

@@ -7,8 +7,10 @@ does not look where it says it does.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from sinks.table import commit, state
 from streams.engine.table import FirstSeenTable, View, Writes
 from streams.engine.transaction import Transaction, Transactions
+from tests.simulation import lake
 from tests.simulation.stage import Parts
 
 
@@ -88,3 +90,32 @@ STAGE: tuple[type[Parts], ...] = (
     CommittingNotConsulted,
     MarkBeforeState,
 )
+
+
+# ---- the writer: replacements of commit._once and snapshot.build
+def unchecked(
+    catalog: Any, table: Any, owner_id: str, batch: commit.Batch, left: Any, now_ms: Any, *, again: bool
+) -> Any:
+    """After an unknown outcome the table is read, but its offsets are not looked at (rule 20)."""
+    if not again:
+        return _ONCE(catalog, table, owner_id, batch, left, now_ms, again=again)
+    table.refresh()
+    wanted = state.moved(batch.base, batch.ends)
+    made = lake.build(
+        table.metadata, left.begin(), batch.files, table.schema(), batch.notes, owner_id, wanted, now_ms()
+    )
+    left.sent(made.snapshot_id)
+    commit._call(catalog, table, made)
+    return commit.Committed(state.read(table.metadata, owner_id))
+
+
+def forgetful(
+    metadata: Any, io: Any, files: Any, schema: Any, facts: Any, owner_id: str, wanted: Any, now_ms: int
+) -> Any:
+    """A snapshot holds the rows and not the offsets (rule 17)."""
+    have = state.offsets(metadata, owner_id)
+    return lake.build(metadata, io, files, schema, facts, owner_id, have if files else wanted, now_ms)
+
+
+_ONCE = commit._once
+TABLES: tuple[dict[str, Any], ...] = ({"once": unchecked}, {"build": forgetful})

@@ -8,7 +8,8 @@ import gc
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import structlog
 
@@ -16,8 +17,10 @@ from tests.simulation import actions
 from tests.simulation.actions import Action, History
 from tests.simulation.checks import Violation
 from tests.simulation.stage import Parts
-from tests.simulation.world import World, shorter
+from tests.simulation.tables import TableHistory, Tables
+from tests.simulation.world import World
 
+Draw = Callable[[int], History | TableHistory]
 MOST_RUNS = 600
 """How many runs shortening may take."""
 
@@ -29,20 +32,24 @@ class Failure:
     seed: int
     rule: str
     what: str
-    history: History
+    history: History | TableHistory
     story: tuple[str, ...]
 
     def __str__(self) -> str:
         """Return the trace for people."""
-        lines = [f"seed {self.seed}: {self.rule}: {self.what}", f"first definition: {self.history.first}"]
-        lines += [f"at most {self.history.max_records} records in a transaction", "", *self.story]
-        lines += ["", f"{len(self.history.actions)} actions; again: python -m tests.simulation --seed {self.seed} --histories 1"]
+        lines = [f"seed {self.seed}: {self.rule}: {self.what}", str(self.history), "", *self.story]
+        lines += [
+            "",
+            f"{len(self.history.actions)} actions; again: python -m tests.simulation --seed {self.seed} --histories 1",
+        ]
         return "\n".join(lines)
 
 
-def once(history: History, parts: type[Parts] = Parts, story: list[str] | None = None) -> Violation | None:
+def once(
+    history: History | TableHistory, parts: type[Parts] = Parts, story: list[str] | None = None
+) -> Violation | None:
     """Run a history; return what it broke. Anything that the code under test raises is a violation, too."""
-    world = World(history, parts)
+    world: Any = World(history, parts) if isinstance(history, History) else Tables(history)
     if story is not None:
         world.log = story
         _tell(world)
@@ -50,24 +57,24 @@ def once(history: History, parts: type[Parts] = Parts, story: list[str] | None =
         world.run()
     except Violation as found:
         return found
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001 whatever it is, it is found
         return Violation("unexpected error", f"{type(exc).__name__}: {exc}")
     return None
 
 
-def find(seed: int, parts: type[Parts] = Parts) -> Failure | None:
+def find(seed: int, parts: type[Parts] = Parts, draw: Draw = actions.draw) -> Failure | None:
     """Run the history of a seed; return the shortest one that breaks the same rule, None when all is well."""
-    history = actions.draw(seed)
+    history = draw(seed)
     found = once(history, parts)
     if found is None:
         return None
     rule = found.rule
 
     def fails(candidate: tuple[Action, ...]) -> bool:
-        broken = once(shorter(history, candidate), parts)
+        broken = once(replace(history, actions=candidate), parts)
         return broken is not None and broken.rule == rule
 
-    least = shorter(history, shrink(history.actions, fails))
+    least = replace(history, actions=shrink(history.actions, fails))
     story: list[str] = []
     last = once(least, parts, story)
     assert last is not None
@@ -97,7 +104,7 @@ def shrink(whole: tuple[Action, ...], fails: Callable[[tuple[Action, ...]], bool
     return whole
 
 
-def _tell(world: World) -> None:
+def _tell(world: Any) -> None:
     act = world.act
 
     def told(action: Action) -> None:
@@ -105,12 +112,10 @@ def _tell(world: World) -> None:
         if verb != "post":
             world.say(f"- {verb}{''.join(f' {one}' for one in arguments)}")
         act(action)
-        for stage in world.stages:
-            job = stage.loop.job
-            if job is not None and verb in ("job", "cycle", "tick"):
-                world.say(f"    {stage.name}: thread before {job.at or 'its first step'!r}")
+        for name, at in world.standing() if verb in ("job", "cycle", "tick", "go") else ():
+            world.say(f"    {name}: thread before {at or 'its first step'!r}")
 
-    world.act = told  # type: ignore[method-assign]
+    world.act = told
 
 
 @contextmanager

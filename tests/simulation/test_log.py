@@ -1,4 +1,4 @@
-"""The log in memory keeps Kafka's rules: the suite that a real broker passes, and what only a simulation can ask for."""
+"""The log in memory keeps Kafka's rules: the suite that a real broker passes, and what only memory can show."""
 
 from collections.abc import Callable
 from typing import Any

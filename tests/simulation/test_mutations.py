@@ -1,4 +1,4 @@
-"""The test of the test: each mutation of the product is found within a bounded number of histories, with a short trace."""
+"""The test of the test: each mutation is found within a bounded number of histories, with a short trace."""
 
 import pytest
 

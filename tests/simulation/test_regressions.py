@@ -17,15 +17,18 @@ LOST_TAIL = ("truncate raw", 2, 2)
     "actions",
     [
         # The drain and a rebalance both waited to believe that the log had ended early: `lost` was written twice.
-        pytest.param((ONE, OTHER, THIRD, LOST_TAIL, ONE, ("fetch", 0, 3, 1), ("rebalance", 0)), id="one loss, told once"),
-        # What was new was asked for before the end: a record that came in between was neither lost nor decided.
+        pytest.param(
+            (ONE, OTHER, THIRD, LOST_TAIL, ONE, ("fetch", 0, 3, 1), ("rebalance", 0)), id="one loss told once"
+        ),
+        # What was new was asked for before the end: a record that came in between was passed over.
         pytest.param(
             (ONE, OTHER, THIRD, ("truncate raw", 2, 3), ("crash", 0), ("start", "same"), ("cycle", 0), ONE),
             id="a record that comes while the end is asked for",
         ),
         # Two seeks at once: the older one went back behind records that were decided meanwhile.
         pytest.param(
-            (("cycle", 0), ("stale ends", 0, 2), ONE, OTHER, ("fetch", 0, 3, 50), ("rebalance", 0), THIRD, ("job", 1, 30),
+            (("cycle", 0), ("stale ends", 0, 2), ONE, OTHER, ("fetch", 0, 3, 50), ("rebalance", 0), THIRD,
+             ("job", 1, 30),
              ("tick", 0.1), ("tick", 0.1), ("rebalance", 0)),
             id="two seeks at once",
         ),

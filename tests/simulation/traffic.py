@@ -123,7 +123,9 @@ def post(posting: Posting, number: int) -> Posted:
     return Posted(posting.source, topic, topics.partition(key.encode(), count), body, kept, headers, known, text)
 
 
-def redrive(original: Posted, place: tuple[str, int, int], numbers: tuple[int, ...], *, distinct: bool) -> Posted | None:
+def redrive(
+    original: Posted, place: tuple[str, int, int], numbers: tuple[int, ...], *, distinct: bool
+) -> Posted | None:
     """Return the raw record that a redrive writes (rule 16), None for a record without readable headers."""
     if original.meta is None:
         return None
@@ -180,8 +182,12 @@ def _known(posting: Posting, meta: RawMeta, body: bytes, own: str | None) -> lis
         fate = "control" if item.kind == "ping" else "not_an_object" if item.kind == "scalar" else "decide"
         found.append(
             Known(
-                number, ids.event_id(source, kind, text), ids.event_id(source, kind, f"{text}#{print_}"), canonical,
-                item, fate,
-            )  # fmt: skip
+                number,
+                ids.event_id(source, kind, text),
+                ids.event_id(source, kind, f"{text}#{print_}"),
+                canonical,
+                item,
+                fate,
+            )
         )
     return found

@@ -4,7 +4,6 @@ Lives here: what each action does, how a history ends (faults stop, everything c
 again and again. Not here: which actions (actions.py), what must hold (checks.py).
 """
 
-from dataclasses import replace
 from typing import Any
 
 from schemas import topics
@@ -23,6 +22,8 @@ from tests.simulation.traffic import Posted
 
 DAY_S = 86_400.0
 MOST_ROUNDS = 400
+PAUSE_S = 0.02
+"""Between two actions: longer than the reader rests between two fetches."""
 PRODUCER = f"hookberg-{GROUP}"
 RAW = [(topics.raw(TENANT, platform), number) for platform in PLATFORMS for number in range(PARTITIONS[platform])]
 OUTPUTS = ("event", "quarantine")
@@ -70,6 +71,7 @@ class World:
     def act(self, action: Action) -> None:
         """Do one action, then let event loops come to rest."""
         verb, *arguments = action
+        self.clock.now += PAUSE_S
         getattr(self, "do_" + verb.replace(" ", "_"))(*arguments)
         self.rest()
 
@@ -82,6 +84,10 @@ class World:
             stage.kill("")
             self.say(f"{stage.name} is dead: {stage.dead}")
 
+    def standing(self) -> list[tuple[str, str]]:
+        """Return where the threads of processes stand, for people."""
+        return [(stage.name, stage.loop.job.at) for stage in self.stages if stage.loop.job is not None]
+
     def newest(self) -> Snapshot:
         """Return the registry."""
         return definitions.snapshot(self.choices[-1])
@@ -91,9 +97,7 @@ class World:
         self._count += 1
         name = f"stage-{self._count}"
         self.say(f"{name} starts")
-        self.stages.append(
-            Stage(name, self.broker, disk, self.newest, self.history.max_records, self._parts)
-        )
+        self.stages.append(Stage(name, self.broker, disk, self.newest, self.history.max_records, self._parts))
 
     def _stage(self, which: int) -> Stage | None:
         """Return a process: 0 and 1 the newest, 2 the oldest."""
@@ -149,6 +153,7 @@ class World:
         for number in range(len(RAW)):
             if stage.dead is None and stage.reader is not None:
                 moved += stage.reader.fetch(number, 50)
+                self.clock.now += PAUSE_S
                 stage.run()
         self.clock.now += 0.3
         stage.run()
@@ -353,8 +358,3 @@ class World:
             if seen != entries:
                 raise Violation("what was seen stays", f"{name}/{number}")
         return Walk(self.raws, self.choices, outputs).run()
-
-
-def shorter(history: History, actions: tuple[Action, ...]) -> History:
-    """Return a history with other actions."""
-    return replace(history, actions=actions)

@@ -1,32 +1,30 @@
-"""One writer of one table: the product's `Tail` and `Session` over the log and the catalog in memory.
+"""One writer of the table: the product's `Tail` and `Session` over the log and the catalog in memory.
 
-Lives here: its thread as an actor, a layout without Arrow, and sleeping on the simulated clock.
+Lives here: its thread as an actor, a layout without Arrow, sleeping on the simulated clock.
 """
 
-import threading
 from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
-import orjson
-from confluent_kafka.admin import AdminClient
 from pyiceberg.schema import Schema
 
 from schemas.metrics import Metrics
-from sinks import tail
 from sinks.rows.system import Record
+from sinks.slots import Slots
 from sinks.source import Source
 from sinks.spec import Env, Spec
 from sinks.tail import Tail
 from tests.simulation.actors import Actor
 from tests.simulation.clients import Admin, Consumer
-from tests.simulation.lake import Catalog, Lake, Row
+from tests.simulation.lake import SCHEMA, Catalog, Lake, Row
 from tests.simulation.log import Broker, Clock
 
 METRICS = Metrics()
-SCHEMA = Schema()
+FLUSH_BYTES = 60
+OTHER = b"other"
+"""The value of events that a filter does not select."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,28 +52,24 @@ class Built:
 
 
 class Layout:
-    """Selects events by type; a row is its place in the clean topic and the event's id."""
+    """One row an event, which is its place in the clean topic; a `narrow` one leaves `OTHER` events out."""
 
-    time = "received_at"
+    time: Any = None  # no partitions
 
-    def __init__(self, wanted: str | None) -> None:
-        self._wanted = wanted
+    def __init__(self, *, narrow: bool) -> None:
+        self._narrow = narrow
 
     def first_schema(self) -> Schema:
         return SCHEMA
 
     def build(self, records: Sequence[Record], _metadata: Any, _now_us: int) -> Built:
-        rows = []
-        for record in records:
-            event = orjson.loads(record.value)
-            if selects(self._wanted, event["eventType"]):
-                rows.append((record.topic_id, record.partition, record.offset, event["eventId"]))
-        return Built(Rows(tuple(rows)), SCHEMA, len(records) - len(rows))
+        rows = tuple((one.topic_id, one.partition, one.offset) for one in records if selected(one.value, self._narrow))
+        return Built(Rows(rows), SCHEMA, len(records) - len(rows))
 
 
-def selects(wanted: str | None, event_type: str) -> bool:
-    """Tell whether a stream wants events of a type; None wants all."""
-    return wanted is None or wanted == event_type
+def selected(value: bytes | None, narrow: bool) -> bool:
+    """Tell whether a stream keeps an event."""
+    return not (narrow and value == OTHER)
 
 
 class _Stop:
@@ -99,61 +93,36 @@ class _Stop:
         return self._set
 
 
-class _Source(Source):
-    """The product's source over a consumer in memory."""
-
-    def __init__(self, consumer: Consumer, admin: Any, names: Sequence[str]) -> None:
-        with mock.patch("sinks.source.Consumer", lambda _config: consumer):
-            super().__init__({}, admin, names)
-
-
 class Writer:
     """A tail and the thread that it runs in."""
 
-    def __init__(self, name: str, spec: Spec, wanted: str | None, broker: Broker, lake: Lake, most: int) -> None:
+    def __init__(self, name: str, spec: Spec, broker: Broker, lake: Lake, *, narrow: bool, most: int) -> None:
         self.name, self.spec = name, spec
         self._broker, self._most = broker, most
-        self.catalog = Catalog(lake, self._pause, SCHEMA)
+        self.catalog = Catalog(lake, self._pause)
         admin: Any = Admin(broker, self._pause)
         catalog: Any = self.catalog
-        clock: Any = broker.clock
+        layout: Any = Layout(narrow=narrow)
+        slots = Slots(1_000, patience_s=1.0, most=10_000, monotonic=broker.clock.monotonic)
         env = Env(
-            catalog, admin, {}, clock, METRICS, name, 1_000, 0, threading.BoundedSemaphore(1), random=lambda: 0.5
-        )
-        layout: Any = Layout(wanted)
-        self.tail = Tail(spec, layout, env)
+            catalog, admin, {}, broker.clock, METRICS, name, FLUSH_BYTES, 0, slots, random=lambda: 0.5,
+            source=self._source,
+        )  # fmt: skip
+        self.tail: Any = Tail(spec, layout, env)
         self._stop = _Stop(broker.clock)
-        patched: Any = self.tail
-        patched._stop = self._stop
-        self.actor = Actor(name, self.tail._run)
-        self._stop.actor = self.actor
+        self.tail._stop = self._stop
+        self.actor = self._stop.actor = Actor(name, self.tail._run)
 
-    def go(self, steps: int) -> None:
-        """Let it run from pause to pause."""
-        with ExitStack() as stack:
-            stack.enter_context(mock.patch.object(tail, "Source", self._source))
-            for _ in range(steps):
-                if not self.actor.go():
-                    break
-
-    def _source(self, config: dict[str, Any], admin: AdminClient, names: Sequence[str]) -> Source:
-        return _Source(Consumer(self._broker, config, self._pause, self._most), admin, names)
+    def _source(self, config: Any, admin: Any, names: Sequence[str]) -> Source:
+        consumer = Consumer(self._broker, dict(config), self._pause, self._most)
+        with mock.patch("sinks.source.Consumer", return_value=consumer):
+            return Source(config, admin, names)
 
     def _pause(self, at: str) -> None:
         self.actor.pause(at)
 
-    @property
-    def alive(self) -> bool:
-        return not self.actor.done
-
-    def stop(self) -> None:
-        """Tell it to stop, as on a revoked table."""
-        self.tail.stop()
-
-    def kill(self) -> None:
-        """Kill its process."""
-        self.actor.kill()
-
-    def again(self, spec: Spec) -> Spec:
-        """Return the spec of its next generation."""
-        return replace(spec, generation=self.spec.generation + 1)
+    def go(self, steps: int) -> None:
+        """Let it run from pause to pause."""
+        for _ in range(steps):
+            if not self.actor.go():
+                break

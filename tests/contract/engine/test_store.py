@@ -1,6 +1,6 @@
 """One suite over RocksDB and the store in memory: what the table relies on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -46,7 +46,7 @@ def test_scans_in_the_order_of_keys_from_a_key_on(opener: Opener, tmp_path: Path
 def test_a_write_that_fails_half_way_leaves_nothing(opener: Opener, tmp_path: Path) -> None:
     store = opener(tmp_path / "s")
 
-    def entries():  # type: ignore[no-untyped-def]
+    def entries() -> Iterator[tuple[bytes, bytes | None]]:
         yield b"a", b"1"
         raise OSError("full")
 
