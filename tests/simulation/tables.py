@@ -116,6 +116,9 @@ class Tables:
         """Do one action."""
         verb, *arguments = action
         getattr(self, "do_" + verb.replace(" ", "_"))(*arguments)
+        self._reap()
+
+    def _reap(self) -> None:
         for writer in [one for one in self.writers if one.actor.done]:
             self.writers.remove(writer)
             if writer.actor.error is not None:
@@ -246,6 +249,7 @@ class Tables:
             writer.actor.kill()
         self.writers = self.writers[-1:]
         for number in range(MOST_ROUNDS):
+            self._reap()
             self.do_start()
             writer = self.writers[-1]
             writer.catalog.faults.clear()
