@@ -101,9 +101,8 @@ def unchecked(
         return _ONCE(catalog, table, owner_id, batch, left, now_ms, again=again)
     table.refresh()
     wanted = state.moved(batch.base, batch.ends)
-    made = lake.build(
-        table.metadata, left.begin(), batch.files, table.schema(), batch.notes, owner_id, wanted, now_ms()
-    )
+    files: Any = batch.files
+    made = lake.build(table.metadata, left.begin(), files, table.schema(), batch.notes, owner_id, wanted, now_ms())
     left.sent(made.snapshot_id)
     commit._call(catalog, table, made)
     return commit.Committed(state.read(table.metadata, owner_id))

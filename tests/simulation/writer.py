@@ -5,7 +5,7 @@ Lives here: its thread as an actor, a layout without Arrow, sleeping on the simu
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from unittest import mock
 
 from pyiceberg.schema import Schema
@@ -110,7 +110,7 @@ class Writer:
         )  # fmt: skip
         self.tail: Any = Tail(spec, layout, env)
         self._stop = _Stop(broker.clock)
-        self.tail._stop = self._stop
+        cast("Any", self.tail)._stop = self._stop
         self.actor = self._stop.actor = Actor(name, self.tail._run)
 
     def _source(self, config: Any, admin: Any, names: Sequence[str]) -> Source:
