@@ -105,7 +105,7 @@ def test_metadata_stays_small_over_300_commits(ground: Ground, table: Table) -> 
 
 def test_a_fold_carries_entries_over_as_they_were(ground: Ground, table: Table) -> None:
     """Several days a commit, a column added on the way: status, sequence numbers and snapshot ids stay."""
-    before = {}
+    before: dict[str, tuple[int | None, int | None, int | None]] = {}
     for at in range(manifests.FOLD_AT + 4):
         wanted = None
         if at == 20:
