@@ -6,7 +6,7 @@ methods of `BatchConsumer`; Faust itself is not here (README.md).
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, KeysView, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn, cast
@@ -37,6 +37,8 @@ TENANT = "acme"
 CHANGELOG_PARTITIONS = 2
 LEDGER_PARTITIONS = 2
 INTERVAL_S, TIMEOUT_S = 0.25, 10.0
+MOST_STALE = 5
+"""A leader just elected knows its log's end within 3 s, six questions of the stage: that it may rely on."""
 LIMITS = Limits(1 << 20, 1 << 20)
 CONTRACTS = Library()
 """Compiled once for all histories: versions are immutable."""
@@ -266,8 +268,9 @@ class Reader:
         self._stopped = SimpleNamespace(is_set=lambda: False, _stopped=None)
         self._fetched: asyncio.Future[Any] | None = None
         self.at: dict[TP, int] = {}
-        self._assigned: set[TP] = set()
+        self._assigned: dict[TP, None] = {}
         self.stale_ends = 0
+        self._stale_in_turn = 0
         self.settled = False
         self.tasks: list[asyncio.Task[Any]] = []
         self.transactions: Any = None
@@ -299,7 +302,7 @@ class Reader:
 
     async def _resume(self) -> None:
         self.settled = False
-        self._assigned = {TP(name, n) for name, topic in self.live.items() for n in range(topic.partitions)}
+        self._assigned = {TP(name, n): None for name, topic in self.live.items() for n in range(topic.partitions)}
         await self.perform_seek()
         self.flow_active = self.settled = True
 
@@ -315,8 +318,9 @@ class Reader:
     def stop_flow(self) -> None:
         self.flow_active = False
 
-    def assignment(self) -> set[TP]:
-        return self._assigned
+    def assignment(self) -> KeysView[TP]:
+        """Return the partitions in one order, that of a set being another in every process."""
+        return self._assigned.keys()
 
     async def earliest_offsets(self, *tps: TP) -> dict[TP, int]:
         return {tp: self._log(tp).start for tp in tps}
@@ -324,7 +328,12 @@ class Reader:
     async def highwaters(self, *tps: TP) -> dict[TP, int]:
         stale = self.stale_ends > 0
         self.stale_ends -= stale
+        self._stale_in_turn = self._stale_in_turn + 1 if stale else 0
         return {tp: self._log(tp).end // 2 if stale else self._log(tp).end for tp in tps}
+
+    def tell_stale_ends(self, times: int) -> None:
+        """Let the next answers be those of a leader just elected, though never more in turn than the stage believes."""
+        self.stale_ends = max(0, min(times, MOST_STALE - self._stale_in_turn))
 
     async def seek_wait(self, wanted: Mapping[TP, int]) -> None:
         self.at.update(wanted)

@@ -177,7 +177,7 @@ class World:
 
     def do_stale_ends(self, which: int, times: int) -> None:
         if (stage := self._stage(which)) and stage.reader is not None:
-            stage.reader.stale_ends = times
+            stage.reader.tell_stale_ends(times)
 
     # ---- time and definitions
     def do_tick(self, seconds: float) -> None:
