@@ -169,6 +169,10 @@ class BatchAgent:
 
     def _put(self, batch: Batch, decided: Sequence[Decided]) -> None:
         """Put a batch into the open transaction, all or nothing: no await in here."""
+        before = self._table.stand(batch.partition)
+        expected, first = 0 if before is None else before.next_offset, batch.records[0].offset
+        if first != expected:  # deciding twice or passing over must be impossible, whatever the reader did
+            raise RuntimeError(f"{batch.topic.name}:{batch.place.partition} stands at {expected}, not at {first}")
         decisions = [one.decision for one in decided]
         states = {decision.key: decision.write.pack() for decision in decisions if decision.write is not None}
         records = [record for one in decided for record in one.records]

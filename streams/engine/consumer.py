@@ -16,7 +16,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from schemas.logs import logger
-from schemas.wire.raw import RawRecord
+from streams.engine.chunks import chunks, contiguous, pause_s
 from streams.engine.directory import LiveTopic
 from streams.engine.table import Stand
 from streams.engine.tails import Tails
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 
 _log = logger(__name__)
 _WAIT_S = 1.0
-CHUNK_RECORDS = 200
-_FULL_RECORDS = 1_000
-_PAUSE_S, _PARTITION_PAUSE_S, _MOST_PAUSE_S = 0.01, 0.000_1, 0.1
-_CHUNK_BYTES = 4 << 20
 _END_ASKS = 6
 _END_PAUSE_S = 0.5
 
@@ -103,9 +99,15 @@ class BatchConsumer(driver.Consumer):
                 await self.seek_wait({tp: expected})
                 return
             self._lost(topic, tp, expected, first, first)
+        whole = contiguous(records)
+        await self._process(topic, tp, records[:whole])
+        if whole < len(records) and self.flow_active:  # a hole: what follows it is fetched again, a gap by then
+            await self.seek_wait({tp: self._expected[tp]})
+
+    async def _process(self, topic: LiveTopic, tp: TP, records: list[Any]) -> None:
         self._idle.clear()
         try:
-            for chunk in _chunks(records):
+            for chunk in chunks(records):
                 await self.app.process(topic, tp.partition, chunk)
                 self._expected[tp] = chunk[-1].offset + 1
                 await asyncio.sleep(0)
@@ -272,26 +274,3 @@ class BatchConsumer(driver.Consumer):
             end = self.highwater(tp)
             behind += max(0, int(end) - at) if end is not None else 0
         return behind
-
-
-def pause_s(taken: int, partitions: int) -> float:
-    """Return how long to wait before more is taken: 0 while there is a backlog.
-
-    A fetch names every partition and goes out anew when its records are taken; few records at a time would cost a
-    fetch each. A commit interval is longer than any pause.
-    """
-    return 0.0 if taken >= _FULL_RECORDS else min(_MOST_PAUSE_S, _PAUSE_S + partitions * _PARTITION_PAUSE_S)
-
-
-def _chunks(records: list[Any]) -> Iterator[tuple[RawRecord, ...]]:
-    chunk: list[RawRecord] = []
-    size = 0
-    for record in records:
-        value = record.value or b""
-        chunk.append(RawRecord(record.partition, record.offset, record.timestamp, value, tuple(record.headers)))
-        size += len(value)
-        if len(chunk) >= CHUNK_RECORDS or size >= _CHUNK_BYTES:
-            yield tuple(chunk)
-            chunk, size = [], 0
-    if chunk:
-        yield tuple(chunk)

@@ -23,8 +23,8 @@ from schemas.wire import ledger as ledger_wire
 from schemas.wire.raw import RawRecord
 from streams.account import Account
 from streams.app import GC_THRESHOLD
+from streams.engine.chunks import CHUNK_RECORDS
 from streams.engine.conductor import raw_topics
-from streams.engine.consumer import CHUNK_RECORDS
 from streams.engine.directory import Directory, LiveTopic
 from streams.engine.recovery import CHANGELOG_PARTITIONS, changelog, ensure_changelog
 from streams.engine.table import FirstSeenTable, Writes

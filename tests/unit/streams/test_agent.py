@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+import pytest
+
 from streams.account import Account
 from streams.emit import Decided, Record
 from streams.engine.agent import BatchAgent, Batches
@@ -21,6 +23,7 @@ class Transactions:
         self.count = 0
         self.added: list[tuple[Stand, int, int]] = []
         self.closed: list[int] = []
+        self.stands: dict[Partition, Stand] = {}
 
     @property
     def left(self) -> int:
@@ -31,7 +34,8 @@ class Transactions:
             self.closed.append(self.count)
             self.count = 0
 
-    def add(self, _partition: Partition, stand: Stand, states: Mapping[bytes, bytes], records: list[Record]) -> None:
+    def add(self, partition: Partition, stand: Stand, states: Mapping[bytes, bytes], records: list[Record]) -> None:
+        self.stands[partition] = stand
         self.added.append((stand, len(states), len(records)))
         self.count += len(states) + len(records)
 
@@ -49,23 +53,30 @@ class Ledger:
 
 
 class Table:
-    def stand(self, _partition: Partition) -> None:
-        return None
+    """Knows what the open transaction writes."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+
+    def stand(self, partition: Partition) -> Stand | None:
+        return self._transactions.stands.get(partition)
 
 
-async def process(*bodies: bytes) -> tuple[Transactions, Ledger]:
+async def process(*bodies: bytes, first: int = 0) -> tuple[Transactions, Ledger]:
     transactions, ledger, deciding = Transactions(), Ledger(), Deciding(source())
 
     async def agent(batches: Batches) -> AsyncIterator[list[Decided]]:
         async for batch in batches:
             yield deciding.emit(*batch.records)
 
-    parts: Any = {"transactions": transactions, "ledger": ledger, "table": Table()}
-    records = tuple(record(body, n, 1_000 - n, delivery_id=str(n)) for n, body in enumerate(bodies))
+    parts: Any = {"transactions": transactions, "ledger": ledger, "table": Table(transactions)}
+    records = tuple(record(body, n, 1_000 - n, delivery_id=str(n)) for n, body in enumerate(bodies, first))
     made = BatchAgent("test", agent, **parts)
-    await made.process(TOPIC, 1, records)
-    assert made._task is not None
-    made._task.cancel()
+    try:
+        await made.process(TOPIC, 1, records)
+    finally:
+        assert made._task is not None
+        made._task.cancel()
     return transactions, ledger
 
 
@@ -88,3 +99,8 @@ async def test_a_delivery_is_never_in_two_transactions() -> None:
 async def test_a_batch_that_fits_stays_whole() -> None:
     transactions, _ = await process(b"{}", b"[]", b"{}")
     assert [(stand.next_offset, states, records) for stand, states, records in transactions.added] == [(3, 2, 2)]
+
+
+async def test_a_batch_that_does_not_begin_where_the_stage_stands_is_refused() -> None:
+    with pytest.raises(RuntimeError, match="stands at 0, not at 3"):
+        await process(b"{}", first=3)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from streams.engine.consumer import pause_s
+from streams.engine.chunks import pause_s
 from streams.engine.directory import Directory
 
 
