@@ -5,13 +5,15 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from schemas.wire import ledger as ledger_wire
@@ -34,6 +36,27 @@ def headers(source: str, delivery: str, **more: Any) -> list[tuple[str, bytes]]:
         path="/in/x", query="", auth=AuthResult("none", "none"), **given,
     )  # fmt: skip
     return raw.encode(meta)
+
+
+def read_to_end(bootstrap: str, topics: list[str], partitions: int, deadline_s: float = 60.0) -> Iterator[Message]:
+    """Yield the committed records of topics from their beginning until the end of each partition was met once."""
+    config = {
+        "bootstrap.servers": bootstrap, "group.id": uuid.uuid4().hex, "enable.auto.commit": False,
+        "auto.offset.reset": "earliest", "isolation.level": "read_committed", "enable.partition.eof": True,
+    }  # fmt: skip
+    left = {(topic, number) for topic in topics for number in range(partitions)}
+    consumer, deadline = Consumer(config), time.monotonic() + deadline_s
+    try:
+        consumer.assign([TopicPartition(topic, number, 0) for topic, number in left])
+        while left:
+            assert time.monotonic() < deadline, f"no end of {sorted(left)} within {deadline_s:g} s"
+            for message in consumer.consume(1000, 0.2):
+                if message.error():
+                    left.discard((message.topic() or "", message.partition() or 0))
+                else:
+                    yield message
+    finally:
+        consumer.close()
 
 
 @dataclass
@@ -166,31 +189,18 @@ class Stage:
         found = Read()
         names = [f"{self.tenant}.ledger"]
         names += [f"{self.tenant}.{kind}.{platform}" for platform in platforms for kind in ("event", "quarantine")]
-        config = {
-            "bootstrap.servers": self.bootstrap, "group.id": uuid.uuid4().hex, "enable.auto.commit": False,
-            "auto.offset.reset": "earliest", "isolation.level": "read_committed", "enable.partition.eof": True,
-        }  # fmt: skip
-        consumer = Consumer(config)
-        places = [TopicPartition(name, number, 0) for name in names for number in range(self.partitions)]
-        consumer.assign(places)
-        left = {(place.topic, place.partition) for place in places}
-        while left:
-            for message in consumer.consume(1000, 0.2):
-                if message.error():
-                    left.discard((message.topic(), message.partition()))
-                    continue
-                name, value = message.topic(), message.value()
-                assert isinstance(value, bytes)
-                assert name is not None
-                if name.endswith(".ledger"):
-                    record = ledger_wire.decode(value)
-                    if not platforms or record.topic.rpartition(".")[2] in platforms:
-                        found.ledger.append(record)
-                elif ".event." in name:
-                    found.clean.append(json.loads(value) | {"_partition": message.partition(), "_raw": value})
-                else:
-                    found.quarantine.append(quarantine_wire.decode(value))
-        consumer.close()
+        for message in read_to_end(self.bootstrap, names, self.partitions):
+            name, value = message.topic(), message.value()
+            assert isinstance(value, bytes)
+            assert name is not None
+            if name.endswith(".ledger"):
+                record = ledger_wire.decode(value)
+                if not platforms or record.topic.rpartition(".")[2] in platforms:
+                    found.ledger.append(record)
+            elif ".event." in name:
+                found.clean.append(json.loads(value) | {"_partition": message.partition(), "_raw": value})
+            else:
+                found.quarantine.append(quarantine_wire.decode(value))
         return found
 
     def ledger_times(self, items: int, deadline_s: float = 120.0) -> list[int]:

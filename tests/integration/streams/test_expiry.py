@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 
 from streams import seen
 from streams.engine.recovery import CHANGELOG_PARTITIONS, changelog
 from tests.house.polling import wait_until
-from tests.integration.streams.stack import Stage
+from tests.integration.streams.stack import Stage, read_to_end
 
 DAY_MS = 86_400_000
 LONG_AGO_MS = 1_500_000_000_000
@@ -25,20 +24,13 @@ def stage(kafka_bootstrap: str, tmp_path: Path) -> Iterator[Stage]:
 
 def tombstones(stage: Stage) -> dict[bytes, int]:
     """Return the ids that the changelog removes, with how many records of them come before that."""
-    config = {"bootstrap.servers": stage.bootstrap, "group.id": "x", "isolation.level": "read_committed"}
-    consumer = Consumer(config | {"enable.partition.eof": True})
-    consumer.assign([TopicPartition(changelog(stage.group), n, 0) for n in range(CHANGELOG_PARTITIONS)])
-    written, removed, left = dict[bytes, int](), dict[bytes, int](), CHANGELOG_PARTITIONS
-    while left:
-        for message in consumer.consume(1000, 0.2):
-            key = message.key() or b""
-            if message.error():
-                left -= 1
-            elif key[:1] == seen.PREFIX and message.value() is None:
-                removed[key] = written.get(key, 0)
-            else:
-                written[key] = written.get(key, 0) + 1
-    consumer.close()
+    written, removed = dict[bytes, int](), dict[bytes, int]()
+    for message in read_to_end(stage.bootstrap, [changelog(stage.group)], CHANGELOG_PARTITIONS):
+        key = message.key() or b""
+        if key[:1] == seen.PREFIX and message.value() is None:
+            removed[key] = written.get(key, 0)
+        else:
+            written[key] = written.get(key, 0) + 1
     return removed
 
 

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 
 from schemas.wire import ledger as ledger_wire
-from tests.integration.streams.stack import Stage
+from tests.integration.streams.stack import Stage, read_to_end
 
 
 @pytest.fixture
@@ -20,19 +19,11 @@ def stage(kafka_bootstrap: str, tmp_path: Path) -> Iterator[Stage]:
 
 def ledger_partitions(stage: Stage, platform: str) -> set[int]:
     """Return the partitions of the ledger topic that hold what a platform's group wrote."""
-    name = f"{stage.tenant}.ledger"
-    config = {"bootstrap.servers": stage.bootstrap, "group.id": "x", "isolation.level": "read_committed"}
-    consumer = Consumer(config | {"enable.partition.eof": True})
-    consumer.assign([TopicPartition(name, number, 0) for number in range(stage.partitions)])
-    found, left = set[int](), stage.partitions
-    while left:
-        for message in consumer.consume(1000, 0.2):
-            if message.error():
-                left -= 1
-            elif ledger_wire.decode(message.value() or b"").topic.endswith(f".{platform}"):
-                found.add(message.partition() or 0)
-    consumer.close()
-    return found
+    return {
+        message.partition() or 0
+        for message in read_to_end(stage.bootstrap, [f"{stage.tenant}.ledger"], stage.partitions)
+        if ledger_wire.decode(message.value() or b"").topic.endswith(f".{platform}")
+    }
 
 
 def test_each_group_consumes_its_own_topics_and_a_group_that_is_added_moves_nothing(stage: Stage) -> None:

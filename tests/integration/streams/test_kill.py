@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 
 from schemas.wire.position import Position
 from tests.house.polling import wait_until
-from tests.integration.streams.stack import STRICT, Read, Stage
+from tests.integration.streams.stack import STRICT, Read, Stage, read_to_end
 
 _WIPED = (False, True, False, True)
 _PER_ROUND = 4_000
@@ -43,21 +42,10 @@ def post(stage: Stage, source: str, draw: random.Random) -> None:
 
 def items_on(stage: Stage) -> Counter[tuple[int, int]]:
     """Return how many items each (partition, offset) of the raw topic holds."""
-    consumer = Consumer({"bootstrap.servers": stage.bootstrap, "group.id": "x", "enable.partition.eof": True})
-    name = f"{stage.tenant}.webhook.shop"
-    consumer.assign([TopicPartition(name, number, 0) for number in range(stage.partitions)])
     found: Counter[tuple[int, int]] = Counter()
-    left = stage.partitions
-    while left:
-        for message in consumer.consume(2000, 0.2):
-            if message.error():
-                left -= 1
-                continue
-            value = message.value()
-            assert isinstance(value, bytes)
-            body = json.loads(value)
-            found[message.partition() or 0, message.offset() or 0] = len(body) if isinstance(body, list) else 1
-    consumer.close()
+    for message in read_to_end(stage.bootstrap, [f"{stage.tenant}.webhook.shop"], stage.partitions):
+        body = json.loads(message.value() or b"")
+        found[message.partition() or 0, message.offset() or 0] = len(body) if isinstance(body, list) else 1
     return found
 
 
