@@ -22,7 +22,7 @@ from deploy.local.kafka.publish import publish_dir
 from deploy.local.process import die_with
 from schemas.reasons import Reason
 
-KAFKA_VERSION = "4.3.1"
+KAFKA_VERSION = "4.1.2"
 POM = Path(__file__).with_name("pom.xml")
 JARS_LOCK = Path(__file__).with_name("jars.lock")
 PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"

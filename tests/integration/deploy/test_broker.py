@@ -68,6 +68,26 @@ def test_keeps_data_over_a_clean_restart_and_a_kill(broker: Broker) -> None:
     assert read(broker.config.bootstrap, 3) == values
 
 
+def test_a_transaction_that_a_killed_broker_leaves_open_is_not_committed_with_the_next(broker: Broker) -> None:
+    """Kafka 4.2.0 to 4.3.1 end it without its abort markers; then the next commit shows its records (KAFKA-20734)."""
+    bootstrap = broker.config.bootstrap
+    write(bootstrap, [b"first"])
+    transactional = {"bootstrap.servers": bootstrap, "transactional.id": "one", "transaction.timeout.ms": 1000}
+    dead = Producer(transactional)
+    dead.init_transactions(30)
+    dead.begin_transaction()
+    dead.produce("kept", b"never committed", partition=0)
+    assert dead.flush(20) == 0
+    broker.kill()
+    broker.start()
+    successor = Producer(transactional)
+    successor.init_transactions(60)
+    successor.begin_transaction()
+    successor.produce("kept", b"committed", partition=0)
+    successor.commit_transaction(60)
+    assert read(bootstrap, 2) == [b"first", b"committed"]
+
+
 def test_start_leaves_a_running_node_alone(broker: Broker) -> None:
     before = broker.pid(1)
     broker.start()
