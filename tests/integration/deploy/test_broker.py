@@ -69,7 +69,7 @@ def test_keeps_data_over_a_clean_restart_and_a_kill(broker: Broker) -> None:
 
 
 def test_a_transaction_that_a_killed_broker_leaves_open_is_not_committed_with_the_next(broker: Broker) -> None:
-    """Kafka 4.2.0 to 4.3.1 end it without its abort markers; then the next commit shows its records (KAFKA-20734)."""
+    """Kafka 4.3.1 ends it without its abort markers; then the next commit shows its records (KAFKA-20734)."""
     bootstrap = broker.config.bootstrap
     write(bootstrap, [b"first"])
     transactional = {"bootstrap.servers": bootstrap, "transactional.id": "one", "transaction.timeout.ms": 1000}
