@@ -10,10 +10,7 @@ from schemas.signing.scheme import Container, Scheme
 from schemas.vendors import read
 from schemas.vendors.base import HOUR_S, Answer, Facts, Handshake, Headers, Hello, Vendor
 
-
-def event_key(_headers: Headers, body: bytes) -> str | None:
-    """Return the notification's id (`notif_…`) by one look at the body."""
-    return read.body_id(body)
+event_key = read.body_key("id")  # notif_…
 
 
 def is_there(_hello: Hello) -> Answer | None:

@@ -11,12 +11,7 @@ from schemas.signing.scheme import Container, Scheme
 from schemas.vendors import read
 from schemas.vendors.base import DAY_S, Facts, Headers, Vendor
 
-_find = read.finder("event", "id")
-
-
-def event_key(_headers: Headers, body: bytes) -> str | None:
-    """Return `event.id` by one look at the body."""
-    return _find(body)
+event_key = read.body_key("event", "id")
 
 
 def facts(item: Mapping[str, Any], _headers: Headers) -> Facts:

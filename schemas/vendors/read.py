@@ -39,7 +39,14 @@ def finder(*path: str) -> Callable[[bytes], str | None]:
     return find
 
 
-body_id = finder("id")
+def body_key(*path: str) -> Callable[[Mapping[str, str], bytes], str | None]:
+    """Make an `event_key` that is one text of the JSON body, named by its members."""
+    find = finder(*path)
+
+    def event_key(_headers: Mapping[str, str], body: bytes) -> str | None:
+        return find(body)
+
+    return event_key
 
 
 def text(item: Mapping[str, Any], *names: str) -> str | None:

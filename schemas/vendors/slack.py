@@ -21,12 +21,8 @@ class _UrlVerification(msgspec.Struct, tag_field="type", tag="url_verification")
 
 
 _VERIFICATION = msgspec.json.Decoder(_UrlVerification)
-_find = read.finder("event_id")
-
-
-def event_key(_headers: Headers, body: bytes) -> str | None:
-    """Return `event_id` by one look at the body; forms (slash commands) and `app_rate_limited` have none."""
-    return _find(body)
+event_key = read.body_key("event_id")
+"""None for forms (slash commands) and `app_rate_limited`."""
 
 
 def challenge(hello: Hello) -> Answer | None:

@@ -35,6 +35,16 @@ def in_the_middle(ground: Ground, act: Any) -> None:
     ground.meanwhile = lambda: None
 
 
+def before_ten_more(ground: Ground, act: Any, *, running: bool) -> None:
+    """Let `act` happen while the writer runs, or while none does; ten more events come after it and land."""
+    if running:
+        in_the_middle(ground, act)
+    else:
+        act()
+        ground.log.events(10, 10)
+        ground.run()
+
+
 @pytest.mark.parametrize("running", [True, False])
 @pytest.mark.parametrize("what", ["append", "overwrite", "delete", "expire", "properties"])
 def test_goes_on_over_foreign_commits(ground: Ground, what: str, running: bool) -> None:
@@ -57,12 +67,7 @@ def test_goes_on_over_foreign_commits(ground: Ground, what: str, running: bool) 
                 [one for one in old if one != table.metadata.current_snapshot_id]
             ).commit()
 
-    if running:
-        in_the_middle(ground, act)
-    else:
-        act()
-        ground.log.events(10, 10)
-        ground.run()
+    before_ten_more(ground, act, running=running)
     numbers = ground.numbers()
     assert sorted(set(numbers)) == list(range(3 if what == "delete" else 0, 20))
     assert len(numbers) - len(set(numbers)) == (what == "append")
@@ -79,12 +84,7 @@ def test_reads_again_what_an_operator_rolled_back(ground: Ground, running: bool)
         ground.table().manage_snapshots().rollback_to_snapshot(first).commit()
         assert ground.numbers() == list(range(5))
 
-    if running:
-        in_the_middle(ground, act)
-    else:
-        act()
-        ground.log.events(10, 10)
-        ground.run()
+    before_ten_more(ground, act, running=running)
     assert ground.numbers() == list(range(20))
 
 
@@ -223,12 +223,7 @@ def test_goes_on_over_an_operators_change_of_columns(ground: Ground, change: str
             else:
                 columns.rename_column(("payload", "n"), "m")
 
-    if running:
-        in_the_middle(ground, act)
-    else:
-        act()
-        ground.log.events(10, 10)
-        ground.run()
+    before_ten_more(ground, act, running=running)
     rows = ground.table().scan().to_arrow().to_pylist()
     assert len(rows) == 20
     if change == "payload":
