@@ -126,6 +126,7 @@ class BrokerConfig:
             "num.network.threads": 2,
             "num.recovery.threads.per.data.dir": 2,
             "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,
+            "log.index.size.max.bytes": 1024 * 1024,
         }
         return {key: str(value) for key, value in values.items()} | dict(self.overrides)
 
