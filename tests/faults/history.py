@@ -175,9 +175,12 @@ def _expected(history: History) -> Counter[Position]:
 
 
 def _acknowledged(history: History) -> Iterator[str]:
-    """Every delivery answered 2xx is in the raw topic (rule 1); other rules make a second copy a duplicate."""
+    """Every delivery answered 2xx is one raw record (rule 1); none is there twice."""
     for delivery in sorted(history.acked - history.stored.keys()):
         yield f"{delivery} was answered 2xx and is not in the raw topic"
+    for delivery, times in history.stored.items():
+        if times > 1:
+            yield f"{delivery} is {times} times in the raw topic"
 
 
 def _one_outcome(history: History) -> Iterator[str]:

@@ -254,7 +254,6 @@ def show(run: Run, result: Result) -> None:
     table.add_row(*result.row)
     out.print(table)
     print(f"{run.sender.ledger.posts} deliveries acknowledged; refused on the way: {run.sender.ledger.refused}")
-    print(f"{sum(n - 1 for n in result.history.stored.values())} deliveries stored more than once, each a duplicate")
     print(f"load average {os.getloadavg()}")
     for each in result.broken:
         print(f"BROKEN {each}")

@@ -118,6 +118,7 @@ def _decided_by(history: History, schema: str) -> History:
 
 BREAKS: dict[str, tuple[str, Callable[[History], History]]] = {
     "an acknowledged delivery is not stored": ("acknowledged", lambda h: replace(h, acked={"d9"})),
+    "a delivery is stored twice": ("acknowledged", lambda h: replace(h, stored=h.stored + Counter(["d0"]))),
     "an item has no outcome": ("one_outcome", lambda h: _without_other(h, 1)),
     "an item has two outcomes": ("one_outcome", lambda h: replace(h, clean=[*h.clean, _clean(1, "A2", {})])),
     "an outcome without an item": ("one_outcome", lambda h: replace(h, items={_at(0): {"id": "a"}})),
