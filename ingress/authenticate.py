@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from ingress.resolve import Target
 from schemas.definitions.key import Permission
+from schemas.definitions.view import SourceView
 from schemas.reasons import Reason
 from schemas.signing import Invalid, Scheme, SignedRequest, Valid, verify_any
 from schemas.vendors import VENDORS
@@ -32,15 +33,21 @@ def authenticate(target: Target, request: SignedRequest, now_s: float) -> AuthRe
         return Invalid(Reason.UNAUTHENTICATED)
     secrets = target.source.secrets
     keys = [b"" if secret.value.startswith(_TOKEN) else secret.value for secret in secrets]
-    scheme, verdict = verify_any(_tolerant(vendor, target), request, keys, now_s)
+    scheme, verdict = verify_any(_tolerant(vendor, target.source), request, keys, now_s)
     if isinstance(verdict, Valid):
         return AuthResult(scheme.name, verdict.coverage, secrets[verdict.secret].id)
     return verdict
 
 
-def _tolerant(vendor: Vendor, target: Target) -> tuple[Scheme, ...]:
+def schemes_of(source: SourceView) -> tuple[Scheme, ...]:
+    """Return the schemes that a source's senders may sign by; () where nothing is signed."""
+    vendor = VENDORS.get(source.definition.auth.type)
+    return () if vendor is None else _tolerant(vendor, source)
+
+
+def _tolerant(vendor: Vendor, source: SourceView) -> tuple[Scheme, ...]:
     """Return the vendor's schemes with the source's own tolerance where it has one."""
-    tolerance_s = target.source.definition.auth.tolerance_seconds
+    tolerance_s = source.definition.auth.tolerance_seconds
     return vendor.schemes if tolerance_s is None else _with_tolerance(vendor.schemes, tolerance_s)
 
 
@@ -73,7 +80,7 @@ def remedy(target: Target, reason: Reason) -> str:
         if kind == "url":
             return "post to the source's secret URL (/in/…): for this source that URL is the credential"
         return "send `Authorization: Bearer hbk_…` with an API key of this tenant that holds ingestion:write"
-    schemes = _tolerant(vendor, target)
+    schemes = _tolerant(vendor, target.source)
     where = " or ".join(dict.fromkeys(scheme.stands_in for scheme in schemes))
     fresh = next((scheme.freshness for scheme in schemes if scheme.freshness is not None), None)
     texts = {
