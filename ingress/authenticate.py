@@ -1,13 +1,14 @@
 """Who sent it: the source's own auth over the bytes as received (spec section 6). Total: a verdict, never an exception.
 
-Lives here: the three kinds of this release (a vendor's preset, `url`, `none` with an API key). The MACs themselves:
-schemas/signing. A vendor that sends a JWT has no scheme: nothing of it verifies.
+Lives here: which way a source's auth type goes: schemes (presets and what users say themselves), `url`, `none` with an
+API key. The MACs themselves: schemas/signing.
 """
 
 from dataclasses import replace
 from functools import lru_cache
 
 from ingress.resolve import Target
+from schemas.definitions.auth_free import FreeAuth
 from schemas.definitions.key import Permission
 from schemas.definitions.view import SourceView
 from schemas.reasons import Reason
@@ -28,12 +29,10 @@ def authenticate(target: Target, request: SignedRequest, now_s: float) -> AuthRe
         return AuthResult("url", "none", target.url_id)
     if kind == "none":
         return _by_key(target)
-    vendor = VENDORS.get(kind)
-    if vendor is None or not vendor.schemes:
+    schemes, secrets = schemes_of(target.source), target.source.secrets
+    if not schemes:
         return Invalid(Reason.UNAUTHENTICATED)
-    secrets = target.source.secrets
-    keys = [b"" if secret.value.startswith(_TOKEN) else secret.value for secret in secrets]
-    scheme, verdict = verify_any(_tolerant(vendor, target.source), request, keys, now_s)
+    scheme, verdict = verify_any(schemes, request, keys_of(target.source), now_s)
     if isinstance(verdict, Valid):
         return AuthResult(scheme.name, verdict.coverage, secrets[verdict.secret].id)
     return verdict
@@ -41,8 +40,19 @@ def authenticate(target: Target, request: SignedRequest, now_s: float) -> AuthRe
 
 def schemes_of(source: SourceView) -> tuple[Scheme, ...]:
     """Return the schemes that a source's senders may sign by; () where nothing is signed."""
-    vendor = VENDORS.get(source.definition.auth.type)
+    auth = source.definition.auth
+    if isinstance(auth, FreeAuth):
+        return (auth.scheme,)
+    vendor = VENDORS.get(auth.type)
     return () if vendor is None else _tolerant(vendor, source)
+
+
+def keys_of(source: SourceView) -> list[bytes]:
+    """Return the secrets as the schemes take them; what is no key is empty, so that the others keep their places."""
+    auth = source.definition.auth
+    if isinstance(auth, FreeAuth):
+        return [auth.key_of(secret.value) for secret in source.secrets]
+    return [b"" if secret.value.startswith(_TOKEN) else secret.value for secret in source.secrets]
 
 
 def _tolerant(vendor: Vendor, source: SourceView) -> tuple[Scheme, ...]:
@@ -75,17 +85,19 @@ def remedy(target: Target, reason: Reason) -> str:
     kind = target.source.definition.auth.type
     if reason is Reason.FORBIDDEN:
         return "the API key lacks the permission ingestion:write"
-    vendor = VENDORS.get(kind)
-    if vendor is None or not vendor.schemes:
+    schemes = schemes_of(target.source)
+    if not schemes:
         if kind == "url":
             return "post to the source's secret URL (/in/…): for this source that URL is the credential"
         return "send `Authorization: Bearer hbk_…` with an API key of this tenant that holds ingestion:write"
-    schemes = _tolerant(vendor, target.source)
     where = " or ".join(dict.fromkeys(scheme.stands_in for scheme in schemes))
     fresh = next((scheme.freshness for scheme in schemes if scheme.freshness is not None), None)
+    vendor = VENDORS.get(kind)
+    signed = "what its auth says" if vendor is None else f"what {vendor.title} signed"
+    docs = "the source's auth" if vendor is None else vendor.docs
     texts = {
-        Reason.SIGNATURE_MISSING: f"send {where}: this source takes what {vendor.title} signed",
-        Reason.SIGNATURE_MALFORMED: f"{where} cannot be read, or what it signs is not there: see {vendor.docs}",
+        Reason.SIGNATURE_MISSING: f"send {where}: this source takes {signed}",
+        Reason.SIGNATURE_MALFORMED: f"{where} cannot be read, or what it signs is not there: see {docs}",
         Reason.SIGNATURE_MISMATCH: _mismatch(schemes[0]),
         Reason.NO_SECRET: "the source has no secret that can be used: its owner adds one with "
         "POST /api/v1/sources/{id}/secrets",

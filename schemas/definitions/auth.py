@@ -1,7 +1,7 @@
 """How a sender proves itself: the `auth` member of a source (spec section 6).
 
-This release takes presets (a vendor's name), `url` and `none`; the other types come with the vendor edge and are
-refused with `unsupported` until then. Secrets come in as text, `{fromEnv}` or `{fromFile}` and never go out again.
+Lives here: the base, with which presets (a vendor's name), `url` and `none` are said. Secrets come in as text,
+`{fromEnv}` or `{fromFile}` and never go out again.
 """
 
 from typing import Annotated, Any
@@ -32,6 +32,7 @@ Secret = Annotated[SecretRef, BeforeValidator(_secret)]
 class Auth(Definition):
     """`type` is a vendor's name (preset), `url` (the secret URL is the credential) or `none` (an API key is).
 
+    The base of every type; those with fields of their own: auth_free.py, auth_mtls.py, put together in auth_any.py.
     `tolerance_seconds` replaces the vendor's own for signed times, both ways.
     """
 
@@ -40,9 +41,10 @@ class Auth(Definition):
     tolerance_seconds: int | None = Field(default=None, ge=1, le=3600)
 
     def shown(self) -> dict[str, Any]:
-        """Return what may be shown of it: no secret, and nothing that is not set."""
-        return {"type": self.type} | ({"toleranceSeconds": self.tolerance_seconds} if self.tolerance_seconds else {})
+        """Return what may be shown of it, fit to be read again: no secret, and nothing that is not set."""
+        return self.model_dump(mode="json", by_alias=True, exclude={"secrets"}, exclude_none=True)
 
 
-NOT_PRESETS = frozenset({"url", "none"})
-LATER = frozenset({"hmac", "bearer", "basic", "apiKey", "jwt", "mtls"})
+NOT_PRESETS = frozenset({"url", "none", "mtls"})
+"""Types whose proof is no secret of the source."""
+LATER = frozenset({"jwt"})

@@ -8,6 +8,9 @@ from pydantic.alias_generators import to_camel
 from schemas.errors import Refused
 from schemas.reasons import Reason
 
+TAG = "#"
+"""How the tags of a union of definitions begin: they are no part of a pointer."""
+
 
 class Definition(BaseModel):
     """A frozen model whose JSON members are camelCase and whose unknown members are errors."""
@@ -53,7 +56,8 @@ _WORDS = {
 def _refused(exc: ValidationError) -> Refused:
     faults = []
     for fault in exc.errors(include_url=False, include_input=False):
-        pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in fault["loc"])
+        pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in fault["loc"]
+                          if not str(part).startswith(TAG))  # fmt: skip
         context = fault.get("ctx", {})
         words = _WORDS.get(fault["type"])
         faults.append((pointer, words.format(**context) if words else str(context.get("error") or fault["msg"])))

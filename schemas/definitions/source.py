@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from schemas import names
-from schemas.definitions.auth import Auth
+from schemas.definitions.auth_any import AnyAuth
 from schemas.definitions.base import Definition
 
 DAY_S = 86_400
@@ -69,7 +69,7 @@ class SourceDefinition(Definition):
     platform: Platform
     name: SourceName | None = None
     description: str = Field(default="", max_length=2000)
-    auth: Auth
+    auth: AnyAuth
     pins: dict[Glob, Annotated[str, Field(max_length=160)]] = Field(default_factory=dict, max_length=MAX_PINS)
     unpinned: Literal["allow", "quarantine", "drop"] | None = None
     event_types: EventTypes = EventTypes()

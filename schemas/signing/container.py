@@ -1,4 +1,4 @@
-"""The signature header taken apart and put together: bare | prefix | list | kv (a query parameter reads as bare).
+"""The signature header taken apart and put together: bare | prefix | list | kv | credentials (a query reads as bare).
 
 Lives here: reading candidates and parameters out of a header value, and writing one. Not here: MACs, timestamps' age.
 Bounds: a header of at most MAX_HEADER characters, at most MAX_CANDIDATES signatures (scheme.py).
@@ -25,6 +25,9 @@ def read(container: Container, value: str) -> Presented | None:
         return None
     if container.kind == "kv":
         return _read_kv(container, value)
+    if container.kind == "credentials":
+        name, _, text = value.strip().partition(" ")
+        return _presented((to_bytes(text.strip()),) if name.lower() == container.tag.lower() else (), {})
     texts = [item.strip() for item in (value.split(container.separator) if container.kind == "list" else [value])]
     found = tuple(to_bytes(text[len(container.tag) :]) for text in texts if text.startswith(container.tag))
     return _presented(found, {})
@@ -36,6 +39,8 @@ def write(container: Container, signatures: Sequence[str], timestamp: str | None
         pairs = [f"{container.timestamp}={timestamp}"] if container.timestamp and timestamp is not None else []
         pairs += [f"{container.tag}={signature}" for signature in signatures]
         return container.separator.join(pairs)
+    if container.kind == "credentials":
+        return f"{container.tag} {signatures[0]}"
     if container.kind == "list":
         return container.separator.join(container.tag + signature for signature in signatures)
     return container.tag + signatures[0]

@@ -33,10 +33,11 @@ class Container:
 
     bare: the value alone; prefix: after `tag`; list: values separated by `separator`, each beginning with `tag`;
     kv: `name=value` pairs separated by `separator`, the signatures under `tag`, the timestamp under `timestamp`;
+    credentials: after the name of an HTTP authentication scheme, in any case (RFC 9110 section 11.4);
     query: no header but a parameter of the query string, its name in `header`.
     """
 
-    kind: Literal["bare", "prefix", "list", "kv", "query"]
+    kind: Literal["bare", "prefix", "list", "kv", "credentials", "query"]
     header: str
     tag: str = ""
     separator: str = ","

@@ -18,6 +18,8 @@ from schemas.signing.scheme import SignedRequest
 Filler = Callable[[SignedRequest, Mapping[str, str]], Bytes | Reason]
 _TOKEN = re.compile(r"\{(body|item0|params|method|url|h\.[A-Za-z0-9-]+|p\.[A-Za-z0-9_-]+)\}")
 
+_BRACES = re.compile(r"\{[^{}]*\}?|\}")
+
 
 def to_bytes(text: str) -> bytes:
     """Return the bytes a header text stood for: latin-1 as received, UTF-8 for text that never was a header."""
@@ -45,6 +47,12 @@ def fill(message: str, request: SignedRequest, params: Mapping[str, str]) -> lis
             return value
         pieces.append(value)
     return pieces
+
+
+def odd(message: str) -> str:
+    """Return what in a template looks like a token and is none, "" when there is nothing of that kind."""
+    found = _BRACES.search(_TOKEN.sub("", message))
+    return "" if found is None else found[0]
 
 
 @lru_cache(maxsize=256)

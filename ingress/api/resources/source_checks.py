@@ -6,6 +6,8 @@ Pure but for the registry's snapshot, which is asked again once when a pin is no
 from ingress.api.call import Call
 from ingress.api.resources.shapes import refuse
 from schemas.definitions.auth import LATER, NOT_PRESETS
+from schemas.definitions.auth_any import KINDS
+from schemas.definitions.auth_free import FreeAuth
 from schemas.definitions.source import SourceDefinition
 from schemas.errors import Refused
 from schemas.reasons import Reason
@@ -22,15 +24,24 @@ def check_auth(definition: SourceDefinition, *, has_secrets: bool) -> None:
         if auth.secrets:
             raise refuse("/auth/secrets", f"auth type {auth.type!r} has no secrets")
         return
+    if isinstance(auth, FreeAuth):
+        _check_secrets(definition, "the source", has_secrets=has_secrets)
+        return
     vendor = VENDORS.get(auth.type)
     if vendor is not None and vendor.jwt is not None and not vendor.schemes:
         detail = f"{vendor.title} proves itself by a token of {vendor.jwt.issuer}, which this release does not check"
         raise refuse("/auth/type", f"{detail}: use url, and keep the source's secret URL secret", Reason.UNSUPPORTED)
     if vendor is None or vendor.auth is None:
         known = ", ".join(sorted(name for name, each in VENDORS.items() if each.auth is not None))
-        raise refuse("/auth/type", f"{auth.type!r} is not known: use {known}, url or none")
+        free = ", ".join(KINDS)
+        raise refuse("/auth/type", f"{auth.type!r} is not known: use {known}, {free}, url or none")
+    _check_secrets(definition, f"a {vendor.title} source", has_secrets=has_secrets)
+
+
+def _check_secrets(definition: SourceDefinition, whose: str, *, has_secrets: bool) -> None:
+    auth = definition.auth
     if not auth.secrets and not has_secrets:
-        raise refuse("/auth/secrets", f"a {vendor.title} source needs at least one secret: without it nothing verifies")
+        raise refuse("/auth/secrets", f"{whose} needs at least one secret: without it nothing verifies")
     for index, secret in enumerate(auth.secrets):
         if sum(part is not None for part in (secret.value, secret.from_env, secret.from_file)) != 1:
             raise refuse(f"/auth/secrets/{index}", "give the text, or one of fromEnv and fromFile")

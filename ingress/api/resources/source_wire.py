@@ -9,15 +9,10 @@ from pydantic import create_model
 from ingress.api.call import Call
 from ingress.api.resources import shapes
 from schemas.backing.registry import SourceRecord
+from schemas.definitions.auth import Auth
+from schemas.definitions.auth_any import KINDS
 from schemas.definitions.base import Definition
 from schemas.definitions.source import SourceDefinition
-
-
-class AuthShown(Definition):
-    """How senders prove themselves; secrets are never shown."""
-
-    type: str
-    tolerance_seconds: int | None = None
 
 
 class SecretShown(Definition):
@@ -56,12 +51,24 @@ class SourceBase(shapes.Stamped):
     stats: Stats
 
 
+def _shown() -> type[Definition]:
+    """Make what is shown of an auth: its type, and the fields of whichever type it is but its secrets."""
+    found: dict[str, Any] = {}
+    kinds: tuple[type[Auth], ...] = (Auth, *KINDS.values())
+    for kind in kinds:
+        for name, field in kind.model_fields.items():
+            if name not in {"type", "secrets"}:
+                found[name] = (field.annotation | None, None)
+    doc = "How senders prove themselves; secrets are never shown."
+    return create_model("AuthShown", __base__=Definition, __doc__=doc, type=(str, ...), **found)
+
+
 def _fields(skip: str) -> dict[str, Any]:
     return {name: (field.annotation, field) for name, field in SourceDefinition.model_fields.items() if name != skip}
 
 
 SourceAnswer: type[SourceBase] = create_model(  # the definition's members beside ours, so they cannot differ
-    "SourceAnswer", __base__=SourceBase, __doc__="A source.", auth=(AuthShown, ...), **_fields("auth")
+    "SourceAnswer", __base__=SourceBase, __doc__="A source.", auth=(_shown(), ...), **_fields("auth")
 )
 SourceCreated: type[SourceBase] = create_model(
     "SourceCreated",

@@ -1,5 +1,7 @@
 """`/sources`: registered webhook senders. Making one makes its topics; its URL opens when they have leaders."""
 
+from typing import Any
+
 from ingress.api import merge_patch, paging, reading
 from ingress.api.call import Answer, Call
 from ingress.api.resources import shapes, source_checks, source_topics, source_wire
@@ -71,7 +73,7 @@ async def patch_source(call: Call) -> Answer:
     for attempt in range(_ATTEMPTS):
         record = await _find(call)
         expected = call.expected(record.version)
-        before = {**record.definition.to_wire(), "auth": record.definition.auth.shown(), "name": record.name}
+        before = {**record.definition.to_wire(), "auth": _kept_auth(call, record), "name": record.name}
         definition = reading.definition(SourceDefinition, merge_patch.apply(before, call.value))
         try:
             return await _update(call, record, definition, expected)
@@ -79,6 +81,13 @@ async def patch_source(call: Call) -> Answer:
             if exc.reason is not Reason.PRECONDITION_FAILED or call.if_match is not None or attempt == _ATTEMPTS - 1:
                 raise
     raise AssertionError("the loop returns or raises")
+
+
+def _kept_auth(call: Call, record: SourceRecord) -> dict[str, Any]:
+    """Return the members of the auth that a patch merges with: none when it names another type."""
+    shown, patch = record.definition.auth.shown(), call.value.get("auth") if isinstance(call.value, dict) else None
+    other = isinstance(patch, dict) and patch.get("type", shown["type"]) != shown["type"]
+    return {} if other else shown
 
 
 async def delete_source(call: Call) -> Answer:
