@@ -25,6 +25,19 @@ class BodyStream(Protocol):
         """Tell a sender that waits for it (Expect: 100-continue) to send; called after admission."""
 
 
+class Link(Protocol):
+    """The connection that a request came by, asked only when it matters. Implemented by ingress.request.RequestLink."""
+
+    def peer(self) -> str:
+        """Return the IP address of the other end, "" when it has none."""
+
+    def is_tls(self) -> bool:
+        """Tell whether it came by our own TLS listener."""
+
+    def certificate(self) -> tuple[bytes, object] | None:
+        """Return the client certificate (DER) and the TLS context that its handshake was made with; None without."""
+
+
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """One request: `path` and `query` exactly as on the request line, headers in wire order, repeated ones too.
@@ -39,7 +52,7 @@ class Arrival:
     by_name: dict[str, str] = field(repr=False)
     content_length: int | None
     body: BodyStream = field(repr=False)
-    peer: str = ""
+    link: Link | None = field(default=None, repr=False)
 
     @property
     def url(self) -> str:

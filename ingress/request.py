@@ -44,11 +44,49 @@ class RequestBody:
             transport.write(_CONTINUE)
 
 
+class RequestLink:
+    """Implements Link on aiohttp's transport."""
+
+    __slots__ = ("_request",)
+
+    def __init__(self, request: web.BaseRequest) -> None:
+        self._request = request
+
+    def peer(self) -> str:
+        """Return the IP address of the other end, "" when it has none."""
+        transport = self._request.transport
+        name = None if transport is None else transport.get_extra_info("peername")
+        return str(name[0]) if isinstance(name, tuple) and name else ""
+
+    def is_tls(self) -> bool:
+        """Tell whether it came by our own TLS listener."""
+        transport = self._request.transport
+        return transport is not None and transport.get_extra_info("ssl_object") is not None
+
+    def certificate(self) -> tuple[bytes, object] | None:
+        """Return the client certificate and the TLS context of its handshake, None on a plain connection."""
+        transport = self._request.transport
+        tls = None if transport is None else transport.get_extra_info("ssl_object")
+        if tls is None:
+            return None
+        der = tls.getpeercert(binary_form=True)
+        return None if der is None else (der, tls.context)
+
+
 def arrival_of(request: web.BaseRequest) -> Arrival:
     """Return a request as received; header texts are latin-1, so that they encode back to the exact bytes."""
     path, _, query = request.raw_path.partition("?")
     headers = tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.raw_headers])
-    return Arrival(request.method, path, query, headers, by_name(headers), request.content_length, RequestBody(request))
+    return Arrival(
+        request.method,
+        path,
+        query,
+        headers,
+        by_name(headers),
+        request.content_length,
+        RequestBody(request),
+        RequestLink(request),
+    )
 
 
 def _broken(exc: Exception) -> Refused:

@@ -59,6 +59,17 @@ class RegistrySettings(Settings):
     groups: int = Field(default=1, ge=1, le=256, description="worker groups that new raw topics are spread over")
 
 
+class EgressSettings(Settings):
+    """Which addresses are called that users name: key sets of token issuers."""
+
+    egress_networks: str = Field(
+        default="", max_length=4096, description="private networks that may be called: 10.1.0.0/16,192.168.7.4/32"
+    )
+    egress_allow_http: bool = Field(default=False, description="call http:// too, which anyone on the way can change")
+    egress_ca_file: Path | None = Field(default=None, description="PEM of a private authority, beside the public ones")
+    egress_timeout_s: float = Field(default=5.0, gt=0, le=60, description="of one call, name look-up included")
+
+
 class LakeSettings(Settings):
     """Which Iceberg catalog and warehouse tables live in."""
 
@@ -79,7 +90,7 @@ class MigrateSettings(RegistrySettings, LogSettings):
     admin_key_file: Path | None = Field(default=None, description="file that holds admin_key")
 
 
-class DoorSettings(KafkaSettings, RegistrySettings, LogSettings):
+class DoorSettings(KafkaSettings, RegistrySettings, EgressSettings, LogSettings):
     """What both doors of the data plane take."""
 
     default_tenant: str | None = Field(default=None, description="tenant of requests without X-Tenant-Id")
@@ -90,7 +101,30 @@ class DoorSettings(KafkaSettings, RegistrySettings, LogSettings):
     body_grace_s: float = Field(default=10.0, gt=0, le=300, description="before a body must flow at the least rate")
     body_min_rate_bytes_s: int = Field(default=64 << 10, ge=1, description="least rate of a body")
     keepalive_s: float = Field(default=30.0, gt=0, le=3600, description="idle and header time limit of a connection")
+    jwks_cache_s: float = Field(
+        default=600.0, ge=1, le=86_400, description="key sets of issuers are read anew after it"
+    )
+    jwks_stale_s: float = Field(
+        default=86_400.0, ge=1, le=604_800, description="a key set that could not be read for so long proves nothing"
+    )
+    jwks_retry_s: float = Field(
+        default=60.0, ge=1, le=3600, description="least time between reads of one key set, unknown key ids or not"
+    )
     tally_flush_s: float = Field(default=1.0, gt=0, le=60, description="how often counters go to the registry")
+    public_tls_ingest_url: str | None = Field(
+        default=None, description="how vendors reach the TLS listener; none: public_ingest_url"
+    )
+    trusted_proxies: str = Field(
+        default="", max_length=4096, description="networks of proxies that end TLS (10.0.0.0/8,…); none is trusted"
+    )
+    client_cert_header: str = Field(
+        default="",
+        pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{0,100}$",
+        description="header in which a trusted proxy, overwriting it, passes the client certificate on; none: off",
+    )
+    client_cert_format: str = Field(
+        default="pem", pattern="^(pem|xfcc)$", description="pem: the certificate, URL-encoded; xfcc: Envoy's header"
+    )
 
 
 class IngressSettings(DoorSettings):
@@ -99,6 +133,16 @@ class IngressSettings(DoorSettings):
     ingest_host: str = Field(default="127.0.0.1", description="address that the fast door listens on")
     ingest_port: Port = Field(default=8081, description="port of the fast door")
     ingest_workers: int = Field(default=1, ge=1, le=64, description="processes on one inherited socket")
+    ingest_tls_port: Port | None = Field(default=None, description="port of the TLS listener; none: no listener")
+    ingest_tls_cert_file: Path | None = Field(default=None, description="its certificate with chain, PEM")
+    ingest_tls_key_file: Path | None = Field(default=None, description="the certificate's key, PEM, not encrypted")
+    ingest_tls_client_ca_file: Path | None = Field(
+        default=None, description="authorities of client certificates, PEM; none: none is asked for"
+    )
+    ingest_tls_client_crl_file: Path | None = Field(default=None, description="their lists of revoked ones (CRL), PEM")
+    ingest_tls_reload_s: float = Field(
+        default=2.0, gt=0, le=3600, description="how often these files are looked at; changed ones count at once"
+    )
 
 
 class ApiSettings(DoorSettings, LakeSettings):

@@ -1,7 +1,7 @@
 """How a source looks in answers: its definition without secrets, where it listens, its secrets' dates, its counters."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Optional
 from urllib.parse import quote
 
 from pydantic import create_model
@@ -58,7 +58,7 @@ def _shown() -> type[Definition]:
     for kind in kinds:
         for name, field in kind.model_fields.items():
             if name not in {"type", "secrets"}:
-                found[name] = (field.annotation | None, None)
+                found[name] = (Optional[field.annotation], None)  # noqa: UP045 an annotation known at run time only
     doc = "How senders prove themselves; secrets are never shown."
     return create_model("AuthShown", __base__=Definition, __doc__=doc, type=(str, ...), **found)
 

@@ -1,0 +1,235 @@
+"""The ingress' own TLS listener: its certificate, the authorities of its clients, both made anew when files change.
+
+Lives here: TLS contexts and watching files. A connection takes the newest context when it begins (`wrap_bio`); those
+that stand keep theirs, and mtls.py judges their certificates by what is believed now. Not here: which certificate
+proves which source. Figures and why the handshake leaves revocation to us: README.
+"""
+
+import asyncio
+import hashlib
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+
+from ingress import certificate
+from ingress.mtls import Trust
+from schemas.errors import ConfigurationError
+from schemas.logs import logger
+from schemas.reasons import Reason
+from schemas.settings.processes import IngressSettings
+
+HANDSHAKE_LIMIT_S = 10.0
+"""From accept to the end of the handshake; then the connection is dropped."""
+MAX_FILE = 4 << 20
+_log = logger("ingress")
+_EXPIRED = frozenset({9, 10})
+"""X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL."""
+Note = Callable[[Reason, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where certificate (chain, PEM), key, clients' authorities and lists of revoked certificates stand."""
+
+    certificate: Path
+    key: Path
+    authorities: Path | None = None
+    revoked: Path | None = None
+
+    @property
+    def by_setting(self) -> Mapping[str, Path]:
+        """Return the files that are given, by the setting that names each."""
+        found = {"CERT": self.certificate, "KEY": self.key, "CLIENT_CA": self.authorities, "CLIENT_CRL": self.revoked}
+        return {f"HOOKBERG_INGEST_TLS_{name}_FILE": path for name, path in found.items() if path is not None}
+
+
+def files(settings: IngressSettings) -> Files:
+    """Return the files of the listener; raise `ConfigurationError` when one is missing that it needs."""
+    if settings.ingest_tls_cert_file is None or settings.ingest_tls_key_file is None:
+        raise ConfigurationError(
+            "HOOKBERG_INGEST_TLS_PORT needs HOOKBERG_INGEST_TLS_CERT_FILE and HOOKBERG_INGEST_TLS_KEY_FILE"
+        )
+    if settings.ingest_tls_client_crl_file is not None and settings.ingest_tls_client_ca_file is None:
+        raise ConfigurationError("HOOKBERG_INGEST_TLS_CLIENT_CRL_FILE needs HOOKBERG_INGEST_TLS_CLIENT_CA_FILE")
+    return Files(
+        settings.ingest_tls_cert_file,
+        settings.ingest_tls_key_file,
+        settings.ingest_tls_client_ca_file,
+        settings.ingest_tls_client_crl_file,
+    )
+
+
+class _Handshake(ssl.SSLObject):
+    """One connection's TLS; tells why a handshake failed, which the event loop keeps to itself."""
+
+    def do_handshake(self) -> None:
+        """Go on with the handshake."""
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as exc:
+            context = self.context
+            if isinstance(context, _Context):
+                context.note(_reason(exc), _words(exc))
+            raise
+
+
+class _Context(ssl.SSLContext):
+    """The context of one state of the files; `digest` is that of its authorities."""
+
+    sslobject_class = _Handshake
+    note: Note
+    digest: bytes
+
+
+class Listener(ssl.SSLContext):
+    """What the socket is served with: hands each new connection to the newest context. Implements mtls.Listener."""
+
+    def __init__(self, _protocol: int) -> None:
+        self._files: Files
+        self._note: Note
+        self._current: _Context
+        self._trust = Trust()
+        self._digest = b""
+
+    @classmethod
+    def open(cls, where: Files, note: Note) -> "Listener":
+        """Read the files; `note` is told why a handshake failed. Blocking; raises `ConfigurationError`."""
+        made = cls(ssl.PROTOCOL_TLS_SERVER)
+        made._files, made._note = where, note
+        made.reload()
+        return made
+
+    @property
+    def trust(self) -> Trust:
+        """Return what is believed now."""
+        return self._trust
+
+    def is_current(self, context: object) -> bool:
+        """Tell whether the authorities are those of this context."""
+        return isinstance(context, _Context) and context.digest == self._current.digest
+
+    def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:  # noqa: ANN401 as of ssl.SSLContext
+        """Begin a connection with the newest context; called by the event loop."""
+        return self._current.wrap_bio(*args, **kwargs)
+
+    def reload(self) -> bool:
+        """Read the files again; True when they had changed. Blocking.
+
+        Raises `ConfigurationError`, once for each state of the files: what was read before stays in force.
+        """
+        contents = {name: _read(name, path) for name, path in self._files.by_setting.items()}
+        digest = hashlib.sha256(b"".join(hashlib.sha256(each).digest() for each in contents.values())).digest()
+        if digest == self._digest:
+            return False
+        self._digest = digest
+        trust, context = _make(self._files, contents)
+        context.note = self._note
+        self._trust, self._current = trust, context
+        return True
+
+    async def watch(self, every_s: float) -> None:
+        """Reload for ever; a state of the files that cannot be used is logged once and changes nothing."""
+        while True:
+            await asyncio.sleep(every_s)
+            try:
+                changed = await asyncio.to_thread(self.reload)
+            except ConfigurationError as exc:
+                _log.error("tls_not_reloaded", error=str(exc)[:500])
+                continue
+            if changed:
+                _log.info("tls_reloaded", authorities=len(self._trust.authorities), revoked=_count(self._trust))
+
+
+def _make(where: Files, contents: Mapping[str, bytes]) -> tuple[Trust, _Context]:
+    context = _Context(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    pair = "HOOKBERG_INGEST_TLS_CERT_FILE, HOOKBERG_INGEST_TLS_KEY_FILE"
+    try:
+        context.load_cert_chain(where.certificate, where.key, password=_no_password)
+    except (OSError, ValueError) as exc:
+        raise ConfigurationError(f"{pair}: {_words(exc)}: give a PEM chain and its key, not encrypted") from None
+    context.digest = b""
+    if where.authorities is None:
+        return Trust(), context
+    name = "HOOKBERG_INGEST_TLS_CLIENT_CA_FILE"
+    text = contents[name].decode("utf-8", "replace")
+    try:
+        known = certificate.authorities(text)
+        context.load_verify_locations(cadata=text)
+    except (OSError, ValueError) as exc:
+        raise ConfigurationError(f"{name}: {_words(exc)}") from None
+    context.digest = hashlib.sha256(contents[name]).digest()
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    lists = contents.get("HOOKBERG_INGEST_TLS_CLIENT_CRL_FILE")
+    return (Trust(known) if lists is None else _revoked(known, lists)), context
+
+
+def _revoked(known: tuple[x509.Certificate, ...], text: bytes) -> Trust:
+    """Read lists of revoked certificates (RFC 5280 section 5); each must be signed by one of the authorities."""
+    name = "HOOKBERG_INGEST_TLS_CLIENT_CRL_FILE"
+    end = b"-----END X509 CRL-----"
+    found: dict[x509.Name, frozenset[int]] = {}
+    until: list[float] = []
+    for part in text.split(end)[:-1]:
+        try:
+            each = x509.load_pem_x509_crl(part + end)
+            signed = any(each.issuer == one.subject and each.is_signature_valid(_key(one)) for one in known)
+            serials = frozenset(entry.serial_number for entry in each)
+        except (ValueError, TypeError) as exc:
+            raise ConfigurationError(f"{name}: {_words(exc)}") from None
+        if not signed:
+            whose = each.issuer.rfc4514_string()[:80]
+            raise ConfigurationError(
+                f"{name}: no authority of HOOKBERG_INGEST_TLS_CLIENT_CA_FILE signed that of {whose!r}"
+            )
+        found[each.issuer] = found.get(each.issuer, frozenset()) | serials
+        if each.next_update_utc is not None:
+            until.append(each.next_update_utc.timestamp())
+    if not found:
+        raise ConfigurationError(f"{name}: the file holds no list: X509 CRL in PEM")
+    return Trust(known, found, min(until, default=None))
+
+
+def _key(one: x509.Certificate) -> Any:  # noqa: ANN401 is_signature_valid takes issuers' kinds of keys and refuses others
+    return one.public_key()
+
+
+def _read(name: str, path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            found = file.read(MAX_FILE + 1)
+    except OSError as exc:
+        raise ConfigurationError(f"{name}={path}: {exc.strerror}") from None
+    if len(found) > MAX_FILE:
+        raise ConfigurationError(f"{name}={path}: larger than {MAX_FILE} bytes")
+    return found
+
+
+def _no_password() -> str:
+    raise ValueError("the key is encrypted")
+
+
+def _count(trust: Trust) -> int:
+    return sum(map(len, trust.revoked.values()))
+
+
+def _reason(exc: ssl.SSLError) -> Reason:
+    if not isinstance(exc, ssl.SSLCertVerificationError):
+        return Reason.BAD_REQUEST
+    return Reason.CERTIFICATE_EXPIRED if exc.verify_code in _EXPIRED else Reason.CERTIFICATE_UNTRUSTED
+
+
+def _words(exc: Exception) -> str:
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        return exc.verify_message
+    if isinstance(exc, ssl.SSLError):
+        return str(exc.reason or exc)[:120]
+    return str(exc)[:200]
