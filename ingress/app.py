@@ -17,6 +17,7 @@ from aiohttp import web
 from ingress.admission import Admission
 from ingress.env import Env, Limits
 from ingress.fast import Door
+from ingress.jwks import KeySets, KeyTimes
 from ingress.probes import probes
 from ingress.publish import DoorPublisher
 from ingress.tally import Tally
@@ -24,7 +25,7 @@ from ingress.workers import Control
 from schemas.errors import EXIT_RESTART
 from schemas.logs import logger
 from schemas.metrics import Metrics
-from schemas.ports import Clock, Publisher, Registrar, RegistryView, TallySink
+from schemas.ports import Clock, Egress, Publisher, Registrar, RegistryView, TallySink
 from schemas.settings.processes import DoorSettings, IngressSettings
 
 BACKLOG = 1024
@@ -44,6 +45,7 @@ def make_env(
     tallies: TallySink,
     clock: Clock,
     metrics: Metrics,
+    egress: Egress,
     receipt_key: bytes,
 ) -> Env:
     """Put a door's surroundings together; used by both doors. `receipt_key` as made by `receipt.derive`."""
@@ -59,6 +61,7 @@ def make_env(
         default_tenant=settings.default_tenant,
         public_url=settings.public_ingest_url.rstrip("/"),
         random_bytes=os.urandom,
+        keys=KeySets(egress, clock, KeyTimes(settings.jwks_cache_s, settings.jwks_stale_s, settings.jwks_retry_s)),
         receipt_key=receipt_key,
     )
 
@@ -72,6 +75,7 @@ async def serve(
     tallies: TallySink,
     clock: Clock,
     metrics: Metrics,
+    egress: Egress,
     sock: socket.socket,
     receipt_key: bytes,
     control: Control | None = None,
@@ -90,6 +94,7 @@ async def serve(
         tallies=tallies,
         clock=clock,
         metrics=metrics,
+        egress=egress,
         receipt_key=receipt_key,
     )
     publisher.start()
@@ -103,6 +108,7 @@ async def serve(
     site = web.SockSite(runner, sock, backlog=BACKLOG)
     await site.start()
     counting = asyncio.create_task(env.tally.run(settings.tally_flush_s), name="tally")
+    reading = asyncio.create_task(env.keys.run(env.view), name="key-sets")
     _listen(stop, control)
     gc.collect()
     gc.freeze()
@@ -113,6 +119,7 @@ async def serve(
     await until(stop, publisher.failed)
     door.draining = True
     await stop_accepting(site, runner)
+    await ended(reading)
     await _drain(settings, env, publisher, counting)
     return EXIT_RESTART if publisher.failed.is_set() else 0
 
@@ -131,11 +138,16 @@ async def stop_accepting(site: web.BaseSite, runner: web.BaseRunner) -> None:
 async def _drain(settings: IngressSettings, env: Env, publisher: DoorPublisher, counting: "asyncio.Task[None]") -> None:
     """Wait for Kafka's reports of what was answered or is unknown; keep the last counters."""
     left = await publisher.drain(settings.ack_budget_s + _DRAIN_EXTRA_S)
-    counting.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await counting
+    await ended(counting)
     await env.tally.flush()
     _log.info("ingress_drained", unknown=left)
+
+
+async def ended(task: "asyncio.Task[None]") -> None:
+    """End a task that runs for ever."""
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 def _listen(stop: asyncio.Event, control: Control | None) -> None:

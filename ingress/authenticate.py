@@ -7,8 +7,13 @@ API key. The MACs themselves: schemas/signing.
 from dataclasses import replace
 from functools import lru_cache
 
+from ingress import jwt, mtls
+from ingress.jwks import KeySource, NoKeys
+from ingress.mtls import NOBODY, Client
 from ingress.resolve import Target
 from schemas.definitions.auth_free import FreeAuth
+from schemas.definitions.auth_jwt import TokenAuth
+from schemas.definitions.auth_mtls import MtlsAuth
 from schemas.definitions.key import Permission
 from schemas.definitions.view import SourceView
 from schemas.reasons import Reason
@@ -18,11 +23,22 @@ from schemas.vendors.base import TOKEN_PREFIX, Vendor
 from schemas.wire.raw import AuthResult
 
 _TOKEN = TOKEN_PREFIX.encode()
+_NO_KEYS = NoKeys()
 
 
-def authenticate(target: Target, request: SignedRequest, now_s: float) -> AuthResult | Invalid:
-    """Judge a request for a target at `now_s`; `AuthResult` names the scheme, its coverage and the secret's id."""
-    kind = target.source.definition.auth.type
+def authenticate(  # noqa: PLR0911 one line for each kind
+    target: Target, request: SignedRequest, now_s: float, keys: KeySource = _NO_KEYS, client: Client = NOBODY
+) -> AuthResult | Invalid:
+    """Judge a request for a target at `now_s`; `AuthResult` names the scheme, its coverage and the secret's id.
+
+    `keys`: the key sets of token issuers that are at hand; `client`: the certificate that the request came with.
+    """
+    auth = target.source.definition.auth
+    if isinstance(auth, TokenAuth):
+        return jwt.judge(auth, target.source, request, now_s, keys)
+    if isinstance(auth, MtlsAuth):
+        return mtls.judge(auth, client, now_s)
+    kind = auth.type
     if kind == "url":
         if target.url_id is None:
             return Invalid(Reason.UNAUTHENTICATED)
@@ -85,8 +101,13 @@ def remedy(target: Target, reason: Reason) -> str:
     kind = target.source.definition.auth.type
     if reason is Reason.FORBIDDEN:
         return "the API key lacks the permission ingestion:write"
+    auth = target.source.definition.auth
+    if isinstance(auth, TokenAuth):
+        return jwt.remedy(auth, reason)
     schemes = schemes_of(target.source)
     if not schemes:
+        if kind == "mtls":
+            return mtls.remedy(reason)
         if kind == "url":
             return "post to the source's secret URL (/in/…): for this source that URL is the credential"
         return "send `Authorization: Bearer hbk_…` with an API key of this tenant that holds ingestion:write"

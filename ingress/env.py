@@ -4,6 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ingress.admission import Admission
+from ingress.arrival import Arrival
+from ingress.jwks import KeySets
+from ingress.mtls import Clients
 from ingress.tally import Tally
 from schemas.ports import Clock, Publisher, Registrar, RegistryView
 
@@ -31,4 +34,13 @@ class Env:
     default_tenant: str | None
     public_url: str
     random_bytes: Callable[[int], bytes]
+    keys: KeySets
     receipt_key: bytes = field(repr=False)
+    clients: Clients = field(default_factory=Clients)
+    public_tls_url: str | None = None
+
+    def base_url(self, arrival: Arrival) -> str:
+        """Return how the sender of a request reached us: what some vendors sign begins with it."""
+        if self.public_tls_url is None or arrival.link is None or not arrival.link.is_tls():
+            return self.public_url
+        return self.public_tls_url

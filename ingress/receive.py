@@ -6,10 +6,11 @@ nothing else. A 2xx means acknowledged by all in-sync replicas (rule 1 of the da
 
 import asyncio
 
-from ingress import answers, body, handshakes, record, resolve, routes
+from ingress import answers, body, handshakes, jwt, record, resolve, routes
 from ingress.arrival import Arrival, Reply
 from ingress.authenticate import authenticate, remedy
 from ingress.env import Env
+from ingress.mtls import NOBODY, Client
 from ingress.resolve import Target
 from schemas.errors import Overloaded, Refused
 from schemas.logs import logger
@@ -108,12 +109,22 @@ class _Life:
 
 
 async def _prove(target: Target, arrival: Arrival, received: bytes, env: Env) -> AuthResult:
-    request = SignedRequest(arrival.method, env.public_url + arrival.url, arrival.headers, received)
+    request = SignedRequest(arrival.method, env.base_url(arrival) + arrival.url, arrival.headers, received)
     now_s = env.clock.time_ns() / _NS
-    if len(received) > OFF_LOOP_BYTES:
-        proof = await asyncio.to_thread(authenticate, target, request, now_s)
-    else:
-        proof = authenticate(target, request, now_s)
+    client = env.clients.of(arrival) if target.source.definition.auth.type == "mtls" else NOBODY
+    proof = await _judged(target, request, now_s, env, client)
+    if isinstance(proof, Invalid) and proof.reason in jwt.RENEWABLE:
+        if await jwt.renewed(target.source, env.keys):
+            proof = await _judged(target, request, now_s, env, client)
+        proof = jwt.final(proof, target.source, env.keys)
     if isinstance(proof, Invalid):
         raise Refused(proof.reason, remedy(target, proof.reason))
     return proof
+
+
+async def _judged(
+    target: Target, request: SignedRequest, now_s: float, env: Env, client: Client
+) -> AuthResult | Invalid:
+    if len(request.body) > OFF_LOOP_BYTES:
+        return await asyncio.to_thread(authenticate, target, request, now_s, env.keys, client)
+    return authenticate(target, request, now_s, env.keys, client)

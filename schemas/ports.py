@@ -66,6 +66,13 @@ class TallySink(Protocol):
         """Upsert one row per source: accepted, refused by reason, last event and last use of each secret."""
 
 
+class Egress(Protocol):
+    """Calls addresses that users name. Implemented by schemas.backing.egress.HttpEgress."""
+
+    async def get(self, url: str, *, limit_bytes: int) -> bytes:
+        """Return the body of a 200; raise `Transient` whose words say what to do, within a bounded time."""
+
+
 class TableReader(Protocol):
     """What the API shows of tables. Implemented by sinks.read; blocking calls run in a thread of the reader's own."""
 

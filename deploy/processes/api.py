@@ -1,7 +1,6 @@
 """`hookberg api`: the control plane and, for convenience, the data plane, in one aiohttp application."""
 
 import asyncio
-import contextlib
 import os
 import socket
 
@@ -11,12 +10,13 @@ from deploy.processes.foundation import Foundation, foundation, listen, run, sto
 from ingress import receipt
 from ingress.api.app import build_app
 from ingress.api.env import ApiEnv
-from ingress.app import BACKLOG, make_env, stop_accepting, until
+from ingress.app import BACKLOG, ended, make_env, stop_accepting, until
 from ingress.env import Env
 from ingress.mount import add_data_plane, server_options
 from ingress.probes import export, problems
 from ingress.publish import KafkaPublisher, producer_config
 from schemas import settings
+from schemas.backing.egress import HttpEgress
 from schemas.backing.kafka import Topics, client_config
 from schemas.backing.lake import open_catalog
 from schemas.backing.registry import TallyFlusher
@@ -68,12 +68,12 @@ async def _serve(given: settings.ApiSettings, sock: socket.socket) -> int:
         site = web.SockSite(runner, sock, backlog=BACKLOG)
         await site.start()
         counting = asyncio.create_task(door.tally.run(given.tally_flush_s), name="tally")
+        reading = asyncio.create_task(door.keys.run(base.view), name="key-sets")
         await until(stop, publisher.failed)
         await stop_accepting(site, runner)
+        await ended(reading)
         await publisher.drain(given.ack_budget_s + DRAIN_EXTRA_S)
-        counting.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await counting
+        await ended(counting)
         await door.tally.flush()
         tables.close()
     return EXIT_RESTART if publisher.failed.is_set() else 0
@@ -90,5 +90,6 @@ def _door(
         tallies=TallyFlusher(base.registry.tallies),
         clock=base.clock,
         metrics=metrics,
+        egress=HttpEgress.of(given),
         receipt_key=receipt.derive(base.vault.derive("receipts")),
     )

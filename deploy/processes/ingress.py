@@ -9,6 +9,7 @@ from ingress import app, receipt
 from ingress.publish import KafkaPublisher, producer_config
 from ingress.workers import Control, Workers
 from schemas import settings
+from schemas.backing.egress import HttpEgress
 from schemas.backing.kafka import Topics, client_config
 from schemas.backing.registry import TallyFlusher
 from schemas.backing.registry.registrar import SelfRegistrar
@@ -40,6 +41,7 @@ async def worker(given: settings.IngressSettings, sock: socket.socket, control: 
             tallies=TallyFlusher(base.registry.tallies),
             clock=base.clock,
             metrics=Metrics(),
+            egress=HttpEgress.of(given),
             sock=sock,
             receipt_key=receipt.derive(base.vault.derive("receipts")),
             control=control,

@@ -32,7 +32,8 @@ Secret = Annotated[SecretRef, BeforeValidator(_secret)]
 class Auth(Definition):
     """`type` is a vendor's name (preset), `url` (the secret URL is the credential) or `none` (an API key is).
 
-    The base of every type; those with fields of their own: auth_free.py, auth_mtls.py, put together in auth_any.py.
+    The base of every type; those with fields of their own: auth_free.py, auth_jwt.py, auth_mtls.py, put together in
+    auth_any.py.
     `tolerance_seconds` replaces the vendor's own for signed times, both ways.
     """
 
@@ -47,4 +48,3 @@ class Auth(Definition):
 
 NOT_PRESETS = frozenset({"url", "none", "mtls"})
 """Types whose proof is no secret of the source."""
-LATER = frozenset({"jwt"})

@@ -7,6 +7,7 @@ from pydantic import Discriminator, Tag
 
 from schemas.definitions.auth import Auth
 from schemas.definitions.auth_free import ApiKeyAuth, BasicAuth, BearerAuth, HmacAuth
+from schemas.definitions.auth_jwt import JwtAuth, TokenPreset
 from schemas.definitions.auth_mtls import MtlsAuth
 from schemas.definitions.base import TAG
 
@@ -15,7 +16,9 @@ KINDS: Mapping[str, type[Auth]] = {
     "bearer": BearerAuth,
     "basic": BasicAuth,
     "apiKey": ApiKeyAuth,
+    "jwt": JwtAuth,
     "mtls": MtlsAuth,
+    "teams": TokenPreset,
 }
 _OTHER = TAG + "other"
 
@@ -31,6 +34,8 @@ AnyAuth = Annotated[
     | Annotated[BearerAuth, Tag(TAG + "bearer")]
     | Annotated[BasicAuth, Tag(TAG + "basic")]
     | Annotated[ApiKeyAuth, Tag(TAG + "apiKey")]
-    | Annotated[MtlsAuth, Tag(TAG + "mtls")],
+    | Annotated[JwtAuth, Tag(TAG + "jwt")]
+    | Annotated[MtlsAuth, Tag(TAG + "mtls")]
+    | Annotated[TokenPreset, Tag(TAG + "teams")],
     Discriminator(_tag),
 ]

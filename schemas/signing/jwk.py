@@ -113,21 +113,19 @@ def shown(jwk: Mapping[str, Any]) -> dict[str, Any]:
     return {name: jwk[name] for name in (*_MEMBERS, "endorsements") if name in jwk}
 
 
-def from_set(document: Any) -> tuple[TokenKey, ...]:  # noqa: ANN401 JSON
-    """Read a JSON Web Key Set; keys that cannot be used are left out. Raise ValueError when none can."""
+def from_set(document: object) -> tuple[TokenKey, ...]:
+    """Read a JSON Web Key Set; keys that cannot be used are left out, () when none can. Raise ValueError for no set."""
     given = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(given, list):
         raise ValueError("the document is no key set: it has no array `keys`")  # noqa: TRY004 one fault
     if len(given) > MAX_KEYS:
         raise ValueError(f"the key set holds {len(given)} keys, more than {MAX_KEYS}")
     found = []
-    for jwk in given:
+    for one in given:
         try:
-            found.append(from_jwk(jwk))
+            found.append(from_jwk(one))
         except (ValueError, AttributeError, TypeError):
             continue
-    if not found:
-        raise ValueError("the key set holds no key that can be used: RSA, EC or Ed25519, for signatures")
     return tuple(found)
 
 

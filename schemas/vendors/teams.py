@@ -14,7 +14,7 @@ TEAMS = Vendor(
     auth=None,
     jwt=JwtRule(
         issuer="https://api.botframework.com",
-        metadata_url="https://login.botframework.com/v1/.well-known/openidconfiguration",
+        keys_url="https://login.botframework.com/v1/.well-known/openidconfiguration",
         claim_in_body=("serviceurl", "/serviceUrl"),
         endorsed_by="/channelId",
     ),
@@ -24,8 +24,9 @@ TEAMS = Vendor(
     deadline_s=15.0,
     retry_span_s=HOUR_S,
     setup=(
-        "Azure portal, Azure Bot, Configuration: copy the Microsoft App ID; it is the token's audience.",
+        "Azure portal, Azure Bot, Configuration: copy the Microsoft App ID; it is the source's auth.audience.",
         "Messaging endpoint: the source's secret URL; Channels: Microsoft Teams.",
-        "Where the source's auth is url, that URL alone is the credential: keep it secret.",
+        "This server must reach login.botframework.com: Microsoft's keys are read there and kept for a while.",
+        "Another cloud (US Government, China): give its issuer and its metadata's address as auth.jwksUrl.",
     ),
 )

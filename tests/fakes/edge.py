@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from ingress.admission import Admission
 from ingress.arrival import Arrival, Reply, by_name
 from ingress.env import Env, Limits
+from ingress.jwks import KeySets, KeyTimes
 from ingress.receive import receive
 from ingress.tally import Tally
 from schemas.definitions.view import Snapshot
 from schemas.metrics import Metrics
 from tests.fakes.clock import ManualClock
+from tests.fakes.egress import ScriptedEgress
 from tests.fakes.publisher import MemoryPublisher
 from tests.fakes.registry import FixedView, RecordingRegistrar, RecordingSink
 
@@ -71,6 +73,8 @@ class Edge:
         self.clock = ManualClock()
         self.metrics = Metrics()
         self.tally = Tally(self.sink, "start-1", self.metrics, now_ms=lambda: self.clock.time_ns() // 1_000_000)
+        self.egress = ScriptedEgress()
+        self.keys = KeySets(self.egress, self.clock, KeyTimes(cache_s=600, stale_s=86_400, retry_s=60))
         self.env = Env(
             view=self.view,
             publisher=self.publisher,
@@ -82,6 +86,7 @@ class Edge:
             default_tenant=self.default_tenant,
             public_url="https://hooks.example.com",
             random_bytes=self.random_bytes,
+            keys=self.keys,
             receipt_key=RECEIPT_KEY,
         )
 

@@ -7,7 +7,6 @@ from typing import Any
 import orjson
 
 from schemas import topics
-from schemas.definitions.auth import Auth
 from schemas.definitions.key import Permission, digest
 from schemas.definitions.source import SourceDefinition
 from schemas.definitions.view import EMPTY, KeyView, SecretView, Snapshot, SourceView, TopicView
@@ -22,20 +21,23 @@ def source(
     *,
     tenant: str = "acme",
     name: str | None = None,
-    auth: str | None = None,
+    auth: str | Mapping[str, Any] | None = None,
     secrets: Sequence[bytes] = (b"s3cret",),
     enabled: bool = True,
     is_open: bool = True,
 ) -> SourceView:
-    """Make a source as the registry shows it; `auth` defaults to the platform's preset."""
+    """Make a source as the registry shows it; `auth` (a type, or its JSON) defaults to the platform's preset."""
     name = name or platform
+    said = {"type": auth or platform} if auth is None or isinstance(auth, str) else auth
+    if said["type"] == "teams" and "audience" not in said:
+        said = {**said, "audience": "app-id"}
     return SourceView(
         id=f"src-{tenant}-{name}",
         tenant=tenant,
         platform=platform,
         name=name,
         version=1,
-        definition=SourceDefinition(platform=platform, name=None, auth=Auth(type=auth or platform), enabled=enabled),
+        definition=SourceDefinition.model_validate({"platform": platform, "auth": said, "enabled": enabled}),
         partitioning=adapter(platform).partitioning,
         partitions=PARTITIONS,
         topic=topics.raw(tenant, platform),

@@ -1,9 +1,9 @@
 """Rotation of what senders prove themselves with: secret URLs and secrets, added first, the old ones removed later."""
 
 from ingress.api.call import Answer, Call
-from ingress.api.resources import shapes, source_wire
+from ingress.api.resources import source_checks, source_wire
 from ingress.api.routes import Route
-from schemas.definitions.auth import NOT_PRESETS, Secret
+from schemas.definitions.auth import Secret
 from schemas.definitions.base import Definition
 from schemas.definitions.key import Permission
 from schemas.errors import Refused
@@ -57,9 +57,8 @@ async def create_secret(call: Call) -> Answer:
     """Add a secret to a source; both verify until the old one is removed."""
     sources = call.env.registry.sources
     record = await call.threads.run(sources.get, call.tenant, call.named("id"))
-    if record.definition.auth.type in NOT_PRESETS:
-        raise shapes.refuse("/secret", f"auth type {record.definition.auth.type!r} has no secrets")
     value = await call.threads.run(sources.resolver, call.given(SecretRequest).secret)
+    source_checks.check_secret(record.definition.auth, value)
     secret_id = await call.threads.run(sources.add_secret, call.tenant, record.id, value, actor=call.actor)
     await call.env.view.refresh()
     return Answer({"id": secret_id})

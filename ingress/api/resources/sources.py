@@ -6,6 +6,7 @@ from ingress.api import merge_patch, paging, reading
 from ingress.api.call import Answer, Call
 from ingress.api.resources import shapes, source_checks, source_topics, source_wire
 from ingress.api.routes import Query, Route
+from schemas.backing.egress import Guard
 from schemas.backing.registry import SourceRecord
 from schemas.definitions.base import Definition
 from schemas.definitions.key import Permission
@@ -106,7 +107,7 @@ async def _find(call: Call) -> SourceRecord:
 
 
 async def _create(call: Call, definition: SourceDefinition) -> Answer:
-    source_checks.check_auth(definition, has_secrets=False)
+    source_checks.check_auth(definition, Guard.of(call.env.settings), has_secrets=False)
     split = source_checks.partitioning(definition, adapter(definition.platform))
     await source_checks.check_pins(call, definition)
     sources = call.env.registry.sources
@@ -137,7 +138,8 @@ async def _create(call: Call, definition: SourceDefinition) -> Answer:
 
 
 async def _update(call: Call, record: SourceRecord, definition: SourceDefinition, expected: int) -> Answer:
-    source_checks.check_auth(definition, has_secrets=record.definition.auth.type == definition.auth.type)
+    kept = source_checks.keeps_secrets(record.definition.auth, definition.auth)
+    source_checks.check_auth(definition, Guard.of(call.env.settings), has_secrets=kept)
     await source_checks.check_pins(call, definition)
     updated = await call.threads.run(
         call.env.registry.sources.update, call.tenant, record.id, definition, if_match=expected, actor=call.actor

@@ -25,6 +25,7 @@ from schemas.metrics import Metrics
 from schemas.settings.processes import IngressSettings
 from schemas.signing import SignedRequest, sign
 from schemas.vendors.github import GITHUB
+from tests.fakes.egress import NoEgress
 from tests.fakes.publisher import MemoryPublisher
 from tests.fakes.registry import FixedView, RecordingRegistrar, RecordingSink, snapshot, source
 
@@ -128,6 +129,7 @@ async def work(arguments: argparse.Namespace, report: Connection) -> None:
         tallies=RecordingSink(),
         clock=WallClock(),
         metrics=Metrics(),
+        egress=NoEgress(),
         sock=sock,
         receipt_key=b"k",
     )

@@ -23,6 +23,7 @@ from schemas.signing import SignedRequest, sign
 from schemas.vendors.github import GITHUB
 from schemas.wire.raw import decode
 from tests.fakes.clock import ManualClock
+from tests.fakes.egress import NoEgress
 from tests.fakes.registry import FixedView, RecordingRegistrar, RecordingSink, snapshot, source
 from tests.integration.ingress.door import until
 
@@ -64,6 +65,7 @@ async def edge(kafka_bootstrap: str, tenant: str) -> AsyncIterator[Address]:
             tallies=sink,
             clock=ManualClock(),
             metrics=Metrics(),
+            egress=NoEgress(),
             sock=sock,
             receipt_key=b"k",
             stop=stop,

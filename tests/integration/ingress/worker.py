@@ -9,6 +9,7 @@ from ingress.workers import Control, inherited
 from schemas.metrics import Metrics
 from schemas.settings.processes import IngressSettings
 from tests.fakes.clock import ManualClock
+from tests.fakes.egress import NoEgress
 from tests.fakes.publisher import MemoryPublisher
 from tests.fakes.registry import FixedView, RecordingRegistrar, RecordingSink, key, snapshot, source
 
@@ -23,6 +24,7 @@ async def main(listening: int, control: int) -> int:
         tallies=RecordingSink(),
         clock=ManualClock(),
         metrics=Metrics(),
+        egress=NoEgress(),
         sock=inherited(listening),
         receipt_key=b"k",
         control=Control(control),

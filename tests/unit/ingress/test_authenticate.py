@@ -69,6 +69,8 @@ def test_a_handshakes_token_is_skipped_and_the_others_keep_their_names() -> None
     assert only == Invalid(Reason.NO_SECRET)
 
 
-def test_a_vendor_that_sends_a_jwt_is_refused_whatever_it_sends() -> None:
+def test_a_token_without_its_issuers_keys_proves_nothing() -> None:
     request = SignedRequest("POST", "/", (("Authorization", "Bearer eyJhbGciOiJub25lIn0.e30."),), b"{}")
-    assert authenticate(target("teams"), request, NOW) == Invalid(Reason.UNAUTHENTICATED)
+    at = Target(source("teams"), adapter("teams"), "/api/v1/webhooks/teams")
+    assert authenticate(at, request, NOW) == Invalid(Reason.TOKEN_KEYS_AWAY)
+    assert "auth.jwksUrl" in remedy(at, Reason.TOKEN_KEYS_AWAY)
