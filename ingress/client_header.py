@@ -85,5 +85,5 @@ def _last_element(value: str) -> list[tuple[str, str]] | None:
 
 
 def _plain(text: str) -> str:
-    """Undo the quotes of a value."""
-    return re.sub(r"\\(.)", r"\1", text[1:-1]) if text.startswith('"') else text.strip()
+    """Undo the quotes of a value; a backslash before anything but a quote is the value's own (a name's escape)."""
+    return text[1:-1].replace('\\"', '"') if text.startswith('"') else text.strip()
