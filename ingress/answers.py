@@ -13,7 +13,15 @@ from schemas.reasons import Reason
 
 _ACCEPTED = 202
 _NO_CONTENT = 204
-_CLOSING = frozenset({Reason.BODY_TIMEOUT, Reason.BODY_TOO_LARGE, Reason.BAD_REQUEST})
+_KEYS_RETRY = (("Retry-After", "60"),)
+_CLOSING = frozenset(
+    {
+        Reason.BODY_TIMEOUT,
+        Reason.BODY_TOO_LARGE,
+        Reason.BAD_REQUEST,
+        Reason.CERTIFICATE_UNTRUSTED,  # the next connection is judged by the authorities of then
+    }
+)
 
 
 def accepted(target: Target, outgoing: Outgoing, stored: Stored, env: Env) -> Reply:
@@ -32,7 +40,8 @@ def accepted(target: Target, outgoing: Outgoing, stored: Stored, env: Env) -> Re
 
 def refused(exc: Refused, *, status: int | None = None) -> Reply:
     """Answer a refusal; `status` overrides the reason's where a vendor wants another."""
-    return problem(exc.reason, exc.detail, status=status)
+    headers = _KEYS_RETRY if exc.reason is Reason.TOKEN_KEYS_AWAY else ()
+    return problem(exc.reason, exc.detail, status=status, headers=headers)
 
 
 def overloaded(exc: Overloaded) -> Reply:

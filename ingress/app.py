@@ -18,9 +18,12 @@ from ingress.admission import Admission
 from ingress.env import Env, Limits
 from ingress.fast import Door
 from ingress.jwks import KeySets, KeyTimes
+from ingress.mtls import clients
 from ingress.probes import probes
 from ingress.publish import DoorPublisher
 from ingress.tally import Tally
+from ingress.tls import Listener, files
+from ingress.tls_site import TlsSite
 from ingress.workers import Control
 from schemas.errors import EXIT_RESTART
 from schemas.logs import logger
@@ -47,8 +50,12 @@ def make_env(
     metrics: Metrics,
     egress: Egress,
     receipt_key: bytes,
+    listener: Listener | None = None,
 ) -> Env:
-    """Put a door's surroundings together; used by both doors. `receipt_key` as made by `receipt.derive`."""
+    """Put a door's surroundings together; used by both doors. `receipt_key` as made by `receipt.derive`.
+
+    `listener`: the TLS listener, whose client certificates count. Raises `ConfigurationError`.
+    """
     start = f"{clock.time_ns() // _NS_IN_MS}-{secrets.token_hex(6)}"
     return Env(
         view=view,
@@ -63,6 +70,8 @@ def make_env(
         random_bytes=os.urandom,
         keys=KeySets(egress, clock, KeyTimes(settings.jwks_cache_s, settings.jwks_stale_s, settings.jwks_retry_s)),
         receipt_key=receipt_key,
+        clients=clients(settings, listener),
+        public_tls_url=None if settings.public_tls_ingest_url is None else settings.public_tls_ingest_url.rstrip("/"),
     )
 
 
@@ -78,14 +87,17 @@ async def serve(
     egress: Egress,
     sock: socket.socket,
     receipt_key: bytes,
+    tls_sock: socket.socket | None = None,
     control: Control | None = None,
     stop: asyncio.Event | None = None,
 ) -> int:
     """Serve a bound socket until SIGTERM, SIGINT, the supervisor's end or `stop`; return the exit code.
 
-    0 after a drain; EXIT_RESTART when the producer failed for good.
+    0 after a drain; EXIT_RESTART when the producer failed for good. `tls_sock` is served with the certificate of the
+    settings. Raises `ConfigurationError` when that cannot be used.
     """
     stop = stop or asyncio.Event()
+    listener = None if tls_sock is None else await asyncio.to_thread(Listener.open, files(settings))
     env = make_env(
         settings,
         view=view,
@@ -96,6 +108,7 @@ async def serve(
         metrics=metrics,
         egress=egress,
         receipt_key=receipt_key,
+        listener=listener,
     )
     publisher.start()
     found: list[Door] = []
@@ -107,30 +120,36 @@ async def serve(
     await runner.setup()
     site = web.SockSite(runner, sock, backlog=BACKLOG)
     await site.start()
+    if listener is not None and tls_sock is not None:
+        listener.note = env.tally.handshake_refused
+        reload_s = settings.ingest_tls_reload_s
+        await TlsSite(runner, tls_sock, listener, reload_s=reload_s, backlog=BACKLOG).start()
     counting = asyncio.create_task(env.tally.run(settings.tally_flush_s), name="tally")
     reading = asyncio.create_task(env.keys.run(env.view), name="key-sets")
     _listen(stop, control)
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-    _log.info("ingress_ready", host=sock.getsockname()[0], port=sock.getsockname()[1])
+    tls_port = None if tls_sock is None else tls_sock.getsockname()[1]
+    _log.info("ingress_ready", host=sock.getsockname()[0], port=sock.getsockname()[1], tls_port=tls_port)
     if control is not None:
         control.ready()
     await until(stop, publisher.failed)
     door.draining = True
-    await stop_accepting(site, runner)
+    await stop_accepting(runner)
     await ended(reading)
     await _drain(settings, env, publisher, counting)
     return EXIT_RESTART if publisher.failed.is_set() else 0
 
 
-async def stop_accepting(site: web.BaseSite, runner: web.BaseRunner) -> None:
+async def stop_accepting(runner: web.BaseRunner) -> None:
     """Accept nothing more, answer what was accepted, then end idle connections and wait for handlers.
 
     In this order: a successor on the same socket takes new connections at once, and a connection that this worker took
     a moment ago is not closed before its request has come.
     """
-    await site.stop()
+    for site in list(runner.sites):
+        await site.stop()
     await asyncio.sleep(GRACE_S)
     await runner.cleanup()
 

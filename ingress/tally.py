@@ -13,6 +13,7 @@ from ingress.arrival import Reply
 from schemas.logs import logger
 from schemas.metrics import Metrics
 from schemas.ports import TallySink
+from schemas.reasons import Reason
 
 LOGGED_A_SECOND = 20
 _FLUSH_LIMIT_S = 5.0
@@ -68,6 +69,16 @@ class Tally:
             row.refused[code] = row.refused.get(code, 0) + 1
         if secret_id is not None and reply.outcome in {"accepted", "handshake"}:
             row.secret_last_used[secret_id] = self._now_ms()
+
+    def handshake_refused(self, reason: Reason, why: str) -> None:
+        """Count a TLS handshake that failed: no request, no source."""
+        key = ("refused", reason.value)
+        self._outcomes[key] = self._outcomes.get(key, 0) + 1
+        if self._log_left > 0:
+            self._log_left -= 1
+            _log.info("tls_handshake_refused", reason=reason, why=why)
+        else:
+            self._not_logged += 1
 
     def export(self) -> None:
         """Bring the Prometheus counter up to date; called at each scrape, so that a request costs no label look-up."""

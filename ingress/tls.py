@@ -22,8 +22,6 @@ from schemas.logs import logger
 from schemas.reasons import Reason
 from schemas.settings.processes import IngressSettings
 
-HANDSHAKE_LIMIT_S = 10.0
-"""From accept to the end of the handshake; then the connection is dropped."""
 MAX_FILE = 4 << 20
 _log = logger("ingress")
 _EXPIRED = frozenset({9, 10})
@@ -75,7 +73,7 @@ class _Handshake(ssl.SSLObject):
         except ssl.SSLError as exc:
             context = self.context
             if isinstance(context, _Context):
-                context.note(_reason(exc), _words(exc))
+                context.listener.note(_reason(exc), _words(exc))
             raise
 
 
@@ -83,25 +81,29 @@ class _Context(ssl.SSLContext):
     """The context of one state of the files; `digest` is that of its authorities."""
 
     sslobject_class = _Handshake
-    note: Note
+    listener: "Listener"
     digest: bytes
 
 
 class Listener(ssl.SSLContext):
-    """What the socket is served with: hands each new connection to the newest context. Implements mtls.Listener."""
+    """What the socket is served with: hands each new connection to the newest context. Implements mtls.Listener.
 
-    def __init__(self, _protocol: int) -> None:
-        self._files: Files
-        self._note: Note
-        self._current: _Context
-        self._trust = Trust()
-        self._digest = b""
+    `note` is told why a handshake failed.
+    """
+
+    note: Note
+    _files: Files
+    _current: _Context
+    _trust: Trust
+    _digest: bytes
 
     @classmethod
-    def open(cls, where: Files, note: Note) -> "Listener":
-        """Read the files; `note` is told why a handshake failed. Blocking; raises `ConfigurationError`."""
+    def open(cls, where: Files) -> "Listener":
+        """Read the files. Blocking; raises `ConfigurationError`."""
         made = cls(ssl.PROTOCOL_TLS_SERVER)
-        made._files, made._note = where, note
+        made.note = _unheard
+        made._files = where
+        made._digest = b""
         made.reload()
         return made
 
@@ -129,7 +131,7 @@ class Listener(ssl.SSLContext):
             return False
         self._digest = digest
         trust, context = _make(self._files, contents)
-        context.note = self._note
+        context.listener = self
         self._trust, self._current = trust, context
         return True
 
@@ -211,6 +213,10 @@ def _read(name: str, path: Path) -> bytes:
     if len(found) > MAX_FILE:
         raise ConfigurationError(f"{name}={path}: larger than {MAX_FILE} bytes")
     return found
+
+
+def _unheard(_reason: Reason, _words: str) -> None:
+    """Hear nothing: who serves the listener sets its own."""
 
 
 def _no_password() -> str:

@@ -77,12 +77,24 @@ class _Worker:
 
 
 class Workers:
-    """The supervisor of `count` workers; `run` returns the exit code of the whole."""
+    """The supervisor of `count` workers; `run` returns the exit code of the whole.
 
-    def __init__(self, command: Command, count: int, sock: socket.socket, *, ready_limit_s: float = 30.0) -> None:
+    `beside`: further sockets that each worker inherits, under the descriptors that they have here.
+    """
+
+    def __init__(
+        self,
+        command: Command,
+        count: int,
+        sock: socket.socket,
+        *,
+        beside: Sequence[socket.socket] = (),
+        ready_limit_s: float = 30.0,
+    ) -> None:
         self._command = command
         self._count = count
         self._sock = sock
+        self._beside = tuple(each.fileno() for each in beside)
         self._ready_limit_s = ready_limit_s
         self._slots: dict[int, _Worker] = {}
         self._stopping = asyncio.Event()
@@ -169,7 +181,9 @@ class Workers:
         ours.setblocking(False)
         with theirs:
             descriptors = (self._sock.fileno(), theirs.fileno())
-            process = await asyncio.create_subprocess_exec(*self._command(*descriptors), pass_fds=descriptors)
+            process = await asyncio.create_subprocess_exec(
+                *self._command(*descriptors), pass_fds=(*descriptors, *self._beside)
+            )
         worker = _Worker(process, ours, loop.time())
         try:
             async with asyncio.timeout(self._ready_limit_s):

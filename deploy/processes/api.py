@@ -70,7 +70,7 @@ async def _serve(given: settings.ApiSettings, sock: socket.socket) -> int:
         counting = asyncio.create_task(door.tally.run(given.tally_flush_s), name="tally")
         reading = asyncio.create_task(door.keys.run(base.view), name="key-sets")
         await until(stop, publisher.failed)
-        await stop_accepting(site, runner)
+        await stop_accepting(runner)
         await ended(reading)
         await publisher.drain(given.ack_budget_s + DRAIN_EXTRA_S)
         await ended(counting)

@@ -19,13 +19,23 @@ from schemas.metrics import Metrics
 def main(given: settings.IngressSettings) -> int:
     """Bind the port and serve until SIGTERM; return the exit code."""
     sock = listen(given.ingest_host, given.ingest_port, "HOOKBERG_INGEST_PORT")
+    tls = None
+    if given.ingest_tls_port is not None:
+        tls = listen(given.ingest_host, given.ingest_tls_port, "HOOKBERG_INGEST_TLS_PORT")
     if given.ingest_workers == 1:
-        return run("ingress", given, lambda: worker(given, sock, None))
-    return run("ingress", given, Workers(_command, given.ingest_workers, sock).run)
+        return run("ingress", given, lambda: worker(given, sock, tls, None))
+    beside = () if tls is None else (tls,)
+
+    def command(listening: int, channel: int) -> tuple[str, ...]:
+        return _command(listening, channel, tls)
+
+    return run("ingress", given, Workers(command, given.ingest_workers, sock, beside=beside).run)
 
 
-async def worker(given: settings.IngressSettings, sock: socket.socket, control: Control | None) -> int:
-    """Serve `sock` as one worker; `control` leads to the supervisor of several."""
+async def worker(
+    given: settings.IngressSettings, sock: socket.socket, tls: socket.socket | None, control: Control | None
+) -> int:
+    """Serve `sock`, and `tls` with TLS, as one worker; `control` leads to the supervisor of several."""
     async with foundation("ingress", given) as base:
         topics = Topics(given)
         publisher = KafkaPublisher(
@@ -43,23 +53,27 @@ async def worker(given: settings.IngressSettings, sock: socket.socket, control: 
             metrics=Metrics(),
             egress=HttpEgress.of(given),
             sock=sock,
+            tls_sock=tls,
             receipt_key=receipt.derive(base.vault.derive("receipts")),
             control=control,
         )
 
 
-def _command(listening: int, channel: int) -> tuple[str, ...]:
-    return (sys.executable, "-m", "deploy.processes.ingress", "--fd", str(listening), "--control", str(channel))
+def _command(listening: int, channel: int, tls: socket.socket | None) -> tuple[str, ...]:
+    command = (sys.executable, "-m", "deploy.processes.ingress", "--fd", str(listening), "--control", str(channel))
+    return command if tls is None else (*command, "--tls-fd", str(tls.fileno()))
 
 
 def _as_worker() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--control", type=int, required=True)
+    parser.add_argument("--tls-fd", type=int)
     arguments = parser.parse_args()
     given = settings.load(settings.IngressSettings, settings.KNOWN)
     sock = socket.socket(fileno=arguments.fd)
-    return run("ingress", given, lambda: worker(given, sock, Control(arguments.control)))
+    tls = None if arguments.tls_fd is None else socket.socket(fileno=arguments.tls_fd)
+    return run("ingress", given, lambda: worker(given, sock, tls, Control(arguments.control)))
 
 
 if __name__ == "__main__":
