@@ -123,7 +123,7 @@ class Listener(ssl.SSLContext):
     def reload(self) -> bool:
         """Read the files again; True when they had changed. Blocking.
 
-        Raises `ConfigurationError`, once for each state of the files: what was read before stays in force.
+        Raises `ConfigurationError` when they cannot be used: what was read before stays in force.
         """
         contents = {name: _read(name, path) for name, path in self._files.by_setting.items()}
         digest = hashlib.sha256(b"".join(hashlib.sha256(each).digest() for each in contents.values())).digest()
@@ -136,15 +136,19 @@ class Listener(ssl.SSLContext):
         return True
 
     async def watch(self, every_s: float) -> None:
-        """Reload for ever; a state of the files that cannot be used is logged once and changes nothing."""
+        """Reload for ever; files that cannot be used are logged, each fault once, and change nothing."""
+        fault = ""
         while True:
             await asyncio.sleep(every_s)
             try:
                 changed = await asyncio.to_thread(self.reload)
             except ConfigurationError as exc:
-                _log.error("tls_not_reloaded", error=str(exc)[:500])
+                if str(exc) != fault:
+                    fault = str(exc)
+                    _log.error("tls_not_reloaded", error=fault[:500])
                 continue
             if changed:
+                fault = ""
                 _log.info("tls_reloaded", authorities=len(self._trust.authorities), revoked=_count(self._trust))
 
 
