@@ -147,9 +147,12 @@ def _platforms(
         Console().print(platform_text(one), markup=False, highlight=False, soft_wrap=True)
 
 
+_NEEDED = {"secrets": ["THE SECRET"], "audience": "THE AUDIENCE"}
+
+
 def platform_text(one: dict[str, Any]) -> str:
     """Return a vendor adapter for a person: its steps, numbered, then how it proves itself and its limits."""
-    auth = {"type": one["auth"]} | ({"secrets": ["THE SECRET"]} if one["proofs"] else {})
+    auth = {"type": one["auth"]} | {name: _NEEDED[name] for name in one["needs"]}
     body = json.dumps({"platform": one["name"], "auth": auth})
     limits = one["limits"]
     lines = [f"{one['title']} ({one['name']})", f"  {one['docs']}", "", "Set up"]

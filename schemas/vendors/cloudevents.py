@@ -89,6 +89,7 @@ CLOUDEVENTS = Vendor(
         "or, where it can send no header, with ?access_token= and that text in the URL.",
         "Azure Event Grid: Event Subscription, Cloud Event Schema v1.0, endpoint type Web Hook, that URL;",
         "the handshake is answered while it is created.",
+        "With Microsoft Entra ID instead of a secret: auth type jwt, with your tenant's issuer, jwksUrl and audience.",
     ),
 )
 EVENTGRID = replace(

@@ -9,9 +9,9 @@ from ingress.api.routes import Route, Scope
 from schemas.definitions.base import Definition
 from schemas.errors import Refused
 from schemas.reasons import Reason
-from schemas.signing import Scheme
+from schemas.signing import Scheme, jwt
 from schemas.vendors import VENDORS
-from schemas.vendors.base import Vendor, no_key
+from schemas.vendors.base import JwtRule, Vendor, no_key
 
 
 class Limits(Definition):
@@ -33,12 +33,13 @@ class Proof(Definition):
 
 
 class Platform(Definition):
-    """A vendor adapter; `auth` is the `auth.type` that a source of it takes by default."""
+    """A vendor adapter; `auth` is the `auth.type` that a source of it takes by default, `needs` what goes with it."""
 
     name: str
     title: str
     docs: str
     auth: str
+    needs: list[str]
     proofs: list[Proof]
     partitioning: str
     handshake: bool
@@ -75,8 +76,9 @@ def _wire(vendor: Vendor) -> dict[str, Any]:
         "name": vendor.name,
         "title": vendor.title,
         "docs": vendor.docs,
-        "auth": vendor.name if vendor.schemes else "url" if vendor.jwt else "none",
-        "proofs": [_proof(scheme) for scheme in vendor.schemes],
+        "auth": vendor.name if vendor.schemes or vendor.jwt else "none",
+        "needs": ["secrets"] if vendor.schemes else ["audience"] if vendor.jwt else [],
+        "proofs": [_proof(scheme) for scheme in vendor.schemes] + ([_token(vendor, vendor.jwt)] if vendor.jwt else []),
         "partitioning": "source" if vendor.event_key is no_key else vendor.partitioning,
         "handshake": bool(vendor.handshakes),
         "successStatus": vendor.success.status,
@@ -96,6 +98,16 @@ def _proof(scheme: Scheme) -> dict[str, Any]:
         "standsIn": scheme.stands_in,
         "coverage": scheme.coverage,
         "toleranceSeconds": None if scheme.freshness is None else scheme.freshness.past_s,
+    }
+
+
+def _token(vendor: Vendor, rule: JwtRule) -> dict[str, Any]:
+    return {
+        "scheme": vendor.name,
+        "algorithm": ", ".join(rule.algorithms),
+        "standsIn": f"the header {jwt.HEADER}",
+        "coverage": rule.coverage,
+        "toleranceSeconds": rule.leeway_s,
     }
 
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from schemas.signing import Scheme
+from schemas.signing import Scheme, jwt
 from schemas.vendors import VENDORS
-from schemas.vendors.base import DAY_S, HOUR_S, MIB, Vendor
+from schemas.vendors.base import DAY_S, HOUR_S, MIB, JwtRule, Vendor
 
 README = Path(__file__).parents[3] / "schemas/vendors/README.md"
 BEGIN, END = "<!-- table: made by tests/contract/vendors/table.py -->\n", "<!-- end of table -->"
@@ -21,8 +21,9 @@ def table() -> str:
 
 
 def _row(vendor: Vendor) -> str:
-    proofs = [_proof(scheme) for scheme in vendor.schemes] or ["JWT (not checked yet)" if vendor.jwt else "-"]
+    proofs = [_proof(scheme) for scheme in vendor.schemes] or [_token(vendor.jwt) if vendor.jwt else "-"]
     ages = {str(one.freshness.past_s) + " s" for one in vendor.schemes if one.freshness is not None}
+    ages |= {f"{vendor.jwt.leeway_s} s"} if vendor.jwt else set()
     covers = {_COVERS[one.coverage] for one in vendor.schemes} | ({"part"} if vendor.first_item_signed else set())
     cells = (
         vendor.name,
@@ -43,6 +44,10 @@ def _row(vendor: Vendor) -> str:
 def _proof(scheme: Scheme) -> str:
     place = "in each item" if scheme.items is not None else f"`{scheme.container.header}`"
     return f"{scheme.algorithm} {place}"
+
+
+def _token(rule: JwtRule) -> str:
+    return f"JWT {', '.join(rule.algorithms)} `{jwt.HEADER}`"
 
 
 def _span(seconds: int) -> str:
