@@ -60,10 +60,13 @@ class Registrar(Protocol):
 
 
 class TallySink(Protocol):
-    """Keeps the edge's absolute counters (rule 24). Implemented by the registry."""
+    """Keeps the edge's absolute counters (rule 24) and the rings of refused requests. Implemented by the registry."""
 
     async def flush(self, process_start: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Upsert one row per source: accepted, refused by reason, last event and last use of each secret."""
+
+    async def keep(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add refused requests `{id, source_id, at_ms, document}`, at most 1,000; the same id twice is one."""
 
 
 class Egress(Protocol):

@@ -87,7 +87,7 @@ def _door(
         view=base.view,
         publisher=publisher,
         registrar=SelfRegistrar(base.registry, topics, base.view, given),
-        tallies=TallyFlusher(base.registry.tallies),
+        tallies=TallyFlusher(base.registry.tallies, base.registry.refusals),
         clock=base.clock,
         metrics=metrics,
         egress=HttpEgress.of(given),

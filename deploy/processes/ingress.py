@@ -48,7 +48,7 @@ async def worker(
             view=base.view,
             publisher=publisher,
             registrar=SelfRegistrar(base.registry, topics, base.view, given),
-            tallies=TallyFlusher(base.registry.tallies),
+            tallies=TallyFlusher(base.registry.tallies, base.registry.refusals),
             clock=base.clock,
             metrics=Metrics(),
             egress=HttpEgress.of(given),

@@ -116,10 +116,11 @@ class RecordingRegistrar:
 
 
 class RecordingSink:
-    """Implements schemas.ports.TallySink: keeps the newest row a source, or raises `fault`."""
+    """Implements schemas.ports.TallySink: keeps the newest row a source and all refusals, or raises `fault`."""
 
     def __init__(self) -> None:
         self.rows: dict[tuple[str, str], Mapping[str, Any]] = {}
+        self.refusals: list[Mapping[str, Any]] = []
         self.flushes = 0
         self.fault: Exception | None = None
 
@@ -130,3 +131,8 @@ class RecordingSink:
         for row in rows:
             # as the registry does: only plain JSON, no enum as a key
             self.rows[process_start, str(row["source_id"])] = orjson.loads(orjson.dumps(dict(row)))
+
+    async def keep(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.refusals += [orjson.loads(orjson.dumps(dict(row))) for row in rows]

@@ -14,6 +14,8 @@ from schemas.backing.registry.database import Database
 from schemas.backing.registry.idempotency import Idempotency, SavedAnswer
 from schemas.backing.registry.jobs import Jobs
 from schemas.backing.registry.objects.keys import Keys
+from schemas.backing.registry.objects.refusals import Refusals
+from schemas.backing.registry.objects.removed_secrets import RemovedSecret, RemovedSecrets
 from schemas.backing.registry.objects.repository import Rim
 from schemas.backing.registry.objects.source_secrets import Resolver, from_environment
 from schemas.backing.registry.objects.sources import Sources
@@ -50,6 +52,7 @@ __all__ = [
     "PageRequest",
     "Record",
     "Registry",
+    "RemovedSecret",
     "SavedAnswer",
     "SchemaVersion",
     "SecretRecord",
@@ -89,6 +92,8 @@ class Registry:
         self.topics = Topics(rim, groups)
         self.jobs = Jobs(rim)
         self.tallies = Tallies(rim)
+        self.refusals = Refusals(rim)
+        self.removed_secrets = RemovedSecrets(rim, vault)
         self.states = States(rim)
         self.idempotency = Idempotency(rim, vault)
 

@@ -83,6 +83,25 @@ SOURCE_SECRETS = Table(
     Column("created_at_ms", BigInteger, nullable=False),
 )
 
+REMOVED_SECRETS = Table(
+    "removed_secrets",
+    METADATA,
+    Column("id", ID, primary_key=True),
+    Column("source_id", ID, ForeignKey("sources.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("ciphertext", LargeBinary, nullable=False),
+    Column("removed_at_ms", BigInteger, nullable=False),
+)
+
+REFUSALS = Table(
+    "refusals",
+    METADATA,
+    Column("id", ID, primary_key=True),
+    Column("source_id", ID, ForeignKey("sources.id", ondelete="CASCADE"), nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("document", Text, nullable=False),
+    Index("refusals_newest", "source_id", "at_ms", "id"),
+)
+
 STREAMS = Table(
     "streams",
     METADATA,

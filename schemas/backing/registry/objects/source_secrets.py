@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import Connection, delete, insert, select
 
+from schemas.backing.registry.objects import removed_secrets
 from schemas.backing.registry.objects.repository import Rim
 from schemas.backing.registry.record import SecretRecord
 from schemas.backing.registry.tables import SOURCE_SECRETS
@@ -61,15 +62,16 @@ def put(connection: Connection, rim: Rim, vault: Vault, source_id: str, values: 
     held = {vault.decrypt(row.ciphertext, row.id): row.id for row in rows}
     for value, secret_id in held.items():
         if value not in values:
-            remove(connection, source_id, secret_id)
+            remove(connection, rim, source_id, secret_id)
     for index, value in enumerate(values):
         if value not in held:
             add(connection, rim, vault, source_id, value, after_ms=index)
     return held.keys() != set(values)
 
 
-def remove(connection: Connection, source_id: str, secret_id: str) -> None:
-    """Remove a secret; raises `Refused(not_found)`."""
+def remove(connection: Connection, rim: Rim, source_id: str, secret_id: str) -> None:
+    """Remove a secret; it is kept apart for a while (removed_secrets.py). Raises `Refused(not_found)`."""
+    removed_secrets.keep(connection, rim, source_id, secret_id)
     gone = delete(SOURCE_SECRETS).where(SOURCE_SECRETS.c.source_id == source_id, SOURCE_SECRETS.c.id == secret_id)
     if connection.execute(gone).rowcount != 1:
         raise Refused(Reason.NOT_FOUND, f"the source has no secret {secret_id[:80]!r}")

@@ -170,7 +170,7 @@ class Sources:
         """Remove a secret. Raises `Refused(not_found)`."""
         with self.rim.database.change() as connection:
             row = find(connection, SOURCES, tenant, source_id)
-            source_secrets.remove(connection, row.id, secret_id)
+            source_secrets.remove(connection, self.rim, row.id, secret_id)
             self._log(connection, row, actor, Op.UPDATED, (FieldChange(f"/secrets/{secret_id}", HIDDEN, None),))
 
     def urls(self, tenant: str, source_id: str) -> tuple[UrlRecord, ...]:

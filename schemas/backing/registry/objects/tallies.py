@@ -12,6 +12,7 @@ import orjson
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from schemas.backing.registry.objects.refusals import Refusals
 from schemas.backing.registry.objects.repository import Rim
 from schemas.backing.registry.tables import TALLIES
 
@@ -64,10 +65,15 @@ class TallyFlusher:
     """Implements ports.TallySink: flushes in a thread."""
 
     tallies: Tallies
+    refusals: Refusals
 
     async def flush(self, process_start: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Upsert one row per source; raises `Refused(registry_away)`: flush again later, counters are absolute."""
         await asyncio.to_thread(self.tallies.flush, process_start, rows)
+
+    async def keep(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add refused requests to their sources' rings; raises `Refused(registry_away)`: send them again later."""
+        await asyncio.to_thread(self.refusals.keep, rows)
 
 
 def read_tally(connection: Connection, source_id: str) -> Tally:
