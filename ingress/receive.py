@@ -41,7 +41,8 @@ async def receive(arrival: Arrival, env: Env) -> Reply:
     except Exception:  # noqa: BLE001 one request's bug is its own 500; the log has the trace
         _log.exception("delivery_failed", source=life.source_id)
         reply = answers.failed()
-    env.tally.answered(reply, life.source_id, life.secret_id, env.clock.monotonic() - started)
+    url_id = None if life.target is None else life.target.url_id
+    env.tally.answered(reply, life.source_id, life.secret_id, env.clock.monotonic() - started, url_id)
     return reply
 
 

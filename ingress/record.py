@@ -47,6 +47,7 @@ def make(target: Target, arrival: Arrival, body: bytes, proof: AuthResult, env: 
     else:
         key = source.id
     key_bytes = key.encode("utf-8", "surrogateescape")
+    secret = redact.carriers(source.definition.auth)
     trace = arrival.by_name.get("traceparent")
     meta = RawMeta(
         delivery_id=delivery_id,
@@ -55,8 +56,8 @@ def make(target: Target, arrival: Arrival, body: bytes, proof: AuthResult, env: 
         received_at_us=now_ns // _NS_IN_US,
         method=arrival.method,
         path=target.path,
-        query=redact.query(arrival.query),
-        headers=redact.headers(arrival.headers),
+        query=redact.query(arrival.query, secret),
+        headers=redact.headers(arrival.headers, secret),
         auth=proof,
         event_id=event_id,
         overrides=target.overrides,

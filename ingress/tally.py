@@ -16,6 +16,8 @@ from schemas.ports import TallySink
 from schemas.reasons import Reason
 
 LOGGED_A_SECOND = 20
+MAX_USED = 64
+"""Secrets and URLs whose last use a worker remembers of one source; it may have six of its own at a time."""
 _FLUSH_LIMIT_S = 5.0
 _log = logger("ingress")
 
@@ -45,8 +47,10 @@ class Tally:
         self._log_left = LOGGED_A_SECOND
         self._not_logged = 0
 
-    def answered(self, reply: Reply, source_id: str, secret_id: str | None, seconds: float) -> None:
-        """Count one reply; `source_id` "" when no source was found."""
+    def answered(
+        self, reply: Reply, source_id: str, secret_id: str | None, seconds: float, url_id: str | None = None
+    ) -> None:
+        """Count one reply; `source_id` "" when no source was found; `url_id` of the secret URL that it came by."""
         key = (reply.outcome, "" if reply.reason is None else reply.reason.value)
         self._outcomes[key] = self._outcomes.get(key, 0) + 1
         if reply.outcome == "accepted":
@@ -67,8 +71,8 @@ class Tally:
         elif reply.reason is not None:
             code = reply.reason.value
             row.refused[code] = row.refused.get(code, 0) + 1
-        if secret_id is not None and reply.outcome in {"accepted", "handshake"}:
-            row.secret_last_used[secret_id] = self._now_ms()
+        if reply.outcome in {"accepted", "handshake"}:
+            _used(row.secret_last_used, self._now_ms(), secret_id, url_id)
 
     def handshake_refused(self, reason: Reason, why: str) -> None:
         """Count a TLS handshake that failed: no request, no source."""
@@ -128,3 +132,12 @@ class Tally:
             "last_event_at_ms": row.last_event_at_ms or None,
             "secret_last_used": dict(row.secret_last_used),
         }
+
+
+def _used(last: dict[str, int], now_ms: int, *ids: str | None) -> None:
+    """Note the use of secrets and URLs; of very many (certificates, keys) the one that was used longest ago goes."""
+    for each in ids:
+        if each is not None:
+            last[each] = now_ms
+    if len(last) > MAX_USED:
+        del last[min(last, key=lambda one: last[one])]

@@ -41,7 +41,7 @@ async def create_url(call: Call) -> Answer:
     record = await call.threads.run(sources.get, call.tenant, call.named("id"))
     url_id, token = await call.threads.run(sources.add_url, call.tenant, record.id, actor=call.actor)
     await call.env.view.refresh()
-    return Answer({"id": url_id, "ingestUrl": source_wire.secret_url(call, token)}, secret=True)
+    return Answer({"id": url_id, "ingestUrl": source_wire.secret_url(call, record, token)}, secret=True)
 
 
 async def delete_url(call: Call) -> Answer:

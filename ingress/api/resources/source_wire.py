@@ -24,10 +24,11 @@ class SecretShown(Definition):
 
 
 class UrlShown(Definition):
-    """A secret URL of a source, without its token."""
+    """A secret URL of a source, without its token: `lastUsedAt` moves to the new one while rotating."""
 
     id: str
     created_at: datetime
+    last_used_at: datetime | None
 
 
 class Stats(Definition):
@@ -109,7 +110,11 @@ def _wire(call: Call, record: SourceRecord) -> dict[str, Any]:
             for secret in registry.sources.secrets(record.tenant, record.id)
         ],
         "urls": [
-            {"id": url.id, "createdAt": shapes.instant(url.created_at_ms)}
+            {
+                "id": url.id,
+                "createdAt": shapes.instant(url.created_at_ms),
+                "lastUsedAt": shapes.instant(url.last_used_at_ms),
+            }
             for url in registry.sources.urls(record.tenant, record.id)
         ],
         "stats": {
@@ -128,9 +133,11 @@ def _degraded(definition: SourceDefinition, accepted: int, rejected: int) -> boo
     return ratio is not None and rejected > 0 and rejected / (accepted + rejected) >= ratio
 
 
-def secret_url(call: Call, token: str) -> str:
-    """Return the secret URL of a token, as vendors reach it."""
-    return f"{call.env.settings.public_ingest_url.rstrip('/')}/in/{token}"
+def secret_url(call: Call, record: SourceRecord, token: str) -> str:
+    """Return the secret URL of a token, as vendors reach it: those with client certificates at the TLS listener."""
+    given = call.env.settings
+    tls = given.public_tls_ingest_url if record.definition.auth.type == "mtls" else None
+    return f"{(tls or given.public_ingest_url).rstrip('/')}/in/{token}"
 
 
 def plain_url(call: Call, record: SourceRecord) -> str:

@@ -129,7 +129,7 @@ async def _create(call: Call, definition: SourceDefinition) -> Answer:
         url = source_wire.plain_url(call, record)
     else:
         _, token = await call.threads.run(sources.add_url, call.tenant, record.id, actor=call.actor)
-        url = source_wire.secret_url(call, token)
+        url = source_wire.secret_url(call, record, token)
     await call.env.view.refresh()
     record = await call.threads.run(sources.get, call.tenant, record.id)
     body = {**await source_wire.wire(call, record), "ingestUrl": url}

@@ -89,10 +89,14 @@ class StreamRecord(Record[StreamDefinition]):
 
 @dataclass(frozen=True, slots=True)
 class UrlRecord:
-    """A secret URL of a source; its token was shown once and only its digest is kept."""
+    """A secret URL of a source; its token was shown once and only its digest is kept.
+
+    `last_used_at_ms` None = nothing that came by it was accepted yet.
+    """
 
     id: str
     created_at_ms: int
+    last_used_at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

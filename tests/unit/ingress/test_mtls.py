@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from dataclasses import dataclass, field, replace
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -57,11 +58,11 @@ class FixedListener:
         return context is CURRENT
 
 
-def settings(**given: object) -> IngressSettings:
-    return IngressSettings(kafka_bootstrap_servers="k:1", registry_url="sqlite://", **given)
+def settings(**given: str) -> IngressSettings:
+    return IngressSettings.model_validate({"kafka_bootstrap_servers": "k:1", "registry_url": "sqlite://", **given})
 
 
-def edge(*, proxies: str = "", form: str = "pem", listener: FixedListener | None = None, **rule: object) -> Edge:
+def edge(*, proxies: str = "", form: str = "pem", listener: FixedListener | None = None, **rule: Any) -> Edge:
     auth = {"type": "mtls", **(rule or {"dnsNames": ["hooks.vendor.example"]})}
     made = Edge(snapshot([source("shop", auth=auth, secrets=())]))
     made.clock = ManualClock(NOW)
@@ -132,7 +133,7 @@ async def test_a_removed_authority_ends_the_connections_of_its_certificates() ->
 
 
 async def test_a_sources_own_authority_counts_beside_the_listeners() -> None:
-    names = {"dnsNames": ["hooks.vendor.example"]}
+    names: dict[str, Any] = {"dnsNames": ["hooks.vendor.example"]}
     assert (await post(edge(**names, ca=ROOT.pem), FixedLink(shown=SENDER))).status == 200
     assert (await post(edge(**names, ca=OTHER.pem + ROOT.pem), FixedLink(shown=SENDER))).status == 200
     reply = await post(edge(**names, ca=OTHER.pem), FixedLink(shown=SENDER))

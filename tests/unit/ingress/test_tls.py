@@ -201,8 +201,9 @@ def test_a_list_that_no_authority_signed_is_refused(tmp_path: Path, text: str) -
 
 
 def test_the_settings_say_what_is_missing() -> None:
-    def settings(**given: object) -> IngressSettings:
-        return IngressSettings(kafka_bootstrap_servers="k:1", registry_url="sqlite://", ingest_tls_port=1, **given)
+    def settings(**given: str) -> IngressSettings:
+        needed = {"kafka_bootstrap_servers": "k:1", "registry_url": "sqlite://", "ingest_tls_port": 1}
+        return IngressSettings.model_validate({**needed, **given})
 
     with pytest.raises(ConfigurationError, match="HOOKBERG_INGEST_TLS_KEY_FILE"):
         tls.files(settings(ingest_tls_cert_file="a"))

@@ -1,6 +1,7 @@
 """Secret URLs of sources: 256 random bits shown once, SHA-256 kept, at most two alive (spec section 5)."""
 
 import base64
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select
@@ -35,8 +36,8 @@ def revoke(connection: Connection, source_id: str, url_id: str) -> None:
         raise Refused(Reason.NOT_FOUND, f"the source has no URL {url_id[:80]!r}")
 
 
-def of(connection: Connection, source_id: str) -> tuple[UrlRecord, ...]:
-    """Return the URLs of a source, oldest first."""
+def of(connection: Connection, source_id: str, last_used: Mapping[str, int] | None = None) -> tuple[UrlRecord, ...]:
+    """Return the URLs of a source, oldest first, with their last use when `last_used` is given."""
     query = select(SOURCE_URLS).where(SOURCE_URLS.c.source_id == source_id)
     rows: list[Row[Any]] = list(connection.execute(query.order_by(SOURCE_URLS.c.created_at_ms, SOURCE_URLS.c.id)))
-    return tuple(UrlRecord(row.id, row.created_at_ms) for row in rows)
+    return tuple(UrlRecord(row.id, row.created_at_ms, (last_used or {}).get(row.id)) for row in rows)

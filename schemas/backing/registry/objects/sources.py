@@ -174,9 +174,10 @@ class Sources:
             self._log(connection, row, actor, Op.UPDATED, (FieldChange(f"/secrets/{secret_id}", HIDDEN, None),))
 
     def urls(self, tenant: str, source_id: str) -> tuple[UrlRecord, ...]:
-        """Return the URLs of a source, oldest first, without tokens."""
+        """Return the URLs of a source, oldest first, with their last use and without tokens."""
         with self.rim.database.read() as connection:
-            return source_urls.of(connection, find(connection, SOURCES, tenant, source_id).id)
+            row = find(connection, SOURCES, tenant, source_id)
+            return source_urls.of(connection, row.id, read_tally(connection, row.id).secret_last_used)
 
     def secrets(self, tenant: str, source_id: str) -> tuple[SecretRecord, ...]:
         """Return the secrets of a source, oldest first, with their last use and without their text."""
