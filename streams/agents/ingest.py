@@ -22,6 +22,7 @@ from streams.parse import Delivery, Fault, delivery
 from streams.sources import Sources
 
 _MAX_STRANGERS = 1_000
+_SOURCE_AT = 2
 _log = logger(__name__)
 
 
@@ -116,12 +117,11 @@ def _named(records: Sequence[RawRecord]) -> set[str]:
     """Return the source ids that records name, "" for none."""
     found: set[bytes] = set()
     for record in records:
-        for name, value in record.headers:
-            if name == HB_SOURCE_ID:
-                found.add(value or b"")
-                break
+        headers = record.headers
+        if len(headers) > _SOURCE_AT and headers[_SOURCE_AT][0] == HB_SOURCE_ID:  # where our ingress puts it
+            found.add(headers[_SOURCE_AT][1] or b"")
         else:
-            found.add(b"")
+            found.add(next((value or b"" for name, value in headers if name == HB_SOURCE_ID), b""))
     return {named.decode("utf-8", "replace") for named in found}
 
 

@@ -44,7 +44,7 @@ class Batch:
 
 
 Agent = Callable[["Batches"], AsyncIterator[list[Decided]]]
-"""Yields what became of a batch, one list each."""
+"""Yields what became of a batch, one list each, which is taken over: empty afterwards."""
 
 
 class Batches:
@@ -63,7 +63,8 @@ class Batches:
     async def __anext__(self) -> Batch:
         """Wait for the next batch."""
         if self._batch is not None and self._done is not None:
-            await self._write(self._batch)
+            batch, self._batch = self._batch, None
+            await self._write(batch)
             self._done.set_result(None)
         if self._next is None:
             self._next = asyncio.get_running_loop().create_future()
@@ -152,6 +153,7 @@ class BatchAgent:
     async def _run(self) -> None:
         async for decided in self._fun(self._batches):
             self._yielded.extend(decided)
+            decided.clear()  # else this name and the agent's keep a batch alive while the next is decided
 
     async def _write(self, batch: Batch) -> None:
         """Put what became of a batch into the open transaction; what it has no room for goes into the next (rule 6)."""

@@ -10,10 +10,10 @@ import contextlib
 import os
 import struct
 import time
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Any
+from zlib import crc32
 
 from confluent_kafka import KafkaException, Producer
 
@@ -136,8 +136,8 @@ class Transactions:
         now = self._now
         now.writes.states.update(states)
         now.writes.stands[partition] = stand
-        for key, value in states.items():
-            records.append(Record(self._changelog, self.changelog_partition(key), key, value))
+        log, count = self._changelog, self._partitions
+        records.extend([Record(log, crc32(key) % count, key, value) for key, value in states.items()])
         self._produce(records)
 
     def remove(self, keys: Iterable[bytes]) -> None:
@@ -175,7 +175,7 @@ class Transactions:
 
     def changelog_partition(self, key: bytes) -> int:
         """Return the changelog partition of a key."""
-        return zlib.crc32(key) % self._partitions
+        return crc32(key) % self._partitions
 
     # ---- the rhythm
     async def run(self) -> None:
