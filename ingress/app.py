@@ -11,16 +11,19 @@ import os
 import secrets
 import signal
 import socket
+from functools import partial
 
 from aiohttp import web
 
 from ingress.admission import Admission
 from ingress.env import Env, Limits
+from ingress.explain import explain
 from ingress.fast import Door
 from ingress.jwks import KeySets, KeyTimes
 from ingress.mtls import clients
 from ingress.probes import probes
 from ingress.publish import DoorPublisher
+from ingress.refusals import Refusals
 from ingress.tally import Tally
 from ingress.tls import Listener, files
 from ingress.tls_site import TlsSite
@@ -57,16 +60,18 @@ def make_env(
     `listener`: the TLS listener, whose client certificates count. Raises `ConfigurationError`.
     """
     start = f"{clock.time_ns() // _NS_IN_MS}-{secrets.token_hex(6)}"
+    public_url = settings.public_ingest_url.rstrip("/")
     return Env(
         view=view,
         publisher=publisher,
         registrar=registrar,
         tally=Tally(tallies, start, metrics, now_ms=lambda: clock.time_ns() // _NS_IN_MS),
+        refusals=Refusals(tallies, clock, os.urandom, partial(explain, public_url=public_url)),
         admission=Admission(settings.in_flight_requests, settings.in_flight_bytes),
         clock=clock,
         limits=Limits(settings.body_limit_bytes, settings.body_grace_s, settings.body_min_rate_bytes_s),
         default_tenant=settings.default_tenant,
-        public_url=settings.public_ingest_url.rstrip("/"),
+        public_url=public_url,
         random_bytes=os.urandom,
         keys=KeySets(egress, clock, KeyTimes(settings.jwks_cache_s, settings.jwks_stale_s, settings.jwks_retry_s)),
         receipt_key=receipt_key,
@@ -124,7 +129,7 @@ async def serve(
         listener.note = env.tally.handshake_refused
         reload_s = settings.ingest_tls_reload_s
         await TlsSite(runner, tls_sock, listener, reload_s=reload_s, backlog=BACKLOG).start()
-    counting = asyncio.create_task(env.tally.run(settings.tally_flush_s), name="tally")
+    counting = asyncio.create_task(counted(env, settings.tally_flush_s), name="tally")
     reading = asyncio.create_task(env.keys.run(env.view), name="key-sets")
     _listen(stop, control)
     gc.collect()
@@ -158,8 +163,21 @@ async def _drain(settings: IngressSettings, env: Env, publisher: DoorPublisher, 
     """Wait for Kafka's reports of what was answered or is unknown; keep the last counters."""
     left = await publisher.drain(settings.ack_budget_s + _DRAIN_EXTRA_S)
     await ended(counting)
-    await env.tally.flush()
+    await flushed(env)
     _log.info("ingress_drained", unknown=left)
+
+
+async def counted(env: Env, every_s: float) -> None:
+    """Flush counters and refusals for ever; cancelled at the end, after which `flushed` sends what is left."""
+    async with asyncio.TaskGroup() as both:
+        both.create_task(env.tally.run(every_s))
+        both.create_task(env.refusals.run())
+
+
+async def flushed(env: Env) -> None:
+    """Send what is left of counters and refusals."""
+    await env.tally.flush()
+    await env.refusals.flush()
 
 
 async def ended(task: "asyncio.Task[None]") -> None:

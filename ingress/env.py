@@ -7,6 +7,7 @@ from ingress.admission import Admission
 from ingress.arrival import Arrival
 from ingress.jwks import KeySets
 from ingress.mtls import Clients
+from ingress.refusals import Refusals
 from ingress.tally import Tally
 from schemas.ports import Clock, Publisher, Registrar, RegistryView
 
@@ -28,6 +29,7 @@ class Env:
     publisher: Publisher
     registrar: Registrar
     tally: Tally
+    refusals: Refusals
     admission: Admission
     clock: Clock
     limits: Limits

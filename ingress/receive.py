@@ -10,7 +10,9 @@ from ingress import answers, body, handshakes, jwt, record, resolve, routes
 from ingress.arrival import Arrival, Reply
 from ingress.authenticate import authenticate, remedy
 from ingress.env import Env
+from ingress.explain import CHEAP_BODY
 from ingress.mtls import NOBODY, Client
+from ingress.refusals import Refusal
 from ingress.resolve import Target
 from schemas.errors import Overloaded, Refused
 from schemas.logs import logger
@@ -33,7 +35,7 @@ async def receive(arrival: Arrival, env: Env) -> Reply:
     try:
         reply = await life.run(arrival, env)
     except Refused as exc:
-        reply = answers.refused(exc, status=life.status_of(exc))
+        reply, life.why = answers.refused(exc, status=life.status_of(exc)), exc.detail
     except Overloaded as exc:
         reply = answers.overloaded(exc)
     except ConnectionError:
@@ -41,6 +43,8 @@ async def receive(arrival: Arrival, env: Env) -> Reply:
     except Exception:  # noqa: BLE001 one request's bug is its own 500; the log has the trace
         _log.exception("delivery_failed", source=life.source_id)
         reply = answers.failed()
+    if reply.outcome == "refused" and life.target is not None:
+        env.refusals.note(life.refusal(life.target, arrival, reply, env))
     url_id = None if life.target is None else life.target.url_id
     env.tally.answered(reply, life.source_id, life.secret_id, env.clock.monotonic() - started, url_id)
     return reply
@@ -49,12 +53,14 @@ async def receive(arrival: Arrival, env: Env) -> Reply:
 class _Life:
     """What is known of a request so far, for the counters and for a refusal's status."""
 
-    __slots__ = ("secret_id", "source_id", "target")
+    __slots__ = ("received", "secret_id", "source_id", "target", "why")
 
     def __init__(self) -> None:
         self.source_id = ""
         self.secret_id: str | None = None
         self.target: Target | None = None
+        self.received: bytes | None = None
+        self.why = ""
 
     async def run(self, arrival: Arrival, env: Env) -> Reply:
         route = routes.find(arrival.path)
@@ -67,8 +73,8 @@ class _Life:
         body.refuse_declared(arrival.content_length, limit)
         with env.admission.enter(arrival.content_length) as ticket:
             arrival.body.go_on()
-            received = await body.read(arrival.body, limit, ticket, env.limits)
-            return await self._take(target, arrival, received, env)
+            self.received = await body.read(arrival.body, limit, ticket, env.limits)
+            return await self._take(target, arrival, self.received, env)
 
     async def _take(self, target: Target, arrival: Arrival, received: bytes, env: Env) -> Reply:
         hello = handshakes.answer(target, arrival, received, proven=False)
@@ -102,6 +108,25 @@ class _Life:
         self.target, self.source_id = target, target.source.id
         return target
 
+    def refusal(self, target: Target, arrival: Arrival, reply: Reply, env: Env) -> Refusal:
+        """Return what the ring of the source keeps of a refused request; a short body is explained too."""
+        reason = reply.reason or Reason.UNAUTHENTICATED  # a handshake's own words: its token is not the source's
+        request = None
+        if reason.status == _UNAUTHORIZED and self.received is not None and len(self.received) <= CHEAP_BODY:
+            request = _signed(arrival, self.received, env)
+        return Refusal(
+            source=target.source,
+            reason=reason.value,
+            status=reply.status,
+            detail=self.why or (reason.text if reply.reason else reply.body.decode("utf-8", "replace")),
+            method=arrival.method,
+            path=target.path,
+            query=arrival.query,
+            headers=arrival.headers,
+            body_bytes=arrival.content_length if self.received is None else len(self.received),
+            request=request,
+        )
+
     def status_of(self, exc: Refused) -> int | None:
         """Return the status by which the vendor takes a failed authentication for what it is."""
         if self.target is None or exc.reason.status != _UNAUTHORIZED:
@@ -109,8 +134,12 @@ class _Life:
         return self.target.vendor.refusal_status
 
 
+def _signed(arrival: Arrival, received: bytes, env: Env) -> SignedRequest:
+    return SignedRequest(arrival.method, env.base_url(arrival) + arrival.url, arrival.headers, received)
+
+
 async def _prove(target: Target, arrival: Arrival, received: bytes, env: Env) -> AuthResult:
-    request = SignedRequest(arrival.method, env.base_url(arrival) + arrival.url, arrival.headers, received)
+    request = _signed(arrival, received, env)
     now_s = env.clock.time_ns() / _NS
     client = env.clients.of(arrival) if target.source.definition.auth.type == "mtls" else NOBODY
     proof = await _judged(target, request, now_s, env, client)

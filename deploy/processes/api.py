@@ -10,7 +10,7 @@ from deploy.processes.foundation import Foundation, foundation, listen, run, sto
 from ingress import receipt
 from ingress.api.app import build_app
 from ingress.api.env import ApiEnv
-from ingress.app import BACKLOG, ended, make_env, stop_accepting, until
+from ingress.app import BACKLOG, counted, ended, flushed, make_env, stop_accepting, until
 from ingress.env import Env
 from ingress.mount import add_data_plane, server_options
 from ingress.probes import export, problems
@@ -67,14 +67,14 @@ async def _serve(given: settings.ApiSettings, sock: socket.socket) -> int:
         await runner.setup()
         site = web.SockSite(runner, sock, backlog=BACKLOG)
         await site.start()
-        counting = asyncio.create_task(door.tally.run(given.tally_flush_s), name="tally")
+        counting = asyncio.create_task(counted(door, given.tally_flush_s), name="tally")
         reading = asyncio.create_task(door.keys.run(base.view), name="key-sets")
         await until(stop, publisher.failed)
         await stop_accepting(runner)
         await ended(reading)
         await publisher.drain(given.ack_budget_s + DRAIN_EXTRA_S)
         await ended(counting)
-        await door.tally.flush()
+        await flushed(door)
         tables.close()
     return EXIT_RESTART if publisher.failed.is_set() else 0
 

@@ -1,13 +1,17 @@
 """A whole edge over fakes: an Env, and arrivals made by hand."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from ingress.admission import Admission
 from ingress.arrival import Arrival, Reply, by_name
 from ingress.env import Env, Limits
+from ingress.explain import explain
 from ingress.jwks import KeySets, KeyTimes
 from ingress.receive import receive
+from ingress.refusals import Refusals
 from ingress.tally import Tally
 from schemas.definitions.view import Snapshot
 from schemas.metrics import Metrics
@@ -73,6 +77,8 @@ class Edge:
         self.clock = ManualClock()
         self.metrics = Metrics()
         self.tally = Tally(self.sink, "start-1", self.metrics, now_ms=lambda: self.clock.time_ns() // 1_000_000)
+        told = partial(explain, public_url="https://hooks.example.com")
+        self.refusals = Refusals(self.sink, self.clock, os.urandom, told)
         self.egress = ScriptedEgress()
         self.keys = KeySets(self.egress, self.clock, KeyTimes(cache_s=600, stale_s=86_400, retry_s=60))
         self.env = Env(
@@ -80,6 +86,7 @@ class Edge:
             publisher=self.publisher,
             registrar=self.registrar,
             tally=self.tally,
+            refusals=self.refusals,
             admission=self.admission,
             clock=self.clock,
             limits=self.limits,

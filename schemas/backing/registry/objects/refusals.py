@@ -19,7 +19,7 @@ from schemas.backing.registry.tables import REFUSALS, SOURCES
 KEPT = 50
 """Of a source; two workers that flush at one moment may leave a few more until the next flush."""
 MAX_ROWS = 1_000
-MAX_DOCUMENT = 16 << 10
+MAX_DOCUMENT = 32 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Refusals:
     def keep(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add refused requests and drop what is no longer among the newest of its source.
 
-        A row: `{id, source_id, at_ms, document}`, the document a JSON object of at most 16 KiB. Rows of sources that
+        A row: `{id, source_id, at_ms, document}`, the document a JSON object of at most 32 KiB. Rows of sources that
         are gone are left out. ValueError past 1,000 rows.
         """
         if len(rows) > MAX_ROWS:
