@@ -62,12 +62,17 @@ class Table:
         return self._transactions.stands.get(partition)
 
 
-async def process(*bodies: bytes, first: int = 0) -> tuple[Transactions, Ledger]:
+async def process(
+    *bodies: bytes, first: int = 0, keep: list[list[Decided]] | None = None
+) -> tuple[Transactions, Ledger]:
     transactions, ledger, deciding = Transactions(), Ledger(), Deciding(source())
 
     async def agent(batches: Batches) -> AsyncIterator[list[Decided]]:
         async for batch in batches:
-            yield deciding.emit(*batch.records)
+            decided = deciding.emit(*batch.records)
+            if keep is not None:
+                keep.append(decided)
+            yield decided
 
     parts: Any = {"transactions": transactions, "ledger": ledger, "table": Table(transactions)}
     records = tuple(record(body, n, 1_000 - n, delivery_id=str(n)) for n, body in enumerate(bodies, first))
@@ -104,3 +109,10 @@ async def test_a_batch_that_fits_stays_whole() -> None:
 async def test_a_batch_that_does_not_begin_where_the_stage_stands_is_refused() -> None:
     with pytest.raises(RuntimeError, match="stands at 0, not at 3"):
         await process(b"{}", first=3)
+
+
+async def test_what_the_agent_yields_is_not_kept_alive_while_the_next_batch_is_decided() -> None:
+    yielded: list[list[Decided]] = []
+    transactions, _ = await process(b'{"id": "a"}', b'{"id": "b"}', keep=yielded)
+    assert transactions.count, "something was decided and written"
+    assert yielded == [[]]

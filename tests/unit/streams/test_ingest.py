@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from schemas.definitions.view import EMPTY, Snapshot
@@ -41,8 +42,13 @@ def table(tmp_path: Path) -> Iterator[FirstSeenTable]:
     made.close()
 
 
-async def decide(table: FirstSeenTable, registry: Registry, vendor: Vendor, *bodies: bytes) -> list[Decided]:
-    batch = Batch(TOPIC, PLACE, tuple(record(value, n) for n, value in enumerate(bodies)), 0)
+async def decide(
+    table: FirstSeenTable, registry: Registry, vendor: Vendor, *bodies: bytes, turned: bool = False
+) -> list[Decided]:
+    records = [record(value, n) for n, value in enumerate(bodies)]
+    if turned:
+        records = [msgspec.structs.replace(each, headers=each.headers[::-1]) for each in records]
+    batch = Batch(TOPIC, PLACE, tuple(records), 0)
 
     class Once:
         def __init__(self) -> None:
@@ -82,10 +88,19 @@ async def test_a_record_that_fails_is_quarantined_alone_and_nothing_of_it_is_rem
     assert registry.asked == 0
 
 
-async def test_a_source_that_is_not_known_yet_is_asked_for_before_anything_is_decided(table: FirstSeenTable) -> None:
+@pytest.mark.parametrize("turned", [False, True], ids=["as ingress writes them", "in another order"])
+async def test_a_source_that_is_not_known_yet_is_asked_for_before_anything_is_decided(
+    table: FirstSeenTable, *, turned: bool
+) -> None:
     registry = Registry(snapshot(source()), late=True)
-    (found,) = await decide(table, registry, VENDOR, b'{"id":"a"}')
+    (found,) = await decide(table, registry, VENDOR, b'{"id":"a"}', turned=turned)
     assert (found.decision.outcome, registry.asked) == (Outcome.CLEAN, 1)
+
+
+async def test_known_sources_are_not_asked_for_whatever_the_order_of_the_headers(table: FirstSeenTable) -> None:
+    registry = Registry(snapshot(source()))
+    (found,) = await decide(table, registry, VENDOR, b'{"id":"a"}', turned=True)
+    assert (found.decision.outcome, registry.asked) == (Outcome.CLEAN, 0)
 
 
 async def test_ids_repeated_inside_a_delivery_and_a_batch_are_seen_before_anything_is_committed(
