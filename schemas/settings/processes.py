@@ -55,7 +55,9 @@ class RegistrySettings(Settings):
     registry_url: SecretStr = Field(description="SQLAlchemy URL: sqlite:///… or postgresql+psycopg://…")
     vault_key: SecretStr | None = Field(default=None, description="32 bytes, URL-safe base64; encrypts secrets at rest")
     vault_key_file: Path | None = Field(default=None, description="file that holds vault_key")
-    registry_poll_s: float = Field(default=0.25, gt=0, le=1, description="how often views ask for a new revision")
+    registry_poll_s: float = Field(
+        default=0.25, gt=0, le=0.5, description="how often views ask for a new revision: revoked is 404 within 1 s"
+    )
     groups: int = Field(default=1, ge=1, le=256, description="worker groups that new raw topics are spread over")
 
 
