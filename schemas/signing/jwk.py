@@ -49,7 +49,8 @@ class TokenKey:
 
 
 def from_jwk(jwk: Mapping[str, Any]) -> TokenKey:
-    """Read a public JSON Web Key; raise ValueError with what is wrong with it, never quoting it."""
+    """Read a public JSON Web Key; raise ValueError with what is wrong with it, never quoting it. Null is not said."""
+    jwk = {name: value for name, value in jwk.items() if value is not None}
     if "d" in jwk or jwk.get("kty") == "oct":
         raise ValueError("this is a private or shared key: give the public one (shared keys go into `secrets`)")
     operations = jwk.get("key_ops")
@@ -106,11 +107,6 @@ def weakness(value: bytes, algorithm: str) -> str | None:
     if len(value) < _SHORTEST[algorithm]:
         return f"{algorithm} needs a secret of at least {_SHORTEST[algorithm]} bytes"
     return None
-
-
-def shown(jwk: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a key's public members, those that are read here."""
-    return {name: jwk[name] for name in (*_MEMBERS, "endorsements") if name in jwk}
 
 
 def from_set(document: object) -> tuple[TokenKey, ...]:

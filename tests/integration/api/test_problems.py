@@ -109,8 +109,8 @@ async def test_refuses_bad_stream_definitions(api: Api, change: dict[str, object
     ("change", "reason", "pointer"),
     [
         ({"platform": "Git Hub"}, "invalid_name", "/platform"),
-        ({"auth": {"type": "hmac", "secrets": ["x"]}}, "unsupported", "/auth/type"),
-        ({"auth": {"type": "jwt"}}, "unsupported", "/auth/type"),
+        ({"auth": {"type": "hmac", "secrets": ["x"]}}, "invalid_definition", "/auth/header"),
+        ({"auth": {"type": "jwt"}}, "invalid_definition", "/auth/issuer"),
         ({"auth": {"type": "nobody", "secrets": ["x"]}}, "invalid_definition", "/auth/type"),
         ({"auth": {"type": "github"}}, "invalid_definition", "/auth/secrets"),
         ({"auth": {"type": "url", "secrets": ["x"]}}, "invalid_definition", "/auth/secrets"),
