@@ -10,7 +10,9 @@ import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -27,6 +29,7 @@ _OK = 200
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _PORTS = {"https": 443, "http": 80}
 _CHUNK = 1 << 14
+_LOOK_UPS = 4
 _NAME = re.compile(
     r"([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE | re.ASCII
 )
@@ -78,7 +81,8 @@ class HttpEgress:
         self.guard = guard
         self._timeout_s = timeout_s
         self._tls = tls or ssl.create_default_context()
-        self._resolve = resolve or _resolved
+        self._threads = ThreadPoolExecutor(_LOOK_UPS, thread_name_prefix="egress-names")
+        self._resolve = resolve or self._resolved
 
     @classmethod
     def of(cls, given: EgressSettings) -> "HttpEgress":
@@ -125,6 +129,12 @@ class HttpEgress:
             if not self.guard.allows(ipaddress.ip_address(one)):
                 raise Transient(_forbidden(f"{host} ({one})"))
         return found
+
+    async def _resolved(self, host: str, port: int) -> Sequence[str]:
+        """Look a name up in threads of its own: a look-up outlives its deadline, and others have work for theirs."""
+        ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        return [str(info[4][0]) for info in found]
 
     async def _get(self, url: str, addresses: tuple[str, ...], limit_bytes: int) -> bytes:
         connector = aiohttp.TCPConnector(
@@ -179,11 +189,6 @@ class _Pinned(AbstractResolver):
 
     async def close(self) -> None:
         """Nothing is open."""
-
-
-async def _resolved(host: str, port: int) -> Sequence[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(info[4][0]) for info in found]
 
 
 def _split(url: str) -> SplitResult:
