@@ -13,6 +13,7 @@ from schemas.backing.egress import HttpEgress
 from schemas.backing.kafka import Topics, client_config
 from schemas.backing.registry import TallyFlusher
 from schemas.backing.registry.registrar import SelfRegistrar
+from schemas.errors import EXIT_CONFIGURATION, ConfigurationError
 from schemas.metrics import Metrics
 
 
@@ -70,10 +71,14 @@ def _as_worker() -> int:
     parser.add_argument("--control", type=int, required=True)
     parser.add_argument("--tls-fd", type=int)
     arguments = parser.parse_args()
-    given = settings.load(settings.IngressSettings, settings.KNOWN)
     sock = socket.socket(fileno=arguments.fd)
     tls = None if arguments.tls_fd is None else socket.socket(fileno=arguments.tls_fd)
-    return run("ingress", given, lambda: worker(given, sock, tls, Control(arguments.control)))
+    try:
+        given = settings.load(settings.IngressSettings, settings.KNOWN)
+        return run("ingress", given, lambda: worker(given, sock, tls, Control(arguments.control)))
+    except ConfigurationError as error:
+        sys.stderr.write(f"hookberg: {error}\n")
+        return EXIT_CONFIGURATION  # the supervisor ends all: no restart heals it
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ KEY = bytes(range(32))
 TENANT = "real"
 START_S = 90.0
 END_S = 30.0
-LISTENING = "0A"
+WORKERS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,21 +143,43 @@ def _sockets(pid: int) -> set[str]:
     return found
 
 
-@contextmanager
-def real_ingress(folder: Path, bootstrap: str, **settings: str) -> Iterator[RealIngress]:
-    """Run two workers until the test is over; `settings` by their environment names without the prefix."""
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """The supervisor's process, what it prints, its registry and ports."""
+
+    process: "subprocess.Popen[bytes]"
+    output: Path
+    registry: Registry
+    ports: tuple[int, int]
+
+    def end(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(END_S)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self.registry.close()
+
+    def is_ready(self) -> bool:
+        assert self.process.poll() is None, self.output.read_text()[-3000:]
+        return self.output.read_text().count("ingress_ready") == WORKERS
+
+
+def launch(folder: Path, bootstrap: str, **settings: str) -> Launched:
+    """Start the command with an empty registry; `settings` by their environment names without the prefix."""
     url = f"sqlite:///{folder / 'registry.db'}"
     registry = Registry(url, vault=Vault(KEY), clock=SystemClock())
     registry.migrate()
     registry.tenants.create(TENANT, actor=SYSTEM)
-    port, tls_port = free_port(), free_port()
+    ports = free_port(), free_port()
     given = {
         "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
         "REGISTRY_URL": url,
         "VAULT_KEY": urlsafe_b64encode(KEY).decode(),
-        "INGEST_PORT": str(port),
-        "INGEST_TLS_PORT": str(tls_port),
-        "INGEST_WORKERS": "2",
+        "INGEST_PORT": str(ports[0]),
+        "INGEST_TLS_PORT": str(ports[1]),
+        "INGEST_WORKERS": str(WORKERS),
         "TALLY_FLUSH_S": "0.2",
         "ACK_BUDGET_S": "20",
         **settings,
@@ -168,19 +190,16 @@ def real_ingress(folder: Path, bootstrap: str, **settings: str) -> Iterator[Real
     with output.open("wb") as log:
         command = (sys.executable, "-m", "deploy.cli", "ingress")
         process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=log, stderr=subprocess.STDOUT)
+    return Launched(process, output, registry, ports)
+
+
+@contextmanager
+def real_ingress(folder: Path, bootstrap: str, **settings: str) -> Iterator[RealIngress]:
+    """Run two workers until the test is over."""
+    launched = launch(folder, bootstrap, **settings)
     kafka = KafkaSettings(kafka_bootstrap_servers=bootstrap, replication_factor=1, min_insync_replicas=1)
     try:
-        wait_until(lambda: _is_ready(process, output), START_S, what="two ready workers")
-        yield RealIngress(process, registry, Topics(kafka), (port, tls_port))
+        wait_until(launched.is_ready, START_S, what="two ready workers")
+        yield RealIngress(launched.process, launched.registry, Topics(kafka), launched.ports)
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(END_S)
-        finally:
-            process.kill()
-            registry.close()
-
-
-def _is_ready(process: "subprocess.Popen[bytes]", output: Path) -> bool:
-    assert process.poll() is None, output.read_text()[-3000:]
-    return output.read_text().count("ingress_ready") == 2
+        launched.end()
