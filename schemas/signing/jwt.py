@@ -127,7 +127,7 @@ def _candidates(keys: Sequence[TokenKey], algorithm: str, kid: str | None) -> li
 
 
 def _signs(key: TokenKey, algorithm: str, message: bytes, signature: bytes) -> bool:
-    """Tell whether a key signed; `algorithm` is one of the rule's and of the key's own, not the token's choice alone."""
+    """Tell whether a key signed; `algorithm` is one of the rule's and the key's own, not the token's choice alone."""
     try:
         return _JWS.get_algorithm_by_name(algorithm).verify(message, key.material, signature)
     except _UNREADABLE:
