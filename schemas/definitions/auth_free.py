@@ -28,8 +28,14 @@ class HmacContainer(Definition):
 
     kind: Literal["bare", "prefix", "list", "kv"] = "bare"
     prefix: str = Field(default="", max_length=64)
-    separator: str = Field(default=",", min_length=1, max_length=4)
+    separator: str = Field(default=",", pattern=r"^[^A-Za-z0-9+/=]{1,4}$")
     key: str = Field(default="v1", min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")
+
+    @model_validator(mode="after")
+    def _can_be_taken_apart(self) -> "HmacContainer":
+        if self.kind == "list" and self.separator in self.prefix:
+            raise ValueError("the separator of a list stands in its prefix: no signature could be told from the next")
+        return self
 
 
 class HmacTimestamp(Definition):
@@ -86,6 +92,9 @@ class HmacAuth(FreeAuth):
             return self
         if said.source == "parameter" and self.container.kind != "kv":
             raise ValueError("a timestamp that is a parameter needs a container of kind kv")
+        own = self.container.key if said.source == "parameter" else self.header.lower()
+        if said.source != "body" and said.name.lower() == own.lower():
+            raise ValueError("the timestamp stands where the signature stands: give its own name")
         if said.source == "body" and _TIMESTAMP in self.message:
             raise ValueError("a timestamp in the body is signed with {body}: leave {timestamp} out of message")
         if self._time_token.lower() not in self._message.lower():

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.definitions.auth_free import ApiKeyAuth, BearerAuth
 from schemas.reasons import Reason
 from schemas.signing import Container, Freshness, Invalid, Scheme, SignedRequest, Valid, sign, verify, verify_any
 from schemas.signing.urls import parameter, variants
@@ -25,6 +26,8 @@ OTHERS = {
         Container("kv", "X-Sig", tag="h1", timestamp="ts", separator=";"),
         freshness=Freshness("param", "ts", unit="ms", past_s=5, future_s=5),
     ),
+    "bearer": BearerAuth(type="bearer").scheme,
+    "apiKey": ApiKeyAuth(type="apiKey", header="X-Key", prefix="Token ").scheme,
 }
 SCHEMES = [*{one.name: one for vendor in VENDORS.values() for one in vendor.schemes}.values(), *OTHERS.values()]
 TWINS = [one for one in SCHEMES if one.items is None and one.container.kind != "query"]
