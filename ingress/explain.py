@@ -1,14 +1,15 @@
 """Asks the diagnosis about a source's refused request: which schemes, which secrets, which budget.
 
 Lives here: from a source's view to a case. Not here: the tries themselves (diagnosis/), which run in a thread of the
-caller's. What proves itself by no signature (a token, a certificate, an API key) is explained by its reason alone.
+caller's. A token is explained by what it says; a certificate or an API key by its reason alone.
 """
 
 from collections.abc import Sequence
 
 from ingress.authenticate import keys_of, schemes_of
-from ingress.diagnosis import MAX_SECRETS, Budget, Case, Finding, Secret, cheap, diagnose
+from ingress.diagnosis import MAX_SECRETS, Budget, Case, Finding, Secret, cheap, diagnose, tokens
 from schemas.definitions.auth_free import FreeAuth
+from schemas.definitions.auth_jwt import TokenAuth
 from schemas.definitions.view import SourceView
 from schemas.signing import SignedRequest
 
@@ -29,6 +30,9 @@ def explain(
 
     Blocks for what `budget` allows (default: the cheap one).
     """
+    auth = source.definition.auth
+    if isinstance(auth, TokenAuth):
+        return tokens.explain(auth, request, now_s)
     schemes = schemes_of(source)
     if not schemes:
         return ()

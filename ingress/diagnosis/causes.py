@@ -48,6 +48,7 @@ class Cause(StrEnum):
     SIGNATURE_ENCODING = "signature_encoding"
     SIGNATURE_FORM = "signature_form"
     # ---- what is no signature
+    TOKEN = "token"
     CREDENTIAL = "credential"
     UNKNOWN = "unknown"
 

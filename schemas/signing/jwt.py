@@ -67,12 +67,10 @@ def verify(rule: TokenRule, keys: Sequence[TokenKey], request: SignedRequest, no
     token = _token(request)
     if isinstance(token, Reason):
         return Invalid(token)
-    try:
-        said = _JWS.decode_complete(token, options={"verify_signature": False})  # nothing of it is believed yet
-        algorithm, kid = _head(said["header"])
-        claims = _claims(said["payload"])
-    except _UNREADABLE:
+    said = _apart(token)
+    if said is None:
         return Invalid(Reason.TOKEN_MALFORMED)
+    algorithm, kid, claims, signature = said
     if algorithm not in rule.algorithms:
         return Invalid(Reason.TOKEN_ALGORITHM)
     fault = _fault(rule, claims, now_s)
@@ -80,11 +78,27 @@ def verify(rule: TokenRule, keys: Sequence[TokenKey], request: SignedRequest, no
     if not candidates:
         return Invalid(fault or Reason.TOKEN_KEY_UNKNOWN)
     message = token.rpartition(b".")[0]
-    index = next((one for one in candidates if _signs(keys[one], algorithm, message, said["signature"])), None)
+    index = next((one for one in candidates if _signs(keys[one], algorithm, message, signature)), None)
     if index is None:
         return Invalid(Reason.TOKEN_MISMATCH)
     fault = fault or _foreign(rule, claims, keys[index], request)
     return Valid(index, rule.coverage) if fault is None else Invalid(fault)
+
+
+def unproven(request: SignedRequest) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Return what a request's token says, header and claims, to tell a person; None for none. It proves nothing."""
+    token = _token(request)
+    said = None if isinstance(token, Reason) else _apart(token)
+    return None if said is None else ({"alg": said[0], "kid": said[1]}, said[2])
+
+
+def _apart(token: bytes) -> tuple[str, str | None, dict[str, Any], bytes] | None:
+    """Take a token apart: algorithm, key id, claims, signature. Nothing of it is believed yet."""
+    try:
+        said = _JWS.decode_complete(token, options={"verify_signature": False})
+        return *_head(said["header"]), _claims(said["payload"]), said["signature"]
+    except _UNREADABLE:
+        return None
 
 
 def _token(request: SignedRequest) -> bytes | Reason:
@@ -145,7 +159,7 @@ def _fault(rule: TokenRule, claims: Mapping[str, Any], now_s: float) -> Reason |
     late = _time_fault(claims, now_s, rule.leeway_s)
     if late is not None:
         return late
-    met = all(_meets(claims.get(name), wanted) for name, wanted in rule.required)
+    met = all(meets(claims.get(name), wanted) for name, wanted in rule.required)
     return None if met else Reason.TOKEN_CLAIM
 
 
@@ -164,7 +178,7 @@ def _is_time(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _meets(said: object, wanted: Sequence[Value]) -> bool:
+def meets(said: object, wanted: Sequence[Value]) -> bool:
     """Tell whether a claim, or one of its values where it is a list, is one of those wanted; true is not 1."""
     if said is None:
         return False
