@@ -25,7 +25,7 @@ PENDING = 1_000
 PENDING_BYTES = 4 << 20
 MAX_SOURCES = 256
 EVERY_S = 1.0
-EXPLAINED, EXPLAINED_OF_ONE = 8, 2
+EXPLAINED, EXPLAINED_OF_ONE = 4, 2
 """Of one flush; of one source in it: a flood of one mistake has one explanation."""
 MAX_HEADERS, MAX_NAME, MAX_VALUE, MAX_HEADER_CHARS = 60, 80, 300, 4_000
 MAX_URL, MAX_DETAIL = 500, 800

@@ -56,6 +56,7 @@ async def _serve(given: settings.ApiSettings, sock: socket.socket) -> int:
                 settings=given,
                 ready=lambda: problems(door, publisher),
                 random_bytes=os.urandom,
+                keys=door.keys,
                 export=lambda: export(door, metrics),
             )
         )

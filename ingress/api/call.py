@@ -20,13 +20,16 @@ P = ParamSpec("P")
 T = TypeVar("T")
 D = TypeVar("D", bound=Definition)
 MAX_ID = 128
+HEAVY = 2
+"""Calls at a time that compute for long (verify)."""
 
 
 class Threads:
-    """The bounded pool in which blocking calls (registry, topics) run."""
+    """The bounded pool in which blocking calls (registry, topics) run; `heavy` is held by those that compute."""
 
     def __init__(self, workers: int) -> None:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="api")
+        self.heavy = asyncio.Semaphore(HEAVY)
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a blocking call in the pool and return what it returns."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from ingress.jwks import KeySource, NoKeys
 from schemas.backing.registry import Registry, SourceRecord, TopicRecord
 from schemas.metrics import Metrics
 from schemas.ports import Clock, RegistryView, TableReader
@@ -29,7 +30,7 @@ class ApiEnv:
 
     `ready()` returns problems by name, empty = ready. `random_bytes` makes request ids. `static` holds Swagger UI's
     files where `swagger_ui.fetch` put them; without them `/docs` says so. `export` brings counters of the data plane
-    that runs in the same process up to date before a scrape.
+    that runs in the same process up to date before a scrape. `keys`: the key sets of token issuers that are at hand.
     """
 
     registry: Registry
@@ -41,5 +42,6 @@ class ApiEnv:
     settings: ApiSettings
     ready: Callable[[], Mapping[str, str]]
     random_bytes: Callable[[int], bytes] = field(repr=False)
+    keys: KeySource = field(default_factory=NoKeys)
     static: Path = STATIC
     export: Callable[[], None] = lambda: None

@@ -14,6 +14,7 @@ from ingress.diagnosis.causes import Finding
 from ingress.diagnosis.search import search
 from schemas.reasons import Reason
 from schemas.signing import Invalid, Scheme, container, template, verify_any
+from schemas.vendors.base import TOKEN_PREFIX
 
 MAX_FINDINGS = 4
 MAX_DETAIL = 800
@@ -24,7 +25,8 @@ _ABOUT_TIME = frozenset({Reason.TIMESTAMP_STALE, Reason.TIMESTAMP_FUTURE, Reason
 
 def diagnose(case: Case, budget: Budget) -> tuple[Finding, ...]:
     """Return why the request is refused, the likeliest cause first; () when it is not."""
-    chosen, verdict = verify_any(case.schemes, case.request, [secret.value for secret in case.own], case.now_s)
+    held = [b"" if secret.value.startswith(TOKEN_PREFIX.encode()) else secret.value for secret in case.own]
+    chosen, verdict = verify_any(case.schemes, case.request, held, case.now_s)
     if not isinstance(verdict, Invalid):
         return ()
     schemes = _asked(case, chosen)

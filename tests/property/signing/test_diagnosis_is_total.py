@@ -48,7 +48,8 @@ def test_a_refused_request_always_gets_words(
     own = tuple(Secret(text) for text in secrets)
     budget = Budget(tries=200, bytes=1 << 20)
     findings = diagnose(Case(platform, schemes, request, own, now, "https://hooks.example.com"), budget)
-    right = isinstance(verify_any(schemes, request, secrets, now)[1], Valid)
+    keys = [b"" if text.startswith(b"verify_token:") else text for text in secrets]
+    right = isinstance(verify_any(schemes, request, keys, now)[1], Valid)
     assert bool(findings) is not right
     assert all(10 < len(one.detail) < 2000 for one in findings)
     assert budget.used <= 200
