@@ -8,7 +8,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -20,7 +20,11 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 NOW = 1_750_000_000
 JWKS_URL = "https://issuer.example.com/keys"
 BODY = '{"id":"evt_1","type":"message","serviceUrl":"https://smba.example/","channelId":"msteams","t":"caf\u00e9"}'.encode()
-HASHES = {"256": hashes.SHA256, "384": hashes.SHA384, "512": hashes.SHA512}
+HASHES: dict[str, Callable[[], hashes.HashAlgorithm]] = {
+    "256": hashes.SHA256,
+    "384": hashes.SHA384,
+    "512": hashes.SHA512,
+}
 CURVES = {
     "ES256": ("P-256", ec.SECP256R1(), 32),
     "ES384": ("P-384", ec.SECP384R1(), 48),

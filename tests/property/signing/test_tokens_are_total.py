@@ -20,8 +20,8 @@ from tests.contract.vendors.tokens import BODY, ISSUERS, NOW, TEAMS, Issuer, b64
 
 BY_NAME = {one.name: one for one in ISSUERS}
 ALPHABET = string.ascii_letters + string.digits + "-_"
-KEYS = {
-    one.name: (jwk.from_secret("sec-0", one.key()),) if one.shared else jwk.from_set({"keys": [one.jwk()]})  # type: ignore[arg-type]
+KEYS: dict[str, tuple[jwk.TokenKey, ...]] = {
+    one.name: (jwk.from_secret("sec-0", one.key()),) if one.shared else jwk.from_set({"keys": [one.jwk()]})  # type: ignore[arg-type,misc]
     for one in ISSUERS
 }
 RULES: dict[str, TokenRule] = {

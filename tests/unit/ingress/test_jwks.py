@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
@@ -118,7 +119,7 @@ async def test_unknown_key_ids_cannot_make_us_hammer_the_issuer(world: World) ->
 
 
 @pytest.mark.parametrize("change", [{"iss": "https://evil.example"}, {"aud": "x"}, {"exp": 1}])
-async def test_a_token_that_is_wrong_anyway_asks_nobody(world: World, change: dict[str, object]) -> None:
+async def test_a_token_that_is_wrong_anyway_asks_nobody(world: World, change: dict[str, Any]) -> None:
     await world.follow()
     world.edge.clock.advance(TIMES.retry_s)
     said = ISSUER.make(int(world.edge.clock.at_s), key="nobody", **change)
