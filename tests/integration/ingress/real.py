@@ -94,6 +94,7 @@ class RealIngress:
         self._topics = topics
         self.port, self.tls_port = ports
         self._names = iter(range(1_000))
+        self._open: list[http.client.HTTPConnection] = []
 
     def source(self, auth: Mapping[str, Any]) -> tuple[SourceRecord, str, str]:
         """Make an open source with a secret URL; return it, the URL's id and its path."""
@@ -114,11 +115,20 @@ class RealIngress:
 
     def line(self, tls: ssl.SSLContext | None = None, *, source: str = "127.0.0.1") -> Line:
         """Open a connection; `source` is the address that it comes from."""
-        place = (source, 0)
+        given: http.client.HTTPConnection
         if tls is None:
-            return Line(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30, source_address=place))
-        given = http.client.HTTPSConnection("127.0.0.1", self.tls_port, timeout=30, source_address=place, context=tls)
+            given = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30, source_address=(source, 0))
+        else:
+            given = http.client.HTTPSConnection(
+                "127.0.0.1", self.tls_port, timeout=30, source_address=(source, 0), context=tls
+            )
+        self._open.append(given)
         return Line(given)
+
+    def hang_up(self) -> None:
+        """End all connections."""
+        while self._open:
+            self._open.pop().close()
 
     def lines(self, tls: ssl.SSLContext | None = None) -> dict[int, Line]:
         """Open connections until each worker has one; return them by the worker's pid."""
