@@ -37,7 +37,7 @@ class Source:
         self.first_item_signed = vendor.first_item_signed
         self.window_ms = definition.dedupe.window_seconds * 1000
         self.unpinned_policy = definition.unpinned_policy
-        self.repositories = definition.event_types.repositories
+        self.repositories = tuple(glob.lower() for glob in definition.event_types.repositories)
         self.kind = clean_text(f"webhook.{view.platform}")
         self.identifier = clean_text(f"{view.platform}:{view.tenant}")
         self._types: dict[str, tuple[bool, str | None]] = {}

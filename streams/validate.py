@@ -30,11 +30,15 @@ VALID = Verdict()
 
 
 def denied(event: Event, source: Source) -> bool:
-    """Tell whether the source's lists keep this event out."""
+    """Tell whether the source's lists keep this event out.
+
+    Repositories are compared without case (GitHub's names have none); an event of no repository is none of their
+    business: what an organisation or an app sends is ruled by its type alone.
+    """
     if source.ruling(event.event_type)[0]:
         return True
     name = _repository(event.item.value) if source.repositories else None
-    return name is not None and not any(matches(glob, name) for glob in source.repositories)
+    return name is not None and not any(matches(glob, name.lower()) for glob in source.repositories)
 
 
 def validate(event: Event, source: Source, schemas: Mapping[tuple[str, str], bytes], contracts: Library) -> Verdict:
