@@ -21,6 +21,7 @@ from deploy.local.kafka import Broker, ensure_runtime
 from deploy.local.kafka.config import load_or_create
 from tests.benchmarks import measure, stage
 from tests.benchmarks.ids import ids
+from tests.benchmarks.live import live
 from tests.benchmarks.measure import Figure
 from tests.benchmarks.peers.compare import peers
 from tests.benchmarks.restart import restart
@@ -67,6 +68,7 @@ PARTS: Mapping[str, Callable[[Ground], list[Figure]]] = {
     "freshness1": partial(_on_server, lambda server: measure.freshness(server, 100.0, 30.0, asked_s=1)),
     "ids": partial(_on_kafka, ids),
     "restart": partial(_on_server, restart),
+    "live": partial(_on_server, live),
     "peers": partial(_on_kafka, peers),
 }
 

@@ -57,6 +57,7 @@ class Plain:
         room = {"batch.size": 1_000_000, "queue.buffering.max.messages": 1_000_000}
         self.producer = Producer(kafka | sending | room)
         reading = {"group.id": self.group, "enable.auto.commit": False, "auto.offset.reset": "earliest"}
+        reading |= {"check.crcs": True}  # as the stage does
         self.consumer = Consumer(kafka | reading)
         self.judge = Judge(lambda _platform: GITHUB)
         self.accounts: dict[tuple[str, int], Account] = {}

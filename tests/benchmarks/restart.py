@@ -29,7 +29,7 @@ def restart(server: Server) -> list[Figure]:
     caller.new_stream("pushes", "github", "pushes", freshnessSeconds=1)
     look = rows_in(server.data_dir / "catalog.db", str(caller.tenant), "pushes")
     waits = []
-    with _events(caller):
+    with events(caller):
         for _ in range(KILLS):
             before = look()
             wait_until(lambda: look() > before, BACK_S, what="rows before the kill")  # noqa: B023 used at once
@@ -48,7 +48,7 @@ def _pid(server: Server) -> int:
 
 
 @contextmanager
-def _events(caller: Caller) -> Iterator[None]:
+def events(caller: Caller) -> Iterator[None]:
     """Post events at a constant rate meanwhile."""
     stop = threading.Event()
     requests = github_requests(caller, RATE_PER_S * 200)

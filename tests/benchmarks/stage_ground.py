@@ -166,7 +166,8 @@ class Follower:
             "isolation.level": "read_committed", "fetch.wait.max.ms": 20, "fetch.error.backoff.ms": 20,
         }  # fmt: skip
         self._consumer = Consumer(config)
-        places = [TopicPartition(name, number) for name in names for number in range(PARTITIONS)]
+        known = self._consumer.list_topics(timeout=20).topics
+        places = [TopicPartition(name, number) for name in names for number in known[name].partitions]
         for place in places:
             place.offset = self._consumer.get_watermark_offsets(place, timeout=20)[1]
         self._consumer.assign(places)
