@@ -21,7 +21,7 @@ PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("simulation", ("-n", "2", "tests/simulation")),
     ("packaging", ("tests/test_packaging.py",)),
     ("integration", ("-n", "2", "--dist", "loadfile", "tests/integration")),
-    ("system", ("tests/system", "tests/test_docs.py")),
+    ("system", ("-n", "2", "--dist", "loadfile", "tests/system", "tests/test_docs.py")),
     ("faults", ("tests/faults",)),
 )
 NO_TESTS = 5

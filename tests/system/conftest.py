@@ -11,21 +11,29 @@ from pathlib import Path
 import pytest
 
 from tests.house import stack
+from tests.system.audit import audit
 from tests.system.client import Server
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put tests that are marked `last` behind all others."""
-    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Yield the URLs and the data folder of a ready server."""
+    """Yield the URLs and the data folder of a ready server; in the end every tenant made here passes the audit."""
     if running_already := os.environ.get("HOOKBERG_TEST_SERVER"):
         folder = Path(running_already)
         where = json.loads((folder / "up.json").read_text("utf-8"))
-        yield Server(where["url"], where["ingestUrl"], folder)
+        made = Server(where["url"], where["ingestUrl"], folder)
+        yield made
+        _audited(made)
         return
     with stack.up_server(tmp_path_factory.mktemp("system") / "data") as running:
-        yield Server(running.url, running.ingest_url, running.data_dir)
+        made = Server(running.url, running.ingest_url, running.data_dir)
+        yield made
+        _audited(made)
+
+
+def _audited(server: Server) -> None:
+    honest = [tenant for tenant in server.tenants if tenant not in server.broken]
+    if honest:
+        code, said = audit(server.data_dir, *(word for tenant in honest for word in ("--tenant", tenant)))
+        assert code == 0, said
+        assert "every sum holds" in said

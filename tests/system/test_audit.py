@@ -198,12 +198,3 @@ def first_value(servers: str, topic: str, partition: int, event_id: str) -> byte
         return eventually("the event is in the topic", found, 20.0)
     finally:
         consumer.close()
-
-
-@pytest.mark.last
-def test_every_tenant_that_these_tests_made_passes_the_audit(server: Server) -> None:
-    honest = [tenant for tenant in server.tenants if tenant not in server.broken]
-    assert honest
-    code, said = audit(server.data_dir, *(word for tenant in honest for word in ("--tenant", tenant)))
-    assert code == 0, said
-    assert "every sum holds" in said
