@@ -190,5 +190,5 @@ def _wire(found: DryRun, given: Given, around: Surroundings) -> dict[str, Any]:
 
 ROUTES = (
     Route("POST", "/sources/{id}/verify", verify_source_request, "Judge a request without taking it, and say why",
-          Permission.SOURCES_READ, VerifyAnswer, takes=VerifyRequest, example=_EXAMPLE),
+          Permission.SOURCES_WRITE, VerifyAnswer, takes=VerifyRequest, example=_EXAMPLE),
 )  # fmt: skip

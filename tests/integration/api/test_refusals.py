@@ -97,7 +97,7 @@ async def test_the_document_describes_both_calls(api: Api) -> None:
     verify = document["paths"]["/api/v1/sources/{id}/verify"]["post"]
     assert refusals["operationId"] == "listSourceRefusals"
     assert verify["operationId"] == "verifySourceRequest"
-    assert "Permission `sources:read`" in verify["description"]
+    assert "Permission `sources:write`" in verify["description"]
     example = verify["requestBody"]["content"]["application/json"]["example"]
     assert set(example) == {"method", "url", "headers", "bodyBase64", "at"}
     causes = document["components"]["schemas"]["Cause"]["enum"]

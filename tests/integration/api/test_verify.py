@@ -1,6 +1,8 @@
 """`POST /sources/{id}/verify`: the verdict, the reason and the cause, over the API as a person uses it."""
 
 import base64
+import io
+import json
 import time
 from typing import Any
 
@@ -94,7 +96,7 @@ async def test_freshness_is_judged_by_at(api: Api) -> None:
     assert late["judgedAt"] == "2025-06-15T16:06:40.000Z"
     now = await verdict(api, request(said=said), "stripe")
     assert (now["reason"], now["causes"][0]["cause"]) == ("timestamp_stale", "clock_off")
-    assert "give `at`" in now["warnings"][0]
+    assert any("give `at`" in text for text in now["warnings"])
 
 
 async def test_a_removed_secret_and_that_of_another_source_are_named(api: Api, github: Any) -> None:
@@ -156,20 +158,20 @@ async def test_refuses_what_is_no_request(api: Api, github: Any, change: dict[st
 
 
 async def test_a_body_past_the_bound_is_refused_and_one_at_it_is_judged(api: Api, github: Any) -> None:
-    size = 2 << 20
-    large = b"x" * size
-    assert (await verdict(api, request(large, headers(large)), github["id"]))["verdict"] == "valid"
-    reply = await api.send("POST", f"/sources/{github['id']}/verify", request(large + b"x"))
+    path, large = f"/sources/{github['id']}/verify", b"x" * (2 << 20)
+    right = await api.send("POST", path, raw=io.BytesIO(json.dumps(request(large, headers(large))).encode()))
+    assert right.json["verdict"] == "valid"
+    reply = await api.send("POST", path, raw=io.BytesIO(json.dumps(request(large + b"x")).encode()))
     assert (reply.status, reply.reason) == (413, "body_too_large")
     text = {"headers": headers(b"text\n"), "body": "text\n"}
     assert (await verdict(api, text, github["id"]))["verdict"] == "valid"
 
 
-async def test_who_may_read_a_source_may_verify_and_nobody_else(api: Api, github: Any) -> None:
+async def test_who_may_change_a_source_may_verify_and_nobody_else(api: Api, github: Any) -> None:
     path = f"/sources/{github['id']}/verify"
-    reader = await api.key_for("default", Permission.SOURCES_READ)
-    other = await api.key_for("default", Permission.STREAMS_READ)
-    assert (await api.send("POST", path, request(), key=reader)).status == 200
+    writer = await api.key_for("default", Permission.SOURCES_WRITE)
+    other = await api.key_for("default", Permission.SOURCES_READ)
+    assert (await api.send("POST", path, request(), key=writer)).status == 200
     assert (await api.send("POST", path, request(), key=other)).status == 403
     await api.make("/tenants", {"id": "acme"})
     foreign = await api.key_for("acme")
