@@ -73,7 +73,9 @@ def make_env(
         default_tenant=settings.default_tenant,
         public_url=public_url,
         random_bytes=os.urandom,
-        keys=KeySets(egress, clock, KeyTimes(settings.jwks_cache_s, settings.jwks_stale_s, settings.jwks_retry_s)),
+        keys=KeySets(
+            egress, clock, KeyTimes(settings.jwks_cache_s, settings.jwks_stale_s, settings.jwks_retry_s), metrics
+        ),
         receipt_key=receipt_key,
         clients=clients(settings, listener),
         public_tls_url=None if settings.public_tls_ingest_url is None else settings.public_tls_ingest_url.rstrip("/"),

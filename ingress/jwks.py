@@ -17,6 +17,7 @@ from schemas.definitions.auth_jwt import TokenAuth
 from schemas.definitions.view import Snapshot
 from schemas.errors import Transient
 from schemas.logs import logger
+from schemas.metrics import Metrics
 from schemas.ports import Clock, Egress, RegistryView
 from schemas.signing import jwk
 from schemas.signing.jwk import TokenKey
@@ -74,10 +75,11 @@ class _Set:
 class KeySets:
     """The key sets of one worker's sources. Implements KeySource."""
 
-    def __init__(self, egress: Egress, clock: Clock, times: KeyTimes) -> None:
+    def __init__(self, egress: Egress, clock: Clock, times: KeyTimes, metrics: Metrics) -> None:
         self._egress = egress
         self._clock = clock
         self._times = times
+        self._reads = metrics.counter("hookberg_key_set_reads_total")
         self._sets: dict[str, _Set] = {}
         self._asked = asyncio.Semaphore(_READING)
         self._beside = asyncio.Semaphore(_READING)
@@ -176,8 +178,10 @@ class KeySets:
                 found = jwk.from_set(await self._document(url))
         except (Transient, ValueError) as exc:
             held.failures += 1
+            self._reads.labels("failed").inc()
             _log.warning("key_set_not_read", key_set=shown, error=str(exc)[:300], failures=held.failures)
         else:
+            self._reads.labels("read").inc()
             if held.failures or {key.id for key in found} != {key.id for key in held.keys}:
                 _log.info("key_set_read", key_set=shown, keys=len(found))
             held.keys, held.read_at, held.failures = found, began, 0

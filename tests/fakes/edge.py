@@ -80,7 +80,7 @@ class Edge:
         told = partial(explain, public_url="https://hooks.example.com")
         self.refusals = Refusals(self.sink, self.clock, os.urandom, told)
         self.egress = ScriptedEgress()
-        self.keys = KeySets(self.egress, self.clock, KeyTimes(cache_s=600, stale_s=86_400, retry_s=60))
+        self.keys = KeySets(self.egress, self.clock, KeyTimes(cache_s=600, stale_s=86_400, retry_s=60), self.metrics)
         self.env = Env(
             view=self.view,
             publisher=self.publisher,

@@ -188,6 +188,7 @@ def _texts(issuer: Issuer) -> Iterator[Case]:
     ):
         yield case(f"head-{place}", f"{b64(raw)}.{payload}.{signature}", MALFORMED)
     yield case("critical-header", issuer.make(head={"crit": ["exp"]}), MALFORMED)
+    yield case("critical-header-that-changes-nothing", issuer.make(head={"b64": True, "crit": ["b64"]}), MALFORMED)
     yield case("unencoded-payload", issuer.make(head={"b64": False, "crit": ["b64"]}), MALFORMED)
 
 

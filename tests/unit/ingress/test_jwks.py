@@ -8,6 +8,7 @@ import pytest
 
 from ingress import jwks
 from ingress.jwks import KeySets, KeyTimes, wanted_by
+from schemas.metrics import Metrics
 from tests.contract.vendors.tokens import ISSUERS, JWKS_URL, Issuer
 from tests.fakes.clock import ManualClock
 from tests.fakes.edge import Edge
@@ -178,6 +179,8 @@ async def test_an_issuer_that_fails_is_asked_less_and_less(world: World) -> None
             asked.append(second)
         world.edge.clock.advance(1)
     assert asked == [0, 5, 15, 35, 75, 155, 315, 635]
+    read = world.edge.metrics.registry.get_sample_value
+    assert read("hookberg_key_set_reads_total", {"result": "failed"}) == len(asked)
 
 
 async def test_an_issuer_that_is_back_is_believed_at_once(world: World) -> None:
@@ -206,7 +209,7 @@ async def test_few_requests_wait_for_a_slow_issuer_and_none_for_long(monkeypatch
     monkeypatch.setattr(jwks, "WAIT_S", 0.05)
     egress = SlowEgress()
     egress.answers[JWKS_URL] = key_set("one")
-    sets = KeySets(egress, ManualClock(), TIMES)
+    sets = KeySets(egress, ManualClock(), TIMES, Metrics())
     waiting = [asyncio.create_task(sets.renewed(JWKS_URL)) for _ in range(jwks.MAX_WAITING)]
     await asyncio.sleep(0)
     assert await sets.renewed(JWKS_URL) is False
@@ -226,7 +229,7 @@ async def test_metadata_leads_to_the_set_in_one_step_and_no_further() -> None:
         "https://b.example/keys": key_set("one"),
         "https://c.example/loop": b'{"jwks_uri":"https://c.example/loop"}',
     }
-    sets = KeySets(egress, ManualClock(), TIMES)
+    sets = KeySets(egress, ManualClock(), TIMES, Metrics())
     assert await sets.renewed("https://a.example/meta")
     assert not await sets.renewed("https://c.example/loop")
     assert egress.calls["https://c.example/loop"] == 2
@@ -237,7 +240,7 @@ async def test_follows_the_registry_and_forgets_what_nobody_needs() -> None:
     view = source("shop", auth=ISSUER.auth(), secrets=())
     egress, registry = ScriptedEgress(), FixedView(snapshot([view, source("github")]))
     egress.answers[JWKS_URL] = key_set("one")
-    sets = KeySets(egress, ManualClock(), TIMES)
+    sets = KeySets(egress, ManualClock(), TIMES, Metrics())
     running = asyncio.create_task(sets.run(registry))
     await until(lambda: sets.keys(JWKS_URL) is not None)
     registry.now = snapshot([source("shop", auth=ISSUER.auth(), secrets=(), enabled=False)])
@@ -250,7 +253,7 @@ async def test_follows_the_registry_and_forgets_what_nobody_needs() -> None:
 async def test_the_number_of_sets_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jwks, "MAX_SETS", 2)
     egress = ScriptedEgress()
-    sets = KeySets(egress, ManualClock(), TIMES)
+    sets = KeySets(egress, ManualClock(), TIMES, Metrics())
     sets.follow(f"https://{name}.example/keys" for name in "abc")
     assert not await sets.renewed("https://d.example/keys")
     await sets.close()
