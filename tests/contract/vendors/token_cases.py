@@ -180,6 +180,7 @@ def _texts(issuer: Issuer) -> Iterator[Case]:
     for place, text in enumerate(odd):
         yield case(f"odd-{place}", text, MALFORMED)
     yield case("not-ascii", said[:-1] + "\xe9\u0663", MALFORMED)
+    yield case("half-a-character", said + "\ud800", MALFORMED)
     yield case("too-long", issuer.make(sub="x" * 9000), MALFORMED)
     for place, raw in enumerate((b"", b"[]", b"7", b"null", b"{", b"\xff\xfe", b'{"iss":"\\ud800"}', b"[" * 3000)):
         yield case(f"payload-{place}", _signed(issuer, raw), MALFORMED)
