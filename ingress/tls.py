@@ -23,6 +23,8 @@ from schemas.reasons import Reason
 from schemas.settings.processes import IngressSettings
 
 MAX_FILE = 4 << 20
+MAX_WAITS = 4
+"""Reads after a failed handshake, each of at most the event loop's buffer."""
 _log = logger("ingress")
 _EXPIRED = frozenset({9, 10})
 """X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL."""
@@ -62,19 +64,34 @@ def files(settings: IngressSettings) -> Files:
 
 
 class _Handshake(ssl.SSLObject):
-    """One connection's TLS; tells why a handshake failed, which the event loop keeps to itself."""
+    """One connection's TLS; tells why a handshake failed, to us and to the client.
+
+    Event loops drop a connection whose handshake fails with the alert (RFC 8446 section 6.2) still unsent: they send
+    what waits only when the handshake wants to read. So it does, a bounded number of times; most clients hang up at the
+    alert, the others meet the time limit of handshakes.
+    """
+
+    _fault: ssl.SSLError | None = None
+    _waits = 0
 
     def do_handshake(self) -> None:
         """Go on with the handshake."""
-        try:
-            super().do_handshake()
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            raise
-        except ssl.SSLError as exc:
-            context = self.context
-            if isinstance(context, _Context):
-                context.listener.note(_reason(exc), _words(exc))
-            raise
+        if self._fault is None:
+            try:
+                super().do_handshake()
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                raise
+            except ssl.SSLError as exc:
+                self._fault = exc
+                context = self.context
+                if isinstance(context, _Context):
+                    context.listener.note(_reason(exc), _words(exc))
+            else:
+                return
+        self._waits += 1
+        if self._waits > MAX_WAITS:
+            raise self._fault
+        raise ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "the alert is on its way")
 
 
 class _Context(ssl.SSLContext):
@@ -179,27 +196,34 @@ def _make(where: Files, contents: Mapping[str, bytes]) -> tuple[Trust, _Context]
 
 
 def _revoked(known: tuple[x509.Certificate, ...], text: bytes) -> Trust:
-    """Read lists of revoked certificates (RFC 5280 section 5); each must be signed by one of the authorities."""
+    """Read lists of revoked certificates (RFC 5280 section 5), each signed by the authority that it names.
+
+    One of an authority that is not trusted (any more) is left out and logged: nobody comes in by it.
+    """
     name = "HOOKBERG_INGEST_TLS_CLIENT_CRL_FILE"
     end = b"-----END X509 CRL-----"
     found: dict[x509.Name, frozenset[int]] = {}
     until: list[float] = []
+    read = 0
     for part in text.split(end)[:-1]:
         try:
             each = x509.load_pem_x509_crl(part + end)
-            signed = any(each.issuer == one.subject and each.is_signature_valid(_key(one)) for one in known)
+            named = [one for one in known if one.subject == each.issuer]
+            signed = any(each.is_signature_valid(_key(one)) for one in named)
             serials = frozenset(entry.serial_number for entry in each)
         except (ValueError, TypeError) as exc:
             raise ConfigurationError(f"{name}: {_words(exc)}") from None
+        read += 1
+        whose = each.issuer.rfc4514_string()[:80]
+        if not named:
+            _log.warning("tls_list_left_out", issuer=whose)
+            continue
         if not signed:
-            whose = each.issuer.rfc4514_string()[:80]
-            raise ConfigurationError(
-                f"{name}: no authority of HOOKBERG_INGEST_TLS_CLIENT_CA_FILE signed that of {whose!r}"
-            )
+            raise ConfigurationError(f"{name}: the authority {whose!r} did not sign its list")
         found[each.issuer] = found.get(each.issuer, frozenset()) | serials
         if each.next_update_utc is not None:
             until.append(each.next_update_utc.timestamp())
-    if not found:
+    if not read:
         raise ConfigurationError(f"{name}: the file holds no list: X509 CRL in PEM")
     return Trust(known, found, min(until, default=None))
 

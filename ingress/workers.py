@@ -189,6 +189,7 @@ class Workers:
             async with asyncio.timeout(self._ready_limit_s):
                 if await loop.sock_recv(ours, 1) == b"1":
                     return worker
+                await process.wait()  # it is ending: its own exit code says why, ours would hide it
         except TimeoutError:
             _log.error("worker_not_ready", pid=process.pid, after_s=self._ready_limit_s)
         except asyncio.CancelledError:

@@ -58,6 +58,10 @@ class Line:
         response = self._connection.getresponse()
         return Answer(response.status, orjson.loads(response.read()))
 
+    def read(self) -> bytes:
+        """Wait for what the server says by itself."""
+        return bytes(self._connection.sock.recv(1))
+
     def certificate(self) -> bytes:
         """Return the server's certificate, DER."""
         sock = self._connection.sock

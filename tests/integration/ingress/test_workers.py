@@ -88,6 +88,14 @@ async def test_a_worker_that_cannot_be_configured_ends_the_whole() -> None:
     sock.close()
 
 
+async def test_a_worker_that_ends_slowly_is_asked_for_its_own_exit_code() -> None:
+    ends = "import os, sys; os.close(int(sys.argv[1])); sum(range(20_000_000)); raise SystemExit(78)"
+    sock = bind("127.0.0.1", 0)
+    workers = Workers(lambda _listening, control: [sys.executable, "-c", ends, str(control)], 1, sock)
+    assert await asyncio.wait_for(workers.run(), 60) == 78
+    sock.close()
+
+
 def test_a_taken_port_is_an_error() -> None:
     sock = bind("127.0.0.1", 0)
     with pytest.raises(OSError, match="in use"):
