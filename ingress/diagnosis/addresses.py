@@ -4,6 +4,7 @@ Lives here: scheme, host, port, trailing slash, escapes, query. Not here: the fo
 the engine tries anyway (schemas/signing/urls.py). Bounded: MAX_URLS.
 """
 
+import re
 from collections.abc import Iterator
 from itertools import islice, product
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
@@ -12,9 +13,13 @@ from ingress.diagnosis.causes import Cause, Finding
 from schemas.signing import SignedRequest, template
 
 MAX_URLS = 160
+MAX_PARTS = 10
 _OTHER = {"http": "https", "https": "http"}
 _HOSTS = ("x-forwarded-host", "x-original-host", "host")
+_ORIGINAL = ("x-original-uri", "x-original-url", "x-rewrite-url", "x-envoy-original-path", "x-forwarded-uri")
+_SLASHES = re.compile("/{2,}")
 _SHOWN = 200
+_LONGEST = 2_000
 _IN = "/in/"
 
 
@@ -49,7 +54,7 @@ def shown(url: str) -> str:
 def _all(request: SignedRequest, public_url: str) -> Iterator[str]:
     try:
         parts = urlsplit(request.url)
-        places, paths = _places(request, public_url, parts.netloc), _paths(parts.path)
+        places, paths = _places(request, public_url, parts.netloc), _paths(request, parts.path)
         queries = _queries(parts.query)
     except ValueError:
         return
@@ -76,9 +81,13 @@ def _places(request: SignedRequest, public_url: str, netloc: str) -> list[str]:
     return list(found)
 
 
-def _paths(path: str) -> list[str]:
+def _paths(request: SignedRequest, path: str) -> list[str]:
     bare = path.rstrip("/")
-    found = [path, bare or "/", f"{bare}/", unquote(path), quote(unquote(path)), path.lower()]
+    found = [path, bare or "/", f"{bare}/", _SLASHES.sub("/", path), unquote(path), quote(unquote(path)), path.lower()]
+    prefix = (template.header(request, "x-forwarded-prefix") or "").rstrip("/")
+    found += [prefix + path] if prefix.startswith("/") and len(prefix) <= _SHOWN else []
+    originals = (template.header(request, name) or "" for name in _ORIGINAL)
+    found += [text.partition("?")[0] for text in originals if text.startswith("/") and len(text) <= _LONGEST]
     return list(dict.fromkeys(found))
 
 
@@ -90,6 +99,8 @@ def _queries(query: str) -> list[str]:
     except ValueError:
         pairs = []
     made = [urlencode(pairs), urlencode(pairs, quote_via=quote), urlencode(sorted(pairs)), unquote(query)]
+    parts = query.split("&")[:MAX_PARTS]
+    made += ["&".join(parts[:at] + parts[at + 1 :]) for at in range(len(parts))]  # one that was added on the way
     return list(dict.fromkeys([query, "", *(text for text in made if text)]))
 
 

@@ -57,7 +57,9 @@ def _line_ends(body: bytes) -> Iterator[Body]:
     bare = body.rstrip(b"\r\n")
     lf = body.replace(b"\r\n", b"\n")
     for text, what in (
-        (bare, "a line feed was added at the end of the body on the way"),
+        (body.removesuffix(b"\n"), "a line feed was added at the end of the body on the way"),
+        (body.removesuffix(b"\r\n"), "CR and LF were added at the end of the body on the way"),
+        (bare, "line feeds were added at the end of the body on the way"),
         (body + b"\n", "the line feed at the end of the signed body was stripped on the way"),
         (body + b"\r\n", "CR and LF at the end of the signed body were stripped on the way"),
         (lf.replace(b"\n", b"\r\n"), "the signed body had CRLF line ends, what came has LF: they were converted"),
@@ -90,7 +92,12 @@ def _forms(body: bytes, content_type: str) -> Iterator[Body]:
     packed = quote_plus(body).encode()
     yield form(b"payload=" + packed, "the signed body was a form with a field payload: it was decoded on the way", FORM)
     yield form(b"payload=" + quote(body, safe="").encode(), "the signed form was decoded on the way", FORM)
-    for pairs in (_pairs_of_json(body), _pairs(body)):
+    fields = _pairs(body)
+    if len(fields) == 1 and fields[0][1]:
+        inner = fields[0][1].encode("utf-8", "surrogatepass")
+        what = f"the sender signed what is inside the form's field {fields[0][0][:40]}: it must sign the body as sent"
+        yield _made(inner, Cause.BODY_FORM, what)
+    for pairs in (_pairs_of_json(body), fields):
         if pairs:
             what = "the signed body was a form: its fields were decoded and written anew on the way"
             yield form(urlencode(pairs, errors="surrogatepass").encode(), what, FORM)

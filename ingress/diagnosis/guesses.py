@@ -18,6 +18,8 @@ from schemas.vendors.base import TOKEN_PREFIX
 _REPLACED = b"\xef\xbf\xbd"
 _LIVE = re.compile(rb'"livemode"\s*:\s*(true|false)')
 _LOOKED_AT = 64 << 10
+_SIZES = {"sha256": 32, "sha1": 20, "sha512": 64, "sha256concat": 32, "ed25519": 64}
+"""Bytes of a signature."""
 
 
 def guesses(case: Case, scheme: Scheme, reason: Reason, budget: Budget) -> Iterator[Finding]:
@@ -30,6 +32,10 @@ def guesses(case: Case, scheme: Scheme, reason: Reason, budget: Budget) -> Itera
         yield from _unreadable(case, scheme)
         return
     if reason is Reason.NO_SECRET:
+        return
+    unfit = _no_digest(case, scheme)
+    if unfit is not None:
+        yield unfit
         return
     yield from _body(case)
     yield from _environment(case, scheme)
@@ -104,6 +110,22 @@ def _unreadable(case: Case, scheme: Scheme) -> Iterator[Finding]:
         return
     detail = f"{scheme.container.header} cannot be read: it must be {presentation.form(scheme)}"
     yield Finding(Cause.SIGNATURE_FORM, detail, certain=True)
+
+
+def _no_digest(case: Case, scheme: Scheme) -> Finding | None:
+    """Say that what came can be no signature of this algorithm; None when it may be one."""
+    size = _SIZES.get(scheme.algorithm)
+    if size is None or scheme.items is not None:
+        return None
+    sizes = {len(one.digest) for one in presentation.read(scheme, case.request)}
+    if size in sizes:
+        return None
+    came = " or ".join(str(each) for each in sorted(sizes)[:4]) or "none that can be read"
+    detail = (
+        f"{scheme.container.header} holds no signature of this algorithm: that has {size} bytes, what came {came}; it "
+        f"must read {presentation.form(scheme)}: was it cut off, or made by another algorithm?"
+    )
+    return Finding(Cause.SIGNATURE_FORM, detail, certain=True)
 
 
 def _presents(scheme: Scheme, case: Case) -> bool:

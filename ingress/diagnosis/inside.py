@@ -46,7 +46,13 @@ def _texts(scheme: Scheme, case: Case) -> Iterator[tuple[bytes, Finding | None]]
     if scheme.container.kind == "query":
         said.append((urls.parameter(case.request.url, header), None))
     else:
-        said.append((template.header(case.request, header), None))
+        twice = Finding(
+            Cause.HEADER_DUPLICATED,
+            f"{header} is sent more than once and only the first counts: the right one comes later; send one",
+            certain=True,
+        )
+        values = [value for name, value in case.request.headers if name.lower() == header.lower()]
+        said += [(value, twice if index else None) for index, value in enumerate(values[: presentation.MAX_ALIASES])]
         for name in presentation.aliases(scheme, case.request):
             detail = f"the right token stands in the header {name}: this source reads {header}; send it there"
             said.append((template.header(case.request, name), Finding(Cause.HEADER_NAME, detail, certain=True)))

@@ -119,6 +119,13 @@ def _addresses(ground: Ground, case: Case, budget: Budget) -> Match | None:
 
 
 def _messages(ground: Ground, _case: Case, budget: Budget) -> Match | None:
+    if "{method}" in ground.scheme.message:
+        for method in ("POST", "GET", "PUT"):
+            detail = f"the sender signed the method {method}, the request came as {ground.request.method[:16]}"
+            why = Finding(Cause.MESSAGE, f"{detail}: a proxy or redirect changed it", certain=True)
+            match = _tried(ground, ground.own, budget, request=replace(ground.request, method=method), why=why)
+            if match is not None:
+                return match
     fresh = ground.scheme.freshness
     time = (
         ""

@@ -105,6 +105,14 @@ def test_a_body_that_a_form_parser_took_apart_is_named(platform: str, sent: byte
     assert first(platform, arrived(platform, sent, came)) == (Cause.BODY_FORM, True)
 
 
+@pytest.mark.parametrize("platform", ["slack", "github", "pagerduty"])
+def test_a_sender_that_signs_what_is_inside_its_form_is_named(platform: str) -> None:
+    came = b"payload=" + quote_plus(BODY).encode()
+    (finding, *_) = found(platform, arrived(platform, BODY, came))
+    assert (finding.cause, finding.certain) == (Cause.BODY_FORM, True)
+    assert "inside the form's field payload" in finding.detail
+
+
 @pytest.mark.parametrize("platform", SIGNING_BODIES)
 @pytest.mark.parametrize("came", [BODY.decode().encode("latin-1"), BODY.decode("latin-1").encode()])
 def test_a_body_in_another_character_set_is_named(platform: str, came: bytes) -> None:
