@@ -23,6 +23,7 @@ from ingress.jwks import KeySets, KeyTimes
 from ingress.mtls import clients
 from ingress.probes import probes
 from ingress.publish import DoorPublisher
+from ingress.rates import Rates
 from ingress.refusals import Refusals
 from ingress.tally import Tally
 from ingress.tls import Listener, files
@@ -79,6 +80,7 @@ def make_env(
         receipt_key=receipt_key,
         clients=clients(settings, listener),
         public_tls_url=None if settings.public_tls_ingest_url is None else settings.public_tls_ingest_url.rstrip("/"),
+        rates=Rates.of(settings, clock, metrics),
     )
 
 

@@ -7,6 +7,7 @@ from ingress.admission import Admission
 from ingress.arrival import Arrival
 from ingress.jwks import KeySets
 from ingress.mtls import Clients
+from ingress.rates import Rates
 from ingress.refusals import Refusals
 from ingress.tally import Tally
 from schemas.ports import Clock, Publisher, Registrar, RegistryView
@@ -40,6 +41,7 @@ class Env:
     receipt_key: bytes = field(repr=False)
     clients: Clients = field(default_factory=Clients)
     public_tls_url: str | None = None
+    rates: Rates = Rates()
 
     def base_url(self, arrival: Arrival) -> str:
         """Return how the sender of a request reached us: what some vendors sign begins with it."""

@@ -70,6 +70,7 @@ class _Life:
             return await self._without_body(route, arrival, env)
         target = self._found(await resolve.find(route, arrival, env))
         limit = min(env.limits.body_bytes, target.vendor.body_limit)
+        env.rates.ask_source(target.source.id)
         body.refuse_declared(arrival.content_length, limit)
         with env.admission.enter(arrival.content_length) as ticket:
             arrival.body.go_on()
@@ -83,6 +84,7 @@ class _Life:
         proof = await _prove(target, arrival, received, env)
         self.secret_id = proof.secret_id
         hello = handshakes.answer(target, arrival, received, proven=True)
+        _count(target, env)
         if hello is not None:
             return hello
         if target.object_only:
@@ -136,6 +138,20 @@ class _Life:
 
 def _signed(arrival: Arrival, received: bytes, env: Env) -> SignedRequest:
     return SignedRequest(arrival.method, env.base_url(arrival) + arrival.url, arrival.headers, received)
+
+def _count(target: Target, env: Env) -> None:
+    """Take a proven delivery from the buckets of its source and, where an API key was the proof, of the key."""
+    if target.key is not None and target.source.definition.auth.type == "none":
+        env.rates.take_key(target.key.id)
+    env.rates.take_source(target.source.id)
+
+
+def _checked(target: Target, arrival: Arrival, received: bytes, proof: AuthResult, env: Env) -> record.Outgoing:
+    """Return the record of a proven request: what looks into the body, so that of a large one a thread does it."""
+    if target.object_only:
+        body.refuse_unless_object(received, arrival.by_name.get("content-encoding", ""), env.limits.body_bytes)
+    return record.make(target, arrival, received, proof, env)
+
 
 
 async def _prove(target: Target, arrival: Arrival, received: bytes, env: Env) -> AuthResult:

@@ -25,6 +25,7 @@ NOT_FOUND = (
     "no open source is here for this tenant, or its URL was revoked; register the source, or post with an API key of "
     "the tenant that holds ingestion:write"
 )
+_TENANT = "x-tenant-id"
 _REFRESH_S = 1.0
 _NONE = Overrides()
 _MAX_OVERRIDE = 512
@@ -45,10 +46,11 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class _Ask:
-    """A request taken apart once; `tenant` None = not said."""
+    """A request taken apart once; `named`: the X-Tenant-Id, `tenant`: whose source is meant; None = not said."""
 
     route: Route
     path: str
+    named: str | None
     tenant: str | None
     source: str | None
     key: bytes | None = field(repr=False)
@@ -73,16 +75,24 @@ async def find(route: Route, arrival: Arrival, env: Env) -> Target:
 
 def _ask(route: Route, arrival: Arrival, snapshot: Snapshot, default_tenant: str | None) -> _Ask:
     key = _key_digest(arrival.by_name.get("authorization", ""))
+    named = _named_tenant(arrival)
     if isinstance(route, SecretUrl):
-        return _Ask(route, "", None, None, key)
+        return _Ask(route, "", named, None, None, key)
     said = query(arrival.query)
     if isinstance(route, Workspace):
-        return _Ask(route, arrival.path, route.workspace, None, key, _overrides(said))
+        return _Ask(route, arrival.path, named, route.workspace, None, key, _overrides(said))
     names.platform(route.platform)
-    tenant = arrival.by_name.get("x-tenant-id")
+    tenant = named
     if tenant is None and key is not None and key in snapshot.keys:
         tenant = snapshot.keys[key].tenant
-    return _Ask(route, arrival.path, tenant or default_tenant, said.get("source"), key)
+    return _Ask(route, arrival.path, named, tenant or default_tenant, said.get("source"), key)
+
+
+def _named_tenant(arrival: Arrival) -> str | None:
+    first = arrival.by_name.get(_TENANT)
+    if first is not None and any(value != first for name, value in arrival.headers if name.lower() == _TENANT):
+        raise Refused(Reason.BAD_REQUEST, "X-Tenant-Id is sent twice with different values")
+    return first
 
 
 def _look(snapshot: Snapshot, ask: _Ask) -> Target | None:
@@ -94,6 +104,8 @@ def _look(snapshot: Snapshot, ask: _Ask) -> Target | None:
     else:
         source, url_id, path = _named(snapshot, ask), "", ask.path
     if source is None or not _is_open(snapshot, source) or _is_foreign(source, key):
+        return None
+    if _disagrees(ask, source.tenant, key):
         return None
     return Target(
         source,
@@ -129,12 +141,19 @@ def _is_foreign(source: SourceView, key: KeyView | None) -> bool:
     return key is not None and source.definition.auth.type == "none" and key.tenant not in {None, source.tenant}
 
 
+def _disagrees(ask: _Ask, tenant: str | None, key: KeyView | None) -> bool:
+    """Tell whether X-Tenant-Id names another tenant than the URL or the key that came with it."""
+    return ask.named is not None and (ask.named != tenant or (key is not None and key.tenant not in {None, ask.named}))
+
+
 async def _register(snapshot: Snapshot, ask: _Ask, env: Env) -> Target | None:
     """Make the source of an unknown platform when a key of the tenant may; None when it may not (spec section 4)."""
     key = snapshot.keys.get(ask.key) if ask.key is not None else None
     tenant, platform = ask.tenant, _platform(ask.route)
     may = key is not None and Permission.INGESTION_WRITE in key.permissions and key.tenant in {None, tenant}
     if not may or key is None or tenant not in snapshot.tenants or ask.source is not None or not platform:
+        return None
+    if _disagrees(ask, tenant, key):
         return None
     if snapshot.by_platform.get((tenant, platform)):
         return None

@@ -27,6 +27,7 @@ LIST = (
     Metric("hookberg_delivery_seconds", "histogram", "First byte read to answer, accepted deliveries"),
     Metric("hookberg_in_flight_requests", "gauge", "Deliveries being handled now"),
     Metric("hookberg_in_flight_bytes", "gauge", "Body bytes held now"),
+    Metric("hookberg_rate_limited_total", "counter", "Calls and deliveries over a rate limit: key, source", ("limit",)),
     Metric("hookberg_key_set_reads_total", "counter", "Key sets of token issuers read, or not", ("result",)),
     Metric("hookberg_items_total", "counter", "Items decided by the stage", ("outcome",)),
     Metric("hookberg_transactions_total", "counter", "Transactions committed by the stage", ("group",)),

@@ -57,6 +57,7 @@ async def _serve(given: settings.ApiSettings, sock: socket.socket) -> int:
                 ready=lambda: problems(door, publisher),
                 random_bytes=os.urandom,
                 keys=door.keys,
+                rates=door.rates,
                 export=lambda: export(door, metrics),
             )
         )

@@ -51,6 +51,7 @@ class Dispatcher:
     async def _read(self, request: web.Request, route: Route) -> Call:
         env = self._env
         key = await access.key_of(env.view, request.headers.getall("Authorization", ()))
+        env.rates.take_key(key.id)
         access.permit(key, route.permission)
         tenant = await access.tenant_of(
             env.view,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ingress.jwks import KeySource, NoKeys
+from ingress.rates import Rates
 from schemas.backing.registry import Registry, SourceRecord, TopicRecord
 from schemas.metrics import Metrics
 from schemas.ports import Clock, RegistryView, TableReader
@@ -31,6 +32,7 @@ class ApiEnv:
     `ready()` returns problems by name, empty = ready. `random_bytes` makes request ids. `static` holds Swagger UI's
     files where `swagger_ui.fetch` put them; without them `/docs` says so. `export` brings counters of the data plane
     that runs in the same process up to date before a scrape. `keys`: the key sets of token issuers that are at hand.
+    `rates`: those of the data plane in the same process, so that a key has one bucket for both.
     """
 
     registry: Registry
@@ -45,3 +47,4 @@ class ApiEnv:
     keys: KeySource = field(default_factory=NoKeys)
     static: Path = STATIC
     export: Callable[[], None] = lambda: None
+    rates: Rates = Rates()

@@ -20,7 +20,7 @@ from schemas.reasons import Reason
 REF = "#/components/schemas/{model}"
 _PATH_PARAMETER = re.compile(r"{([^}]+)}")
 _EVERY = (Reason.BAD_REQUEST, Reason.UNAUTHENTICATED, Reason.FORBIDDEN, Reason.NOT_FOUND, Reason.OVERLOADED_REQUESTS,
-          Reason.REGISTRY_AWAY)  # fmt: skip
+          Reason.RATE_LIMITED_KEY, Reason.REGISTRY_AWAY)  # fmt: skip
 _WITH_BODY = (Reason.NOT_JSON, Reason.BODY_TOO_LARGE, Reason.BODY_TIMEOUT, Reason.UNSUPPORTED_MEDIA_TYPE,
               Reason.INVALID_DEFINITION, Reason.INVALID_NAME)  # fmt: skip
 PAGE = (

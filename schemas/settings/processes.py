@@ -100,6 +100,14 @@ class DoorSettings(KafkaSettings, RegistrySettings, EgressSettings, LogSettings)
     ack_budget_s: float = Field(default=2.0, gt=0, le=30, description="wait for Kafka before 503 broker_slow")
     in_flight_requests: int = Field(default=2000, ge=1, description="per process; past it 429")
     in_flight_bytes: int = Field(default=128 << 20, ge=1 << 20, description="of bodies, per process; past it 429")
+    key_requests_per_s: float = Field(
+        default=0.0, ge=0, le=1_000_000, description="of one API key in one process, calls and deliveries; 0: no limit"
+    )
+    key_burst_requests: int = Field(default=100, ge=1, le=1_000_000, description="at once, of a key that was quiet")
+    source_requests_per_s: float = Field(
+        default=0.0, ge=0, le=1_000_000, description="proven deliveries to one source in one process; 0: no limit"
+    )
+    source_burst_requests: int = Field(default=100, ge=1, le=1_000_000, description="at once, to one that was quiet")
     body_grace_s: float = Field(default=10.0, gt=0, le=300, description="before a body must flow at the least rate")
     body_min_rate_bytes_s: int = Field(default=64 << 10, ge=1, description="least rate of a body")
     keepalive_s: float = Field(default=30.0, gt=0, le=3600, description="idle and header time limit of a connection")
