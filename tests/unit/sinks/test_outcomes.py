@@ -133,6 +133,23 @@ def other(ground: Ground, end: int) -> None:
     second.close()
 
 
+def test_a_fenced_writer_leaves_the_files_of_a_try_whose_answer_was_lost(ground: Ground) -> None:
+    two_batches(ground)
+    real, lost = ground.catalog.commit_table, [False]
+
+    def commit_table(*args: Any) -> Any:
+        if lost[0]:
+            return real(*args)
+        lost[0] = True
+        other(ground, 10)
+        raise OSError("connection reset")
+
+    ground.catalog.commit_table = commit_table  # type: ignore[method-assign]
+    ground.run()
+    assert ground.numbers() == list(range(10))
+    assert len([name for name in ground.unreferenced() if name.endswith(".parquet")]) == 1
+
+
 @pytest.mark.parametrize("moment", ["data files written", "the catalog is asked"])
 def test_a_fenced_writer_leaves_no_files(ground: Ground, moment: str) -> None:
     two_batches(ground)
