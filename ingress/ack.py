@@ -18,7 +18,8 @@ from ingress.request import RequestBody
 
 LINGER_BYTES = 64 << 10
 """An unread body above it is not read away: the connection ends."""
-_BUFFERED = 64 << 10
+_UNREAD = 64 << 10
+"""A sender that leaves so many bytes of answers unread is cut off: nothing else would ever end its connection."""
 _MAX_HEADS = 64
 
 
@@ -70,6 +71,9 @@ def respond(request: web.BaseRequest, reply: Reply, body: RequestBody, *, closin
         length = request.content_length
         closing = closing or body.waits or length is None or length > LINGER_BYTES
     transport = request.transport
+    if transport is not None and transport.get_write_buffer_size() > _UNREAD:
+        transport.abort()
+        return _WRITTEN
     if (
         closing
         or reply.close
@@ -80,7 +84,6 @@ def respond(request: web.BaseRequest, reply: Reply, body: RequestBody, *, closin
         or not request.keep_alive
         or transport is None
         or transport.is_closing()
-        or transport.get_write_buffer_size() > _BUFFERED
     ):
         return ordinary(reply, closing=closing)
     text = reply.body

@@ -19,6 +19,7 @@ _CLOSING = frozenset(
         Reason.BODY_TIMEOUT,
         Reason.BODY_TOO_LARGE,
         Reason.BAD_REQUEST,
+        Reason.HEADERS_TOO_LARGE,
         Reason.CERTIFICATE_UNTRUSTED,  # the next connection is judged by the authorities of then
     }
 )

@@ -16,6 +16,7 @@ from aiohttp.web_protocol import RequestHandler
 from ingress import ack, answers
 from ingress.arrival import Reply
 from ingress.env import Env
+from ingress.heads import BoundedServer
 from ingress.receive import receive
 from ingress.request import RequestBody, arrival_of
 from schemas.reasons import Reason
@@ -48,7 +49,7 @@ class Door:
 
     def server(self, keepalive_s: float) -> web.Server:
         """Make the server: `keepalive_s` bounds idle connections and the header phase alike."""
-        return web.Server(self.handle, request_factory=_make_request, **server_options(keepalive_s))
+        return BoundedServer(self.handle, request_factory=_make_request, **server_options(keepalive_s))
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""

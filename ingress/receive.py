@@ -6,7 +6,7 @@ nothing else. A 2xx means acknowledged by all in-sync replicas (rule 1 of the da
 
 import asyncio
 
-from ingress import answers, body, handshakes, jwt, record, resolve, routes
+from ingress import answers, body, handshakes, heads, jwt, record, resolve, routes
 from ingress.arrival import Arrival, Reply
 from ingress.authenticate import authenticate, remedy
 from ingress.env import Env
@@ -21,7 +21,7 @@ from schemas.signing import Invalid, SignedRequest
 from schemas.wire.raw import AuthResult
 
 OFF_LOOP_BYTES = 1 << 20
-"""Above this a body is hashed in a thread: half a millisecond of a loop that serves thousands of others."""
+"""Above this a body is hashed and looked into in a thread: half a millisecond of a loop that serves thousands."""
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 _UNAUTHORIZED = 401
 _NS = 1_000_000_000
@@ -63,6 +63,7 @@ class _Life:
         self.why = ""
 
     async def run(self, arrival: Arrival, env: Env) -> Reply:
+        heads.refuse_too_large(arrival.headers)
         route = routes.find(arrival.path)
         if route is None:
             raise Refused(Reason.NOT_FOUND, "no such path")
@@ -87,9 +88,11 @@ class _Life:
         _count(target, env)
         if hello is not None:
             return hello
-        if target.object_only:
-            body.refuse_unless_object(received, arrival.by_name.get("content-encoding", ""), env.limits.body_bytes)
-        outgoing = record.make(target, arrival, received, proof, env)
+        encoding = arrival.by_name.get("content-encoding", "") if target.object_only else ""
+        if body.weight(received, encoding) > OFF_LOOP_BYTES:
+            outgoing = await asyncio.to_thread(_checked, target, arrival, received, proof, env)
+        else:
+            outgoing = _checked(target, arrival, received, proof, env)
         stored = await env.publisher.publish(
             outgoing.topic, outgoing.partition, outgoing.key, received, outgoing.headers
         )
@@ -150,6 +153,9 @@ def _checked(target: Target, arrival: Arrival, received: bytes, proof: AuthResul
     """Return the record of a proven request: what looks into the body, so that of a large one a thread does it."""
     if target.object_only:
         body.refuse_unless_object(received, arrival.by_name.get("content-encoding", ""), env.limits.body_bytes)
+def _signed(arrival: Arrival, received: bytes, env: Env) -> SignedRequest:
+    return SignedRequest(arrival.method, env.base_url(arrival) + arrival.url, arrival.headers, received)
+
     return record.make(target, arrival, received, proof, env)
 
 

@@ -8,6 +8,7 @@ supervisor by one end of a socket pair: it writes a byte there when it is ready,
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import socket
 from collections.abc import Callable, Sequence
@@ -36,6 +37,18 @@ def bind(host: str, port: int, *, backlog: int = 1024) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def raise_descriptors() -> int:
+    """Raise this process' soft limit of open files to the hard one, which workers inherit; return it.
+
+    Each connection takes a descriptor; many systems start processes with 1,024.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(ValueError, OSError):  # no hard limit, and a lower one of the kernel's
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def inherited(descriptor: int) -> socket.socket:

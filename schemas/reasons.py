@@ -31,6 +31,7 @@ class Reason(StrEnum):
     NOT_FOUND = "not_found", 404, "No such resource"
     METHOD_NOT_ALLOWED = "method_not_allowed", 405, "This method is not allowed here"
     BODY_TOO_LARGE = "body_too_large", 413, "The body is larger than the limit"
+    HEADERS_TOO_LARGE = "headers_too_large", 431, "The headers together are larger than the limit"
     BODY_TIMEOUT = "body_timeout", 408, "The body did not arrive in time"
     BODY_NOT_OBJECT = "body_not_object", 400, "The body is not a JSON object"
     BAD_REQUEST = "bad_request", 400, "The request cannot be read"
@@ -74,6 +75,7 @@ class Reason(StrEnum):
     REGISTRY_AWAY = "registry_away", 503, "The registry database cannot be reached"
     # ---- control plane
     FORBIDDEN = "forbidden", 403, "The API key lacks the permission"
+    TOO_MANY_SOURCES = "too_many_sources", 403, "The tenant's API keys have made as many sources as they may"
     NOT_JSON = "not_json", 400, "The body is not JSON"
     INVALID_DEFINITION = "invalid_definition", 422, "The definition does not fit its schema"
     UNSUPPORTED = "unsupported", 422, "This value is not supported"

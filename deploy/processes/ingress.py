@@ -7,7 +7,7 @@ import sys
 from deploy.processes.foundation import foundation, listen, run
 from ingress import app, receipt
 from ingress.publish import KafkaPublisher, producer_config
-from ingress.workers import Control, Workers
+from ingress.workers import Control, Workers, raise_descriptors
 from schemas import settings
 from schemas.backing.egress import HttpEgress
 from schemas.backing.kafka import Topics, client_config
@@ -19,6 +19,7 @@ from schemas.metrics import Metrics
 
 def main(given: settings.IngressSettings) -> int:
     """Bind the port and serve until SIGTERM; return the exit code."""
+    raise_descriptors()
     sock = listen(given.ingest_host, given.ingest_port, "HOOKBERG_INGEST_PORT")
     tls = None
     if given.ingest_tls_port is not None:

@@ -8,13 +8,14 @@ _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _REFUSALS = {
     "400": "the request or its body cannot be read",
     "401": "the sender did not prove itself",
-    "403": "the API key lacks ingestion:write",
+    "403": "the API key lacks ingestion:write, or has made as many sources as it may",
     "404": "unknown tenant, platform without a source, revoked URL",
     "405": "this method is not allowed here",
     "408": "the body did not arrive in time",
     "413": "the body is larger than the limit",
     "422": "a name does not fit its pattern",
     "429": "too much in flight; see Retry-After",
+    "431": "the headers together are larger than the limit",
     "500": "something failed here",
     "503": "Kafka did not acknowledge in time; see Retry-After",
 }

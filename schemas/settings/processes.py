@@ -130,6 +130,9 @@ class DoorSettings(KafkaSettings, RegistrySettings, EgressSettings, LogSettings)
     client_cert_header: str = Field(
         default="",
         pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{0,100}$",
+    self_registered_sources: int = Field(
+        default=100, ge=0, le=10_000, description="a tenant's sources that API keys may make by posting; 0: none"
+    )
         description="header in which a trusted proxy, overwriting it, passes the client certificate on; none: off",
     )
     client_cert_format: str = Field(

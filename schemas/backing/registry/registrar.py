@@ -17,9 +17,11 @@ from schemas.errors import Overloaded, Refused
 from schemas.logs import logger
 from schemas.ports import RegistryView
 from schemas.reasons import Reason
-from schemas.settings.processes import KafkaSettings
+from schemas.settings.processes import DoorSettings
 from schemas.vendors import adapter
 
+MAX_FLIGHTS = 4
+"""Sources that a process makes at a time, whoever asks: each takes a thread and work of Kafka's controller."""
 _LOG = logger(__name__)
 
 
@@ -33,26 +35,41 @@ class TopicMaker(Protocol):
 class SelfRegistrar:
     """Registers sources with auth `none`, whose credential is the API key; one flight per (tenant, platform)."""
 
-    def __init__(
-        self, registry: Registry, kafka_admin: TopicMaker, view: RegistryView, settings: KafkaSettings
-    ) -> None:
+    def __init__(self, registry: Registry, kafka_admin: TopicMaker, view: RegistryView, settings: DoorSettings) -> None:
         self._registry = registry
         self._kafka = kafka_admin
         self._view = view
         self._partitions = settings.topic_partitions
+        self._most = settings.self_registered_sources
         self._flights: dict[tuple[str, str], asyncio.Task[SourceView]] = {}
 
     async def register(self, tenant: str, platform: str, key: KeyView) -> SourceView:
         """Make the source and its topics, open; returns the existing one if somebody was faster.
 
-        Raises `Refused` (names, topics) and `Overloaded(registry_away)` when the view cannot see it yet.
+        Raises `Refused` (names, topics, too_many_sources), `Overloaded(registry_away)` when the view cannot see it yet
+        and `Overloaded(overloaded_requests)` while MAX_FLIGHTS others are being made.
         """
         flight = self._flights.get((tenant, platform))
         if flight is None:
+            self._refuse_too_many(tenant, platform)
             flight = asyncio.create_task(self._register(tenant, platform, key), name=f"register-{platform}")
             self._flights[tenant, platform] = flight
             flight.add_done_callback(lambda _: self._flights.pop((tenant, platform), None))
         return await asyncio.shield(flight)
+
+    def _refuse_too_many(self, tenant: str, platform: str) -> None:
+        """Bound what one key can make; several processes together may pass the bound by MAX_FLIGHTS each."""
+        sources = self._view.current().sources.values()
+        made = {one.platform for one in sources if one.tenant == tenant and one.key_id is not None}
+        made |= {name for owner, name in self._flights if owner == tenant}
+        if platform not in made and len(made) >= self._most:
+            raise Refused(
+                Reason.TOO_MANY_SOURCES,
+                f"{len(made)} sources of this tenant were made by posting, and HOOKBERG_SELF_REGISTERED_SOURCES allows "
+                f"{self._most}: register the source with POST /api/v1/sources, or delete one that is not needed",
+            )
+        if len(self._flights) >= MAX_FLIGHTS:
+            raise Overloaded(Reason.OVERLOADED_REQUESTS, retry_after_s=1)
 
     async def _register(self, tenant: str, platform: str, key: KeyView) -> SourceView:
         record = await asyncio.to_thread(self._make, tenant, platform, key)
