@@ -44,9 +44,7 @@ def _all(body: bytes, content_type: str, reencoded: int) -> Iterator[Body]:
     yield from _bom(body)
     if len(body) <= reencoded:
         for text, how in reencode.variants(body):
-            detail = (
-                f"the signed body was JSON {how}: a proxy, gateway or framework parsed it and wrote it anew; {_RAW}"
-            )
+            detail = f"the signed body was JSON {how}: a proxy, gateway or framework parsed and re-encoded it; {_RAW}"
             yield _made(text, Cause.BODY_REENCODED, detail)
         yield from _forms(body, content_type)
         yield from _charsets(body)
@@ -58,10 +56,10 @@ def _line_ends(body: bytes) -> Iterator[Body]:
     lf = body.replace(b"\r\n", b"\n")
     for text, what in (
         (body.removesuffix(b"\n"), "a line feed was added at the end of the body on the way"),
-        (body.removesuffix(b"\r\n"), "CR and LF were added at the end of the body on the way"),
+        (body.removesuffix(b"\r\n"), "a CRLF was added at the end of the body on the way"),
         (bare, "line feeds were added at the end of the body on the way"),
         (body + b"\n", "the line feed at the end of the signed body was stripped on the way"),
-        (body + b"\r\n", "CR and LF at the end of the signed body were stripped on the way"),
+        (body + b"\r\n", "the CRLF at the end of the signed body was stripped on the way"),
         (lf.replace(b"\n", b"\r\n"), "the signed body had CRLF line ends, what came has LF: they were converted"),
         (lf, "the signed body had LF line ends, what came has CRLF: they were converted"),
         (lf.rstrip(b"\n").replace(b"\n", b"\r\n"), "line ends were converted and one was added at the end"),

@@ -63,8 +63,9 @@ def _off(rule: Freshness, where: str, age_s: float) -> Finding:
     off_s = abs(age_s)
     hours = round(off_s / _HOUR_S * 2) / 2
     if hours > 0 and off_s <= _ZONE_S + _NEAR_S and abs(off_s - hours * _HOUR_S) <= _NEAR_S:
+        said = f"{hours:g} hour{'' if hours == 1 else 's'}"
         detail = (
-            f"{where} is {hours:g} h {side} almost to the second: the sender's clock is set to local time, or it "
+            f"{where} is {said} {side} almost to the second: the sender's clock is set to local time, or it "
             "computes the time in a time zone; sign UTC (seconds since 1970 know no zone)"
         )
         return Finding(Cause.CLOCK_TIME_ZONE, detail + (f", {_LATE}" if age_s > 0 else ""), certain=age_s < 0)

@@ -117,7 +117,7 @@ def _texts(text: bytes) -> Iterator[tuple[bytes, Cause, str]]:
     bare = text.strip().strip(b"\"'`")
     if bare != text.strip():
         yield bare, Cause.SECRET_PREFIX, f"the secret was stored with its quotation marks: {again} without them"
-    for pattern, what in ((_NAMED, "the name of a variable"), (_VERSION, "a version mark (`v1,`)")):
+    for pattern, what in ((_NAMED, "the name of a variable"), (_VERSION, "a version mark (as in `v1,whsec_…`)")):
         found = pattern.match(bare)
         if found:
             rest = bare[found.end() :].strip(b"\"'`")
@@ -125,7 +125,7 @@ def _texts(text: bytes) -> Iterator[tuple[bytes, Cause, str]]:
     yield from _marked(bare, again)
     if b"%" in text:
         yield unquote_to_bytes(text), Cause.SECRET_PREFIX, f"the secret is stored percent-encoded: {again} decoded"
-    for end, name in ((b"\n", "a line feed"), (b"\r\n", "CR and LF"), (b" ", "a space")):
+    for end, name in ((b"\n", "a line feed"), (b"\r\n", "a CRLF"), (b" ", "a space")):
         detail = f"the sender's secret ends with {name} (read from a file?): strip it there"
         yield text + end, Cause.SECRET_WHITESPACE, detail
     for other, name in ((bare.lower(), "lower"), (bare.upper(), "upper")):

@@ -48,7 +48,7 @@ def test_json_that_a_proxy_wrote_anew_is_named_with_the_writing_that_was_signed(
     (finding, *_) = found(platform, arrived(platform, sent, came))
     assert (finding.cause, finding.certain) == (Cause.BODY_REENCODED, True)
     assert writer in finding.detail
-    assert "wrote it anew" in finding.detail
+    assert "parsed and re-encoded it" in finding.detail
 
 
 def test_numbers_keep_the_text_that_came() -> None:

@@ -45,7 +45,8 @@ def text_of(platform: str, seconds: float) -> str:
 def test_a_clock_that_is_off_by_hours_is_named_as_a_time_zone(platform: str, hours: float) -> None:
     cause, certain, detail = told(platform, text_of(platform, NOW + hours * HOUR))
     assert (cause, certain) == (Cause.CLOCK_TIME_ZONE, hours > 0)
-    assert f"{abs(hours):g} h {'ahead' if hours > 0 else 'behind'}" in detail
+    unit = "hour" if abs(hours) == 1 else "hours"
+    assert f"{abs(hours):g} {unit} {'ahead' if hours > 0 else 'behind'}" in detail
     assert "sign UTC" in detail
 
 

@@ -49,7 +49,7 @@ def test_what_was_pasted_around_the_secret_is_named(platform: str, odd: bytes) -
 def test_a_version_mark_before_whsec_is_named(platform: str) -> None:
     (finding, *_) = found(platform, sent(platform), b"v1," + secret(platform))
     assert (finding.cause, finding.certain) == (Cause.SECRET_PREFIX, True)
-    assert "pasted with a version mark (`v1,`)" in finding.detail
+    assert "pasted with a version mark (as in `v1,whsec_…`)" in finding.detail
 
 
 def test_whsec_that_was_left_out_is_named() -> None:
