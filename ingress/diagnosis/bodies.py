@@ -1,6 +1,6 @@
 """The bodies that a sender may have signed, given the one that came: one change at a time.
 
-Lives here: line ends, BOM, form encoding, character sets, compression, and the JSON writers of reencode.py. Not here:
+Lives here: line ends, BOM, form encoding, character sets, compression, and the JSON writers of rewriting.py. Not here:
 which of them was signed (search.py). Bounded: a compressed body is inflated up to a limit.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, quote_plus, unquote_to_bytes, urlencode
 
-from ingress.diagnosis import reencode
+from ingress.diagnosis import rewriting
 from ingress.diagnosis.causes import Cause, Finding
 
 FORM = "application/x-www-form-urlencoded"
@@ -43,7 +43,7 @@ def _all(body: bytes, content_type: str, reencoded: int) -> Iterator[Body]:
     yield from _line_ends(body)
     yield from _bom(body)
     if len(body) <= reencoded:
-        for text, how in reencode.variants(body):
+        for text, how in rewriting.variants(body):
             detail = f"the signed body was JSON {how}: a proxy, gateway or framework parsed and re-encoded it; {_RAW}"
             yield _made(text, Cause.BODY_REENCODED, detail)
         yield from _forms(body, content_type)
