@@ -67,7 +67,7 @@ class Reader(BatchConsumer):
         self.app = SimpleNamespace(  # type: ignore[assignment]
             live={RAW.topic: TOPIC}, table=SimpleNamespace(stand=self.stands.get), process=self._decide, end=self._end,
             agent_of_topics=SimpleNamespace(lost=self._noted), consumer_generation_id=1,
-            transactions=SimpleNamespace(commit=self._commit),
+            transactions=SimpleNamespace(commit=self._kept),
         )  # fmt: skip
 
     async def _decide(self, _topic: Any, partition: int, records: Any) -> None:
@@ -83,7 +83,7 @@ class Reader(BatchConsumer):
     def _end(self, why: str, _cause: BaseException | None) -> NoReturn:
         raise EndedError(why)
 
-    async def _commit(self) -> None:
+    async def _kept(self) -> None:
         self.did.append(("committed",))
 
     async def sleep(self, _seconds: Any) -> None:

@@ -1,5 +1,7 @@
 """What ends a worker and what is written then: nothing (rules 6, 7 and 10); a producer stands in for Kafka's."""
 
+import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -37,6 +39,8 @@ class Producer:
         self.calls: list[str] = []
         self.records: list[tuple[str, bytes | None]] = []
         self.offsets = 0
+        self.open = False
+        self.undelivered: KafkaError | None = None
         self.fail: Callable[[str], None] = lambda _call: None
 
     def call(self, name: str) -> None:
@@ -47,15 +51,19 @@ class Producer:
         self.call("init")
 
     def begin_transaction(self) -> None:
+        assert not self.open, "a transaction begins while another is open"
         self.call("begin")
+        self.open = True
 
     def commit_transaction(self, _timeout: float) -> None:
         self.call("commit")
+        self.open = False
 
     def poll(self, _timeout: float) -> int:
         return 0
 
     def produce(self, topic: str, _value: bytes | None, key: bytes, partition: int, on_delivery: Any = None) -> None:
+        assert self.open, "a record outside any transaction"
         self.call("produce")
         self.records.append((topic, key))
         self.offsets += 1
@@ -69,7 +77,7 @@ class Producer:
                 def offset(self) -> int:
                     return at
 
-            on_delivery(None, Message())
+            on_delivery(self.undelivered, Message())
 
 
 @pytest.fixture
@@ -80,10 +88,8 @@ def table(tmp_path: Path) -> FirstSeenTable:
 
 
 def transactions(table: FirstSeenTable, **more: Any) -> tuple[Transactions, Producer]:
-    made = Transactions(
-        {}, "g", "changelog", table, interval_s=0.1, max_records=10, timeout_s=10.0,
-        on_commit=lambda _took, _writes: None, end=end, producer=Producer, **more,
-    )  # fmt: skip
+    given = {"interval_s": 0.1, "max_records": 10, "timeout_s": 10.0, "on_commit": lambda _took, _writes: None} | more
+    made = Transactions({}, "g", "changelog", table, end=end, producer=Producer, **given)
     made.fence()
     made.start()
     producer: Any = made._producer
@@ -208,3 +214,100 @@ def test_the_producer_is_idempotent_waits_for_all_and_is_fenced_by_the_groups_na
     config = producer_config({}, "7", 10.0)
     assert (config["transactional.id"], config["acks"]) == ("hookberg-7", "all")
     assert config["message.timeout.ms"] <= config["transaction.timeout.ms"] == 10_000
+
+
+async def test_a_commit_whose_marks_were_not_delivered_ends_the_process(table: FirstSeenTable) -> None:
+    made, producer = transactions(table)
+    producer.undelivered = KafkaError(KafkaError._MSG_TIMED_OUT)
+    add(made, 4)
+    with pytest.raises(EndedError):
+        await made.commit()
+    assert table.many([KEY]) == [None]
+
+
+async def test_while_a_commit_runs_look_ups_see_what_it_writes_and_who_waits_for_it_waits(
+    table: FirstSeenTable,
+) -> None:
+    made, producer = transactions(table)
+    running, go = threading.Event(), threading.Event()
+
+    def hold(call: str) -> None:
+        if call == "commit":
+            running.set()
+            assert go.wait(60)
+
+    producer.fail = hold
+    add(made, 4)
+    first = asyncio.create_task(made.commit())
+    assert await asyncio.to_thread(running.wait, 60)
+    assert (table.read(()).look(KEY), table.stand(RAW), table.stands) == (state(1), Stand(5, 1), {})
+    second = asyncio.create_task(made.commit())  # as before partitions go: nothing may be on its way then
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not second.done()
+    go.set()
+    await first
+    await second
+    assert table.open_writes == (made._now.writes,)
+    assert table.stands == {RAW: Stand(5, 1)}
+
+
+async def test_a_full_transaction_takes_no_more_and_is_committed_before_its_interval_is_over(
+    table: FirstSeenTable,
+) -> None:
+    committed = asyncio.Event()
+    made, _ = transactions(table, interval_s=3_600.0, on_commit=lambda _took, _writes: committed.set())
+    for offset in range(4, 9):
+        assert made.left > 0
+        add(made, offset)
+    assert made.left <= 0
+    room = asyncio.create_task(made.room())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not room.done()
+    made._wake.clear()
+    room.cancel()
+    add(made, 9)
+    rhythm = asyncio.create_task(made.run())
+    await asyncio.wait_for(committed.wait(), 60)
+    await asyncio.wait_for(made.room(), 60)
+    rhythm.cancel()
+    assert (table.stands, made.fresh) == ({RAW: Stand(10, 1)}, True)
+
+
+async def test_an_interval_without_records_commits_nothing(table: FirstSeenTable) -> None:
+    made, producer = transactions(table)
+    before = list(producer.calls)
+    await made.commit()
+    assert producer.calls == before
+
+
+async def test_what_expired_is_removed_by_a_tombstone_of_the_transaction(table: FirstSeenTable) -> None:
+    made, producer = transactions(table)
+    add(made, 4)
+    await made.commit()
+    before = len(producer.records)
+    made.add(RAW, Stand(6, 1), {}, [])
+    made.remove([KEY])
+    assert producer.records[before:] == [("changelog", KEY)]
+    assert (table.read(()).look(KEY), table.many([KEY])) == (None, [state(1).pack()])
+    await made.commit()
+    assert table.many([KEY]) == [None]
+
+
+def test_fencing_is_asked_again_while_it_only_times_out_and_not_for_ever(table: FirstSeenTable) -> None:
+    made, producer = transactions(table)
+    left = [error(KafkaError._TIMED_OUT, retriable=True)] * 2
+
+    def fail(call: str) -> None:
+        if call == "init" and left:
+            raise left.pop()
+
+    producer.fail = fail
+    assert sorted(made.fence()) == [0, 1, 2, 3]
+    left = [error(KafkaError._TIMED_OUT, retriable=True)] * 1_000
+    seconds = iter(range(0, 100_000, 30))
+    made._monotonic = lambda: float(next(seconds))
+    with pytest.raises(EndedError):
+        made.fence()
+    assert len(left) > 900
