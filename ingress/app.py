@@ -61,7 +61,7 @@ def make_env(
     `listener`: the TLS listener, whose client certificates count. Raises `ConfigurationError`.
     """
     start = f"{clock.time_ns() // _NS_IN_MS}-{secrets.token_hex(6)}"
-    public_url = settings.public_ingest_url.rstrip("/")
+    public_url = settings.public_ingest_url
     return Env(
         view=view,
         publisher=publisher,
@@ -79,7 +79,7 @@ def make_env(
         ),
         receipt_key=receipt_key,
         clients=clients(settings, listener),
-        public_tls_url=None if settings.public_tls_ingest_url is None else settings.public_tls_ingest_url.rstrip("/"),
+        public_tls_url=settings.public_tls_ingest_url,
         rates=Rates.of(settings, clock, metrics),
     )
 

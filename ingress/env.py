@@ -41,7 +41,7 @@ class Env:
     receipt_key: bytes = field(repr=False)
     clients: Clients = field(default_factory=Clients)
     public_tls_url: str | None = None
-    rates: Rates = Rates()
+    rates: Rates = field(default_factory=Rates)
 
     def base_url(self, arrival: Arrival) -> str:
         """Return how the sender of a request reached us: what some vendors sign begins with it."""

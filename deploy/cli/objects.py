@@ -6,6 +6,7 @@ Lives here: one table of groups; each command is one call of the API, printed as
 import json
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
@@ -147,6 +148,7 @@ def _platforms(
         Console().print(platform_text(one), markup=False, highlight=False, soft_wrap=True)
 
 
+_HERE_ONLY = " (of this machine only: set HOOKBERG_PUBLIC_INGEST_URL)"
 _NEEDED = {"secrets": ["THE SECRET"], "audience": "THE AUDIENCE"}
 
 
@@ -157,7 +159,8 @@ def platform_text(one: dict[str, Any]) -> str:
     limits = one["limits"]
     lines = [f"{one['title']} ({one['name']})", f"  {one['docs']}", "", "Set up"]
     lines += [f"  {number}. {step}" for number, step in enumerate(one["setup"], 1)]
-    lines += ["", "The source", f"  echo '{body}' | hookberg source create -", "", "Proof"]
+    lines += ["", "The source", f"  echo '{body}' | hookberg source create -"]
+    lines += [f"  its URL: {one['ingestUrl']}{_HERE_ONLY if _is_local(one['ingestUrl']) else ''}", "", "Proof"]
     for proof in one["proofs"]:
         age = f", within {proof['toleranceSeconds']} s" if proof["toleranceSeconds"] else ""
         lines.append(
@@ -168,6 +171,10 @@ def platform_text(one: dict[str, Any]) -> str:
     answer = f"answer within {limits['answerWithinSeconds']:g} s with {one['successStatus']}"
     retries = f"retries for {limits['retriesForSeconds'] / 3600:g} h"
     return "\n".join([*lines, "", "Limits", f"  {answer}; {retries}; bodies to {limits['bodyBytes']:,} bytes"])
+
+
+def _is_local(url: str) -> bool:
+    return urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
 
 
 def print_list(server: Server, path: str, *, as_json: bool) -> None:

@@ -30,6 +30,8 @@ def greet(out: Console, state: UpState, data_dir: Path) -> None:
     say(out, f"Hookberg is ready after {state.ready_s} s. ctrl-C ends it.")
     say(out, f"  control plane   {document['url']}      documentation at {document['url']}/docs")
     say(out, f"  ingest          {document['ingestUrl']}")
+    if document["publicIngestUrl"] != document["ingestUrl"]:
+        say(out, f"  vendors reach   {document['publicIngestUrl']}")
     say(out, f"  Kafka           {document['kafkaBootstrapServers']}")
     say(out, f"  data, logs      {_short(state.folder.root)}")
     say(out, "In another terminal, in this folder:")

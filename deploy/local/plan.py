@@ -12,6 +12,7 @@ from deploy.local.ports import LOOPBACK, free_port, require_free
 from schemas.reasons import Reason
 
 DEFAULT_TENANT = "default"
+PUBLIC_URL = "HOOKBERG_PUBLIC_INGEST_URL"
 NOT_FOR_CHILDREN = ("HOOKBERG_KEY", "HOOKBERG_URL", "HOOKBERG_CACHE_DIR", "HOOKBERG_LOCAL_KAFKA_JVM")
 """Settings of the command line and of the local start: a process would refuse them as unknown."""
 
@@ -45,14 +46,21 @@ def choose_ports(api: int, ingress: int) -> Ports:
     return Ports(api, ingress, streams, free_port((api, ingress, streams)))
 
 
+def public_url(environ: Mapping[str, str], ports: Ports) -> str:
+    """Return the address that vendors are told: the user's own, else the ingress on this machine."""
+    return environ.get(PUBLIC_URL) or f"http://{LOOPBACK}:{ports.ingress}"
+
+
 def environment(base: Mapping[str, str], folder: DataFolder, ports: Ports, bootstrap: str) -> dict[str, str]:
     """Return a process's environment: the user's own, without the command line's, with this start's settings.
 
-    Replication settings of the user stand (an existing cluster may have several brokers).
+    Replication settings of the user stand (an existing cluster may have several brokers), and the public address, which
+    a tunnel gives.
     """
     kept = {key: value for key, value in base.items() if key not in NOT_FOR_CHILDREN}
     defaults = {
         "HOOKBERG_LOG_FORMAT": "console",
+        PUBLIC_URL: public_url(base, ports),
         "HOOKBERG_REPLICATION_FACTOR": "1",
         "HOOKBERG_MIN_INSYNC_REPLICAS": "1",
         "PYTHONUNBUFFERED": "1",
@@ -72,6 +80,5 @@ def environment(base: Mapping[str, str], folder: DataFolder, ports: Ports, boots
         "HOOKBERG_INGEST_PORT": str(ports.ingress),
         "HOOKBERG_STREAMS_HEALTH_PORT": str(ports.streams),
         "HOOKBERG_SINKS_HEALTH_PORT": str(ports.sinks),
-        "HOOKBERG_PUBLIC_INGEST_URL": f"http://{LOOPBACK}:{ports.ingress}",
     }
     return defaults | kept | fixed

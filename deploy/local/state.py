@@ -25,6 +25,7 @@ class UpState:
     folder: DataFolder
     ports: Ports
     bootstrap: str
+    public_url: str
     ready_s: float | None = None
 
     def write(self, children: tuple[ChildState, ...]) -> None:
@@ -44,6 +45,7 @@ class UpState:
             "readySeconds": self.ready_s,
             "url": f"http://{LOOPBACK}:{self.ports.api}",
             "ingestUrl": f"http://{LOOPBACK}:{self.ports.ingress}",
+            "publicIngestUrl": self.public_url,
             "kafkaBootstrapServers": self.bootstrap,
             "ports": {
                 "api": self.ports.api,

@@ -26,7 +26,7 @@ from deploy.local.kafka.config import load_or_create
 from deploy.local.kafka.probe import any_broker
 from deploy.local.lock import FolderLock
 from deploy.local.logs import LogStream
-from deploy.local.plan import Ports, choose_ports, environment
+from deploy.local.plan import Ports, choose_ports, environment, public_url
 from deploy.local.process import ProcessSpec
 from deploy.local.readiness import http_ready
 from deploy.local.state import UpState
@@ -85,7 +85,9 @@ class _Run:
         self._options, self._out, self._folder, self._ports = options, out, folder, ports
         self._logs = LogStream(out, folder.logs)
         self._supervisor = Supervisor(self._logs, on_change=self._changed)
-        self._state = UpState(folder, ports, options.environ.get("HOOKBERG_KAFKA_BOOTSTRAP_SERVERS", ""))
+        environ = options.environ
+        brokers = environ.get("HOOKBERG_KAFKA_BOOTSTRAP_SERVERS", "")
+        self._state = UpState(folder, ports, brokers, public_url(environ, ports))
         self._broker: Broker | None = None
         self._stop = asyncio.Event()
         self._began = time.monotonic()

@@ -47,4 +47,4 @@ class ApiEnv:
     keys: KeySource = field(default_factory=NoKeys)
     static: Path = STATIC
     export: Callable[[], None] = lambda: None
-    rates: Rates = Rates()
+    rates: Rates = field(default_factory=Rates)

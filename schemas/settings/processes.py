@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from schemas.settings.base import PREFIX, Settings
 
@@ -19,6 +20,22 @@ def _from_json(value: object) -> object:
         return json.loads(value)
     except ValueError:
         return value
+
+
+def _public_url(value: str) -> str:
+    """Return an address that people are shown and vendors sign, without a slash at its end; refuse what is none."""
+    try:
+        found = urlsplit(value)
+        bare = found.hostname is not None and found.port != 0 and "@" not in found.netloc
+    except ValueError:
+        bare = False
+    plain = value.isascii() and value.isprintable() and not any(mark in value for mark in " ?#")
+    if not bare or not plain or found.scheme not in {"http", "https"}:
+        raise ValueError("an address as https://hooks.example.com: no user, query or fragment")
+    return value.rstrip("/")
+
+
+PublicUrl = Annotated[str, AfterValidator(_public_url)]
 
 
 class LogSettings(Settings):
@@ -96,7 +113,9 @@ class DoorSettings(KafkaSettings, RegistrySettings, EgressSettings, LogSettings)
     """What both doors of the data plane take."""
 
     default_tenant: str | None = Field(default=None, description="tenant of requests without X-Tenant-Id")
-    public_ingest_url: str = Field(default="http://127.0.0.1:8081", description="how vendors reach the ingress")
+    public_ingest_url: PublicUrl = Field(
+        default="http://127.0.0.1:8081", description="how vendors reach the ingress; every URL shown begins with it"
+    )
     ack_budget_s: float = Field(default=2.0, gt=0, le=30, description="wait for Kafka before 503 broker_slow")
     in_flight_requests: int = Field(default=2000, ge=1, description="per process; past it 429")
     in_flight_bytes: int = Field(default=128 << 20, ge=1 << 20, description="of bodies, per process; past it 429")
@@ -111,6 +130,9 @@ class DoorSettings(KafkaSettings, RegistrySettings, EgressSettings, LogSettings)
     body_grace_s: float = Field(default=10.0, gt=0, le=300, description="before a body must flow at the least rate")
     body_min_rate_bytes_s: int = Field(default=64 << 10, ge=1, description="least rate of a body")
     keepalive_s: float = Field(default=30.0, gt=0, le=3600, description="idle and header time limit of a connection")
+    self_registered_sources: int = Field(
+        default=100, ge=0, le=10_000, description="a tenant's sources that API keys may make by posting; 0: none"
+    )
     jwks_cache_s: float = Field(
         default=600.0, ge=1, le=86_400, description="key sets of issuers are read anew after it"
     )
@@ -121,7 +143,7 @@ class DoorSettings(KafkaSettings, RegistrySettings, EgressSettings, LogSettings)
         default=60.0, ge=1, le=3600, description="least time between reads of one key set, unknown key ids or not"
     )
     tally_flush_s: float = Field(default=1.0, gt=0, le=60, description="how often counters go to the registry")
-    public_tls_ingest_url: str | None = Field(
+    public_tls_ingest_url: PublicUrl | None = Field(
         default=None, description="how vendors reach the TLS listener; none: public_ingest_url"
     )
     trusted_proxies: str = Field(
@@ -130,9 +152,6 @@ class DoorSettings(KafkaSettings, RegistrySettings, EgressSettings, LogSettings)
     client_cert_header: str = Field(
         default="",
         pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{0,100}$",
-    self_registered_sources: int = Field(
-        default=100, ge=0, le=10_000, description="a tenant's sources that API keys may make by posting; 0: none"
-    )
         description="header in which a trusted proxy, overwriting it, passes the client certificate on; none: off",
     )
     client_cert_format: str = Field(

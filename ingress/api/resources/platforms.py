@@ -33,7 +33,10 @@ class Proof(Definition):
 
 
 class Platform(Definition):
-    """A vendor adapter; `auth` is the `auth.type` that a source of it takes by default, `needs` what goes with it."""
+    """A vendor adapter; `auth` is the `auth.type` that a source of it takes by default, `needs` what goes with it.
+
+    `ingestUrl` shows what a source's URL looks like here; the real one is answered once when the source is made.
+    """
 
     name: str
     title: str
@@ -44,6 +47,7 @@ class Platform(Definition):
     partitioning: str
     handshake: bool
     success_status: int
+    ingest_url: str
     limits: Limits
     setup: list[str]
 
@@ -60,7 +64,8 @@ async def list_platforms(call: Call) -> Answer:
     after = call.cursor or ""
     names = sorted(name for name in VENDORS if name > after)
     shown, more = names[: call.limit], len(names) > call.limit
-    return Answer(paging.page([_wire(VENDORS[name]) for name in shown], shown[-1] if more else None))
+    base = call.env.settings.public_ingest_url
+    return Answer(paging.page([wire(VENDORS[name], base) for name in shown], shown[-1] if more else None))
 
 
 async def get_platform(call: Call) -> Answer:
@@ -68,26 +73,29 @@ async def get_platform(call: Call) -> Answer:
     vendor = VENDORS.get(call.named("name"))
     if vendor is None:
         raise Refused(Reason.NOT_FOUND, "no adapter of this name: such a platform is taken as generic")
-    return Answer(_wire(vendor))
+    return Answer(wire(vendor, call.env.settings.public_ingest_url))
 
 
-def _wire(vendor: Vendor) -> dict[str, Any]:
+def wire(vendor: Vendor, base: str) -> dict[str, Any]:
+    """Return an adapter as answered; `base`: the public address of the ingress, which the steps name."""
+    keyed = not vendor.schemes and vendor.jwt is None
     return {
         "name": vendor.name,
         "title": vendor.title,
         "docs": vendor.docs,
-        "auth": vendor.name if vendor.schemes or vendor.jwt else "none",
+        "auth": "none" if keyed else vendor.name,
         "needs": ["secrets"] if vendor.schemes else ["audience"] if vendor.jwt else [],
         "proofs": [_proof(scheme) for scheme in vendor.schemes] + ([_token(vendor, vendor.jwt)] if vendor.jwt else []),
         "partitioning": "source" if vendor.event_key is no_key else vendor.partitioning,
         "handshake": bool(vendor.handshakes),
         "successStatus": vendor.success.status,
+        "ingestUrl": f"{base}/api/v1/webhooks/{vendor.name}" if keyed else f"{base}/in/…",
         "limits": {
             "bodyBytes": vendor.body_limit,
             "answerWithinSeconds": vendor.deadline_s,
             "retriesForSeconds": vendor.retry_span_s,
         },
-        "setup": list(vendor.setup),
+        "setup": [step.replace("public_ingest_url", f"public_ingest_url (now {base})") for step in vendor.setup],
     }
 
 

@@ -137,10 +137,10 @@ def secret_url(call: Call, record: SourceRecord, token: str) -> str:
     """Return the secret URL of a token, as vendors reach it: those with client certificates at the TLS listener."""
     given = call.env.settings
     tls = given.public_tls_ingest_url if record.definition.auth.type == "mtls" else None
-    return f"{(tls or given.public_ingest_url).rstrip('/')}/in/{token}"
+    return f"{tls or given.public_ingest_url}/in/{token}"
 
 
 def plain_url(call: Call, record: SourceRecord) -> str:
     """Return the ingest path of a source whose senders bring an API key."""
-    base = call.env.settings.public_ingest_url.rstrip("/")
+    base = call.env.settings.public_ingest_url
     return f"{base}/api/v1/webhooks/{record.definition.platform}?source={quote(record.name)}"

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from deploy.local.banner import commands
+from deploy.local.banner import commands, greet
 from deploy.local.errors import LocalError
 from deploy.local.folder import ensure_keys, open_folder
 from deploy.local.kafka.config import BrokerConfig, NodePorts, load_or_create
@@ -25,7 +25,7 @@ from deploy.local.kafka.probe import brokers_seen
 from deploy.local.kafka.publish import publish_dir
 from deploy.local.lock import FolderLock
 from deploy.local.logs import MAX_LINE_BYTES, LineSplitter, LogStream
-from deploy.local.plan import Ports, choose_ports, environment
+from deploy.local.plan import Ports, choose_ports, environment, public_url
 from deploy.local.ports import free_port, is_free, keep_or_choose
 from deploy.local.state import UpState, read_state
 from schemas.reasons import Reason
@@ -136,9 +136,25 @@ def test_children_get_no_command_line_settings_and_the_users_replication_stands(
     assert env["HOOKBERG_API_PORT"] == "1000"
 
 
+def test_the_public_address_of_the_user_stands_and_is_said(tmp_path: Path) -> None:
+    folder, ports = open_folder(tmp_path), Ports(1000, 1001, 1002, 1003)
+    name = "HOOKBERG_PUBLIC_INGEST_URL"
+
+    def greeted(environ: dict[str, str]) -> str:
+        out = io.StringIO()
+        greet(Console(file=out), UpState(folder, ports, "b:1", public_url(environ, ports), 1.0), tmp_path)
+        return out.getvalue()
+
+    assert environment({}, folder, ports, "b:1")[name] == "http://127.0.0.1:1001"
+    assert "vendors reach" not in greeted({})
+    given = {name: "https://hooks.example"}
+    assert environment(given, folder, ports, "b:1")[name] == "https://hooks.example"
+    assert "  vendors reach   https://hooks.example\n" in greeted(given)
+
+
 def test_up_json_of_a_gone_supervisor_is_not_believed(tmp_path: Path) -> None:
     folder = open_folder(tmp_path)
-    UpState(folder, Ports(1, 2, 3, 4), "b:1", 1.0).write(())
+    UpState(folder, Ports(1, 2, 3, 4), "b:1", "http://127.0.0.1:2", 1.0).write(())
     assert read_state(tmp_path) is not None
     ended = subprocess.Popen([sys.executable, "-S", "-c", ""])
     ended.wait()

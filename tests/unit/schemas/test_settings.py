@@ -77,3 +77,26 @@ def test_secrets_are_never_printed() -> None:
     printed = f"{settings.redacted(loaded)} {loaded!r} {loaded}"
     assert [text for text in ("p4ss", "vault-text", "catalog-text", "property-text") if text in printed] == []
     assert settings.redacted(loaded)["catalog_properties"]["s3.region"] == "eu"
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["hooks.example", "ftp://hooks.example", "https://", "https://u:p4ss@hooks.example", "https://hooks.example/?a=1",
+     "https://hooks.example/#x", "https://hooks example", "https://hooks.example:99999", ""],
+)  # fmt: skip
+def test_a_public_address_that_is_none_is_refused(value: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"HOOKBERG_PUBLIC_INGEST_URL: .*as https://") as caught:
+        load_ingress(value)
+    assert "p4ss" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["https://hooks.example/", "https://hooks.example", "http://10.0.0.1:8081"])
+def test_a_public_address_has_no_slash_at_its_end(value: str) -> None:
+    assert load_ingress(value).public_ingest_url == value.rstrip("/")
+    assert load_ingress("https://a.example/hooks/").public_ingest_url == "https://a.example/hooks"
+
+
+def load_ingress(public: str) -> settings.IngressSettings:
+    """Load the fast door's settings with a public address."""
+    environ = {**KAFKA, **REGISTRY, "HOOKBERG_PUBLIC_INGEST_URL": public}
+    return settings.load(settings.IngressSettings, settings.KNOWN, environ)
