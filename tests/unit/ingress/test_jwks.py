@@ -205,21 +205,33 @@ class SlowEgress(ScriptedEgress):
         return answer
 
 
-async def test_few_requests_wait_for_a_slow_issuer_and_none_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jwks, "WAIT_S", 0.05)
+async def test_one_read_serves_those_who_wait_and_no_more_than_agreed_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jwks, "WAIT_S", 3_600)
     egress = SlowEgress()
     egress.answers[JWKS_URL] = key_set("one")
     sets = KeySets(egress, ManualClock(), TIMES, Metrics())
     waiting = [asyncio.create_task(sets.renewed(JWKS_URL)) for _ in range(jwks.MAX_WAITING)]
     await asyncio.sleep(0)
+    async with asyncio.timeout(30):
+        assert await sets.renewed(JWKS_URL) is False
+    egress.let.set()
+    assert await asyncio.gather(*waiting) == [True] * jwks.MAX_WAITING
+    assert egress.calls[JWKS_URL] == 1
+
+
+async def test_nobody_waits_long_for_a_slow_issuer_and_its_keys_count_once_they_are_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jwks, "WAIT_S", 0.01)
+    egress = SlowEgress()
+    egress.answers[JWKS_URL] = key_set("one")
+    sets = KeySets(egress, ManualClock(), TIMES, Metrics())
     assert await sets.renewed(JWKS_URL) is False
     assert sets.keys(JWKS_URL) is None
-    assert await asyncio.gather(*waiting) == [False] * jwks.MAX_WAITING
     egress.let.set()
-    assert await sets.renewed(JWKS_URL) is True
+    await until(lambda: sets.keys(JWKS_URL) is not None)
     assert [one.kid for one in sets.keys(JWKS_URL) or ()] == ["kid-one"]
     assert egress.calls[JWKS_URL] == 1
-    await sets.close()
 
 
 async def test_metadata_leads_to_the_set_in_one_step_and_no_further() -> None:
