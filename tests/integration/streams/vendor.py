@@ -6,13 +6,16 @@ A module of its own: the child process that tries suspect records imports it by 
 import os
 import signal
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from schemas.vendors.base import Facts, Headers, Vendor
 
 
 def facts(item: Mapping[str, Any], _headers: Headers) -> Facts:
-    if "kill" in item:
+    if "kill" in item and not ("unless" in item and Path(item["unless"]).exists()):
+        if "unless" in item:
+            Path(item["unless"]).touch()
         os.kill(os.getpid(), signal.Signals[item["kill"]])
     if "eat" in item:
         bytearray(item["eat"])

@@ -1,13 +1,18 @@
 """Batches into transactions: a full one is closed after the raw record that filled it (rule 6)."""
 
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from schemas.reasons import Outcome
+from schemas.wire import ledger as ledger_wire
 from streams.account import Account
 from streams.emit import Decided, Record
 from streams.engine.agent import BatchAgent, Batches
+from streams.engine.agent import Ledger as RealLedger
 from streams.engine.table import Partition, Stand
 from tests.unit.streams.made import Partition as Deciding
 from tests.unit.streams.made import record, source
@@ -116,3 +121,71 @@ async def test_what_the_agent_yields_is_not_kept_alive_while_the_next_batch_is_d
     transactions, _ = await process(b'{"id": "a"}', b'{"id": "b"}', keep=yielded)
     assert transactions.count, "something was decided and written"
     assert yielded == [[]]
+
+
+async def test_a_transaction_that_filled_up_while_a_batch_was_decided_takes_nothing_of_it() -> None:
+    transactions, deciding = Transactions(), Deciding(source())
+
+    async def agent(batches: Batches) -> AsyncIterator[list[Decided]]:
+        async for batch in batches:
+            transactions.count = CAP
+            yield deciding.emit(*batch.records)
+
+    parts: Any = {"transactions": transactions, "ledger": Ledger(), "table": Table(transactions)}
+    made = BatchAgent("test", agent, **parts)
+    await made.process(TOPIC, 1, (record(b"{}", 0),))
+    assert made._task is not None
+    made._task.cancel()
+    assert (transactions.closed, transactions.count) == ([CAP], 2)
+
+
+async def test_partition_time_goes_on_from_batch_to_batch() -> None:
+    transactions, deciding, given = Transactions(), Deciding(source()), list[int]()
+
+    async def agent(batches: Batches) -> AsyncIterator[list[Decided]]:
+        async for batch in batches:
+            given.append(batch.time_ms)
+            yield deciding.emit(*batch.records)
+
+    parts: Any = {"transactions": transactions, "ledger": Ledger(), "table": Table(transactions)}
+    made = BatchAgent("test", agent, **parts)
+    for offset, at_ms in ((0, 9_000), (1, 5_000), (2, 10_000)):
+        await made.process(TOPIC, 1, (record(b"{}", offset, at_ms),))
+    assert made._task is not None
+    made._task.cancel()
+    assert given == [0, 9_000, 9_000]
+    assert transactions.stands[TOPIC.topic_id, 1] == Stand(3, 10_000)
+
+
+def real_ledger() -> tuple[RealLedger, list[Any], list[dict[str, int]]]:
+    """Return a ledger, what is called when its transaction closes, and what it counted."""
+    closing, counted = list[Any](), list[dict[str, int]]()
+    transactions: Any = SimpleNamespace(at_close=closing.append)
+    made = RealLedger(transactions, group="1", groups=2, now_us=lambda: 5, count=counted.append)
+    return made, closing, counted
+
+
+def test_a_loss_is_in_the_ledger_with_its_range_and_partition_time_stays() -> None:
+    ledger, closing, counted = real_ledger()
+    transactions = Transactions()
+    transactions.stands[TOPIC.topic_id, 1] = Stand(3, 7_000)
+    parts: Any = {"transactions": transactions, "ledger": ledger, "table": Table(transactions)}
+    made = BatchAgent("test", lambda _batches: None, **parts)  # type: ignore[arg-type, return-value]
+    made.lost(TOPIC, 1, 3, 9, 9)
+    assert transactions.added == [(Stand(9, 7_000), 0, 0)]
+    (written,) = closing[0]()
+    found = ledger_wire.decode(written.value)
+    assert (found.first, found.next_offset, found.items, found.lost) == (3, 9, 0, ((3, 9),))
+    assert counted[0] == {Outcome.LOST.value: 6}
+
+
+def test_each_transaction_has_an_account_of_its_own_in_the_groups_range_of_the_ledger() -> None:
+    ledger, closing, _ = real_ledger()
+    ledger.account(TOPIC, 1, 3).next_offset = 5
+    assert ledger.account(TOPIC, 1, 4).first == 3
+    ledger.account(replace(TOPIC, topic_id="made anew"), 1, 0)
+    written = [record for close in closing for record in close()]
+    assert [ledger_wire.decode(one.value).first for one in written] == [3, 0]
+    assert {one.partition for one in written} <= {2, 3}
+    assert ledger.account(TOPIC, 1, 5).first == 5
+    assert len(closing) == 3

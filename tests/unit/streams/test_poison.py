@@ -1,6 +1,7 @@
 """Rule 13: the count of starts, what was in hand, and a child that may die of a record."""
 
 import dataclasses
+import json
 import subprocess
 import sys
 import time
@@ -11,9 +12,11 @@ from typing import Any
 import pytest
 
 from schemas.definitions.view import SecretView
+from schemas.errors import Transient
 from schemas.wire.position import Position
+from streams import trial as trying
 from streams.hand import Hand, Held
-from streams.poison import STARTS, Suspect, note
+from streams.poison import MAX_ENTRIES, STARTS, Suspect, note
 from streams.seen import Seen
 from streams.trial import MEMORY_BYTES, Trial, Tried, shown
 from tests.integration.streams.vendor import adapter
@@ -85,6 +88,32 @@ def test_a_record_that_ends_the_worker_though_its_trial_lived_is_condemned(tmp_p
     assert [offset for offset in range(12) if found.condemns(offset)] == [6]
 
 
+def test_starts_that_end_before_any_trial_condemn_nothing(tmp_path: Path) -> None:
+    found = starts(tmp_path, *[(6, 7)] * (2 * STARTS - 1))[KEY]
+    assert (found.covers(6), found.condemns(6)) == (True, False)
+    assert starts(tmp_path, (6, 7))[KEY].condemns(6)
+
+
+def test_only_starts_in_turn_that_end_in_the_same_record_condemn_it(tmp_path: Path) -> None:
+    found = starts(tmp_path, *[(5, 8)] * STARTS, (6, 7), (6, 7), (7, 8), (6, 7))[KEY]
+    assert [offset for offset in range(12) if found.condemns(offset)] == []
+
+
+def test_all_that_any_of_the_starts_had_in_hand_is_suspect(tmp_path: Path) -> None:
+    found = starts(tmp_path, (5, 8), (6, 9), (6, 7))[KEY]
+    assert [offset for offset in range(12) if found.covers(offset)] == [5, 6, 7, 8]
+
+
+def test_the_count_is_bounded_and_keeps_the_newest(tmp_path: Path) -> None:
+    path = tmp_path / "starts.json"
+    for partition in range(MAX_ENTRIES + 5):
+        note(path, Held((TOPIC_ID, partition), 0, 1), {})
+    for _ in range(STARTS - 1):
+        found = note(path, Held((TOPIC_ID, MAX_ENTRIES + 4), 0, 1), {})
+    assert set(found) == {(TOPIC_ID, MAX_ENTRIES + 4)}
+    assert path.read_text().count("topic_id") == MAX_ENTRIES
+
+
 @pytest.fixture
 def trial() -> Iterator[Trial]:
     made = Trial(adapter, cpu_s=1, memory_bytes=MEMORY_BYTES)
@@ -92,11 +121,10 @@ def trial() -> Iterator[Trial]:
     made.close()
 
 
-def decide(trial: Trial, body: bytes, **more: Any) -> Tried:
-    asked = []
-
+def decide(trial: Trial, body: bytes, asked: list[bytes] | None = None, **more: Any) -> Tried:
     def look(key: bytes) -> Seen:
-        asked.append(key)
+        if asked is not None:
+            asked.append(key)
         return Seen(Position(TOPIC_ID, 1, 0, 0), time.time_ns() // 10**6, clean=False, fingerprint=b"12345678")
 
     return trial.decide(record(body, 5, **more), 0, PLACE, snapshot(source()), look)
@@ -105,9 +133,24 @@ def decide(trial: Trial, body: bytes, **more: Any) -> Tried:
 def test_a_child_dies_instead_of_the_worker_and_the_next_record_is_tried_by_another(trial: Trial) -> None:
     assert decide(trial, b'{"id":"1","kill":"SIGSEGV"}') == ("SIGSEGV", True)
     assert decide(trial, b'{"id":"1","kill":"SIGABRT"}') == ("SIGABRT", True)
-    assert decide(trial, b'{"id":"1"}') == (None, True)
+    asked = list[bytes]()
+    assert decide(trial, b'[{"id":"1"},{"id":"2"},{"id":"1"}]', asked) == (None, True)
+    assert len(asked) >= 2, "the child decides by what the worker remembers"
     assert decide(trial, b"not json") == (None, True)
     assert decide(trial, b"{}", raw_headers=[("hb-version", b"9")]) == (None, True)
+
+
+def test_a_child_that_something_else_ended_once_does_not_make_a_record_guilty(trial: Trial, tmp_path: Path) -> None:
+    once = json.dumps({"id": "1", "kill": "SIGKILL", "unless": str(tmp_path / "ended")}).encode()
+    assert decide(trial, once) == (None, True)
+    assert (tmp_path / "ended").exists()
+
+
+def test_a_child_that_does_nothing_for_ever_is_given_up(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("_PATIENCE_S", 0.0), ("_PATIENCE", 0), ("_POLL_S", 0.1)):
+        monkeypatch.setattr(trying, name, value)
+    with pytest.raises(Transient, match="does not end"):
+        decide(trial, b'{"id":"1","kill":"SIGSTOP"}')
 
 
 def test_an_endless_decision_and_a_memory_bomb_die_by_bounds_on_cpu_and_bytes(trial: Trial) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from schemas.wire.position import Position
 from streams import seen
-from streams.engine.sweep import Sweep
+from streams.engine.sweep import REMOVE, Sweep
 from streams.engine.table import FirstSeenTable, Stand, Writes, pack_stand, position_key
 from streams.seen import Seen
 from tests.unit.streams.made import TOPIC_ID, source
@@ -127,3 +127,38 @@ def test_the_sweep_goes_on_where_it_ended(table: FirstSeenTable) -> None:
     table.apply(writes, {})
     rounds = [[key for key, _ in table.sweep(2)] for _ in range(4)]
     assert rounds == [keys[:2], keys[2:4], keys[4:], keys[:2]]
+
+
+def swept(table: FirstSeenTable, states: dict[bytes, Seen], stands: dict[tuple[str, int], Stand]) -> list[bytes]:
+    """Return what one step of the sweep removes."""
+    writes, transactions = Writes(), Transactions()
+    writes.states.update((key, one.pack()) for key, one in states.items())
+    table.apply(writes, {})
+    table.stands.update(stands)
+    known: Any = {"source-1": source()}
+    Sweep(table, transactions, lambda: known).step()  # type: ignore[arg-type]
+    return transactions.removed
+
+
+def test_the_sweep_goes_by_the_time_of_the_ids_own_partition(table: FirstSeenTable) -> None:
+    fast, slow, gone = (seen.key("source-1", f"{number:08x}-8cbf-56c0-9427-fc11b97578e5") for number in range(3))
+    at = {fast: (TOPIC_ID, 0), slow: (TOPIC_ID, 1), gone: ("B" * 22, 0)}
+    states = {
+        key: Seen(Position(topic_id, partition, 0, 0), 0, clean=True, fingerprint=b"12345678")
+        for key, (topic_id, partition) in at.items()
+    }
+    found = swept(table, states, {at[fast]: Stand(1, 8 * DAY_MS), at[slow]: Stand(1, 6 * DAY_MS)})
+    assert found == [fast, gone]  # of a topic that is no more: the newest time there is
+
+
+def test_an_id_of_a_source_that_is_gone_stays_for_the_longest_window(table: FirstSeenTable) -> None:
+    ids = [seen.key("gone", f"{number:08x}-8cbf-56c0-9427-fc11b97578e5") for number in range(2)]
+    now = 50 * DAY_MS
+    states = {ids[0]: state(now - seen.MAX_WINDOW_MS), ids[1]: state(now - seen.MAX_WINDOW_MS - 1)}
+    assert swept(table, states, {(TOPIC_ID, 0): Stand(1, now)}) == [ids[1]]
+
+
+def test_a_step_removes_a_bounded_number(table: FirstSeenTable) -> None:
+    keys = [seen.key("source-1", f"{number:08x}-8cbf-56c0-9427-fc11b97578e5") for number in range(REMOVE + 10)]
+    found = swept(table, dict.fromkeys(keys, state(0)), {(TOPIC_ID, 0): Stand(1, 50 * DAY_MS)})
+    assert found == keys[:REMOVE]

@@ -88,7 +88,12 @@ def table(tmp_path: Path) -> FirstSeenTable:
 
 
 def transactions(table: FirstSeenTable, **more: Any) -> tuple[Transactions, Producer]:
-    given = {"interval_s": 0.1, "max_records": 10, "timeout_s": 10.0, "on_commit": lambda _took, _writes: None} | more
+    given: dict[str, Any] = {
+        "interval_s": 0.1,
+        "max_records": 10,
+        "timeout_s": 10.0,
+        "on_commit": lambda _took, _writes: None,
+    } | more
     made = Transactions({}, "g", "changelog", table, end=end, producer=Producer, **given)
     made.fence()
     made.start()
@@ -241,6 +246,8 @@ async def test_while_a_commit_runs_look_ups_see_what_it_writes_and_who_waits_for
     first = asyncio.create_task(made.commit())
     assert await asyncio.to_thread(running.wait, 60)
     assert (table.read(()).look(KEY), table.stand(RAW), table.stands) == (state(1), Stand(5, 1), {})
+    add(made, 5)
+    assert (table.stand(RAW), table.stands) == (Stand(6, 1), {})
     second = asyncio.create_task(made.commit())  # as before partitions go: nothing may be on its way then
     for _ in range(10):
         await asyncio.sleep(0)
@@ -249,7 +256,7 @@ async def test_while_a_commit_runs_look_ups_see_what_it_writes_and_who_waits_for
     await first
     await second
     assert table.open_writes == (made._now.writes,)
-    assert table.stands == {RAW: Stand(5, 1)}
+    assert table.stands == {RAW: Stand(6, 1)}
 
 
 async def test_a_full_transaction_takes_no_more_and_is_committed_before_its_interval_is_over(

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from streams.engine import watch as watching
 from streams.engine.directory import Directory as Kafka
 from streams.engine.pulse import Pulse
 from streams.engine.stall import ALONE, Stall
@@ -124,6 +125,7 @@ def test_a_blocked_event_loop_is_ended_from_a_thread() -> None:
 def test_a_call_that_keeps_the_interpreter_lock_is_ended_too() -> None:
     code = """
 import re
+from streams.engine import watch as watching
 from streams.engine.directory import Directory as Kafka
 from streams.engine.pulse import Pulse
 Pulse(1.0, print).start()
@@ -166,3 +168,54 @@ def test_a_kafka_that_cannot_be_reached_tells_no_offsets_and_raises_nothing() ->
     nowhere = {"bootstrap.servers": f"127.0.0.1:{free_port()}", "socket.timeout.ms": 1000}
     nowhere |= {"log_level": 0}
     assert Kafka(nowhere).offsets({("t", 0): A}, _EARLIEST) == {}
+
+
+def rounds(made: Watch, count: int) -> None:
+    """Let the tasks of the watch go round so many times without waiting."""
+    left = count
+
+    async def sleep(_seconds: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            made._stopped.set()
+
+    made.sleep = sleep  # type: ignore[assignment, method-assign]
+
+
+@pytest.mark.parametrize(
+    ("committing", "busy", "ended"), [(True, False, False), (False, True, False), (False, False, True)],
+    ids=["a commit runs", "a trial runs", "neither"],
+)  # fmt: skip
+async def test_what_the_stage_cannot_help_is_no_standstill(*, committing: bool, busy: bool, ended: bool) -> None:
+    made = watch(Directory(ends=5))
+    made.app.transactions = SimpleNamespace(committing=committing)  # type: ignore[assignment]
+    made.app.busy = lambda: busy
+    rounds(made, 3 * ALONE * 4)
+    if not ended:
+        await Watch._stalled.fun(made)
+        return
+    with pytest.raises(EndedError, match="no progress"):
+        await Watch._stalled.fun(made)
+
+
+@pytest.mark.parametrize("reason", ["", "frozen for 7 s", "the parent process is gone"])
+async def test_a_frozen_process_and_one_without_its_parent_are_ended(
+    monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    made, beats = watch(Directory(ends=0)), list[int]()
+    step = 7.0 if reason.startswith("frozen") else 6.0
+    times = iter(number * step for number in range(100))
+    monkeypatch.setattr(watching, "time", SimpleNamespace(monotonic=lambda: next(times)))
+    made.app.conf = SimpleNamespace(broker_session_timeout=6.0)  # type: ignore[assignment]
+    made.app.batch_consumer._thread = Thread(None)  # type: ignore[assignment]
+    made._pulse = SimpleNamespace(beat=lambda: beats.append(1))  # type: ignore[assignment]
+    if reason.startswith("the parent"):
+        made._parent = -1
+    rounds(made, 5)
+    if reason:
+        with pytest.raises(EndedError, match=reason):
+            await Watch._watch.fun(made)
+    else:
+        await Watch._watch.fun(made)
+        assert len(beats) >= 5
