@@ -54,7 +54,7 @@ class Door:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         probe = self._probes.get(request.raw_path)
-        if probe is not None:
+        if probe is not None and not request.secure:  # the TLS listener faces senders: health and figures stay inside
             return ack.ordinary(probe() if request.method in _PROBED else _only_get(), closing=self.draining)
         arrival = arrival_of(request)
         reply = await receive(arrival, self._env)

@@ -23,7 +23,7 @@ from schemas.reasons import Reason
 from schemas.settings.processes import IngressSettings
 
 MAX_FILE = 4 << 20
-MAX_WAITS = 4
+MAX_WAITS = 2
 """Reads after a failed handshake, each of at most the event loop's buffer."""
 _log = logger("ingress")
 _EXPIRED = frozenset({9, 10})

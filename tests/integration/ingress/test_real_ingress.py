@@ -235,6 +235,12 @@ def test_new_files_count_for_new_handshakes_without_a_restart(ingress: RealIngre
     assert ingress.workers() == workers
 
 
+def test_health_and_figures_are_not_shown_to_senders(ingress: RealIngress, files: Files) -> None:
+    for path in ("/metrics", "/readyz", "/livez"):
+        assert ingress.line().post(path).status == 405
+        assert ingress.line(files.client(None)).post(path).reason == "not_found"
+
+
 def test_only_a_trusted_proxy_passes_certificates_on(ingress: RealIngress) -> None:
     _, _, path = ingress.source(RULE)
     opened(ingress, path)
