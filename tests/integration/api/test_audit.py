@@ -1,0 +1,165 @@
+"""Every change of the control plane is in the audit log: who, what, when, in the transaction that made the change.
+
+Walks the table of routes: a new route that changes something and is not in CALLS fails.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine, event
+
+from ingress.api.table import ROUTES
+from schemas.backing.registry.tables import METADATA
+from tests.integration.api.world import SOURCE, STREAM, Api
+
+READS = {("POST", "/sources/{id}/verify")}
+"""POST routes that change nothing: they are held to it."""
+UNAUDITED = {"idempotency", "tallies", "refusals", "stream_states"}
+"""Tables that hold no definitions: answers kept for a day, counters, what a writer says of itself."""
+_WORDS = {"INSERT INTO": 2, "UPDATE": 1, "DELETE FROM": 2}
+CALLS: dict[tuple[str, str], tuple[str, Any, str, str]] = {
+    ("POST", "/tenants"): ("/tenants", {"id": "acme"}, "tenant", "created"),
+    ("DELETE", "/tenants/{id}"): ("/tenants/spare", None, "tenant", "deleted"),
+    ("POST", "/keys"): ("/keys", {"permissions": ["streams:read"], "name": "edge"}, "key", "created"),
+    ("DELETE", "/keys/{id}"): ("/keys/{key}", None, "key", "deleted"),
+    ("POST", "/sources"): ("/sources", {**SOURCE, "name": "fourth"}, "source", "created"),
+    ("PUT", "/sources/{id}"): ("/sources/third", {**SOURCE, "name": "third"}, "source", "created"),
+    ("PATCH", "/sources/{id}"): ("/sources/github-main", {"enabled": False}, "source", "updated"),
+    ("DELETE", "/sources/{id}"): ("/sources/second", None, "source", "deleted"),
+    ("POST", "/sources/{id}/urls"): ("/sources/github-main/urls", None, "source", "updated"),
+    ("DELETE", "/sources/{id}/urls/{urlId}"): ("/sources/github-main/urls/{url}", None, "source", "updated"),
+    ("POST", "/sources/{id}/secrets"): ("/sources/github-main/secrets", {"secret": "another one"}, "source", "updated"),
+    ("DELETE", "/sources/{id}/secrets/{secretId}"): (
+        "/sources/github-main/secrets/{secret}", None, "source", "updated",
+    ),
+    ("POST", "/schemas"): ("/schemas", {"subject": "github.push"}, "subject", "created"),
+    ("DELETE", "/schemas/{subject}"): ("/schemas/spare", None, "subject", "deleted"),
+    ("POST", "/schemas/{subject}/versions"): (
+        "/schemas/order/versions", {"schema": {"type": "object"}}, "subject", "updated",
+    ),
+    ("POST", "/streams"): ("/streams", {**STREAM, "name": "other", "targetTable": "other"}, "stream", "created"),
+    ("PUT", "/streams/{id}"): (
+        "/streams/slack-events", {**STREAM, "description": "replaced"}, "stream", "updated",
+    ),
+    ("PATCH", "/streams/{id}"): ("/streams/slack-events", {"description": "changed"}, "stream", "updated"),
+    ("DELETE", "/streams/{id}"): ("/streams/spare?dropTable=true", None, "stream", "deleted"),
+    ("POST", "/streams/{id}/start"): ("/streams/slack-events/start", None, "stream", "updated"),
+    ("POST", "/streams/{id}/stop"): ("/streams/running/stop", None, "stream", "updated"),
+    ("POST", "/streams/{id}/restart"): ("/streams/slack-events/restart", None, "stream", "updated"),
+}  # fmt: skip
+"""Of each route that changes something: a call that succeeds, and the kind and the deed of the row that it leaves."""
+CHANGING = [route for route in ROUTES if route.method != "GET" and (route.method, route.path) not in READS]
+
+
+@pytest.fixture
+async def made(api: Api) -> dict[str, str]:
+    """Make one of everything; return the ids that paths name."""
+    await api.make("/tenants", {"id": "spare"})
+    source = await api.make("/sources", SOURCE)
+    await api.make("/sources", {**SOURCE, "name": "second"})
+    await api.make("/sources/github-main/secrets", {"secret": "a further one"})
+    await api.make("/streams", STREAM)
+    for name in ("running", "spare"):
+        await api.make("/streams", {**STREAM, "name": name, "targetTable": name})
+    assert (await api.send("POST", "/streams/running/start")).status == 200
+    for subject in ("order", "spare"):
+        await api.make("/schemas", {"subject": subject})
+    key = await api.make("/keys", {"permissions": ["streams:read"], "name": "old"})
+    return {"key": key["id"], "url": source["urls"][0]["id"], "secret": source["secrets"][0]["id"]}
+
+
+def test_the_walk_knows_every_route_that_changes_something() -> None:
+    assert {(route.method, route.path) for route in CHANGING} == set(CALLS)
+    assert {(route.method, route.path) for route in ROUTES} >= READS
+
+
+async def test_every_change_leaves_who_what_and_when(api: Api, made: dict[str, str]) -> None:
+    caller = next(each.id for each in api.env.view.current().keys.values() if each.name == "admin")
+    for route in CHANGING:
+        path, body, entity, op = CALLS[route.method, route.path]
+        before, began = await newest(api), datetime.now(UTC) - timedelta(seconds=1)
+        with transactions(api) as done:
+            reply = await api.send(route.method, path.format(**made), body)
+        assert reply.status in {route.status, *route.also}, (route, reply)
+        rows = [row for row in (await api.send("GET", "/audit?limit=200")).json["items"] if row["revision"] > before]
+        assert (entity, op) in {(row["entityType"], row["op"]) for row in rows}, route
+        for row in rows:
+            assert (row["actor"], row["requestId"]) == (caller, reply.headers["X-Request-Id"]), (route, row)
+            assert began <= datetime.fromisoformat(row["at"]) <= datetime.now(UTC), (route, row)
+            assert row["entityId"], (route, row)
+        assert done, (route, "nothing was written")
+        assert [tables for tables in done if "changes" not in tables] == [], (route, "a transaction without its row")
+        assert len(rows) >= len(done), route
+
+
+async def test_a_change_that_cannot_be_logged_is_not_made(
+    api: Api, made: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object, **_named: object) -> int:
+        raise OSError("the log of changes is full")
+
+    monkeypatch.setattr(type(api.env.registry.changes), "append", fail)
+    before = dump(api)
+    for route in CHANGING:
+        path, body, *_ = CALLS[route.method, route.path]
+        reply = await api.send(route.method, path.format(**made), body)
+        assert (reply.status, reply.reason) == (500, "internal"), route
+        assert dump(api) == before, route
+
+
+async def test_what_reads_changes_nothing(api: Api, made: dict[str, str]) -> None:
+    named = {"sources": "github-main", "streams": "slack-events", "schemas": "order", "keys": made["key"]}
+    before = dump(api)
+    for route in ROUTES:
+        if route in CHANGING:
+            continue
+        name = named.get(route.tag, "default")
+        path = "/".join(name if part.startswith("{") else part for part in route.path.split("/"))
+        body = {"headers": [], "body": "{}", "url": "/in/x"} if route.method == "POST" else None
+        reply = await api.send(route.method, path, body)
+        assert reply.status in {200, 404}, (route, reply)
+        assert dump(api) == before, route
+
+
+async def newest(api: Api) -> int:
+    """Return the newest revision."""
+    return int((await api.send("GET", "/audit?limit=1")).json["items"][0]["revision"])
+
+
+def dump(api: Api) -> list[tuple[str, list[tuple[Any, ...]]]]:
+    """Return every row of every table."""
+    with api.env.registry._database.read() as connection:
+        return [(table.name, [tuple(row) for row in connection.execute(table.select())]) for table in
+                METADATA.sorted_tables]  # fmt: skip
+
+
+@contextmanager
+def transactions(api: Api) -> Iterator[list[set[str]]]:
+    """Yield what becomes the list of committed transactions: the tables of definitions that each wrote to."""
+    engine: Engine = api.env.registry._database._engine
+    done: list[set[str]] = []
+
+    def wrote(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        for words, at in _WORDS.items():
+            if statement.startswith(words):
+                connection.info.setdefault("wrote", set()).add(statement.split()[at].strip('"'))
+
+    def committed(connection: Connection) -> None:
+        tables = connection.info.pop("wrote", set()) - UNAUDITED
+        if tables:
+            done.append(tables)
+
+    def undone(connection: Connection) -> None:
+        connection.info.pop("wrote", None)
+
+    listeners = (("after_cursor_execute", wrote), ("commit", committed), ("rollback", undone))
+    for name, listener in listeners:
+        event.listen(engine, name, listener)
+    try:
+        yield done
+    finally:
+        for name, listener in listeners:
+            event.remove(engine, name, listener)
