@@ -149,3 +149,18 @@ async def test_a_key_is_shown_once(api: Api) -> None:
     assert "key" not in shown.json
     for path in ("/keys", "/audit", f"/keys/{made['id']}"):
         assert made["key"] not in (await api.send("GET", path)).body.decode()
+
+
+async def test_a_key_past_its_rate_is_429_whatever_it_calls(tmp_path: Path, template: Path) -> None:
+    async with running(tmp_path, template, key_requests_per_s=0.001, key_burst_requests=4) as api:
+        key = await api.key_for("default", Permission.STREAMS_READ)
+        for path in ("/streams", "/sources", "/streams/none"):
+            assert (await api.send("GET", path, key=key)).status in {200, 403, 404}
+        assert (await api.send("GET", "/platforms", key=key)).status == 200
+        for method, path in (("GET", "/streams"), ("POST", "/streams"), ("GET", "/platforms")):
+            reply = await api.send(method, path, key=key)
+            assert (reply.status, reply.reason) == (429, "rate_limited_key")
+            assert 900 < int(reply.headers["Retry-After"]) == reply.json["retryAfter"] <= 1000
+        assert (await api.send("GET", "/streams")).status == 200
+        counted = api.env.metrics.registry.get_sample_value("hookberg_rate_limited_total", {"limit": "key"})
+        assert counted == 3

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from ingress.api.app import build_app
 from ingress.api.env import STATIC, ApiEnv
+from ingress.rates import Rates
 from schemas import topics
 from schemas.backing.registry import SYSTEM, Registry, SourceRecord, TopicRecord, Vault
 from schemas.definitions.key import KeyDefinition, Permission
@@ -190,7 +191,13 @@ def registry_in(folder: Path) -> Registry:
 
 @asynccontextmanager
 async def running(
-    folder: Path, template: Path, *, default_tenant: str | None = "default", static: Path = STATIC
+    folder: Path,
+    template: Path,
+    *,
+    default_tenant: str | None = "default",
+    static: Path = STATIC,
+    key_requests_per_s: float = 0.0,
+    key_burst_requests: int = 100,
 ) -> AsyncIterator[Api]:
     """Run the API over an empty registry with tenant `default` and one admin key."""
     shutil.copyfile(template, folder / "registry.db")
@@ -205,18 +212,22 @@ async def running(
         registry_url="sqlite://",
         default_tenant=default_tenant,
         public_ingest_url="https://hooks.example",
+        key_requests_per_s=key_requests_per_s,
+        key_burst_requests=key_burst_requests,
     )
+    metrics = Metrics()
     env = ApiEnv(
         registry=registry,
         view=view,
         topics=made,
         tables=tables,
         clock=SystemClock(),
-        metrics=Metrics(),
+        metrics=metrics,
         settings=settings,
         ready=dict,
         random_bytes=os.urandom,
         static=static,
+        rates=Rates.of(settings, SystemClock(), metrics),
     )
     runner = web.AppRunner(build_app(env))
     await runner.setup()
