@@ -38,3 +38,11 @@ def test_the_ledger_counts_by_source_type_minute_and_outcome_and_lists_what_is_n
     assert (of.partition, of.offset, of.item) == (1, 0, 0)
     assert (found.first, found.next_offset, found.items, found.group) == (0, 6, 6, "3")
     assert account.outcomes() == {"clean": 4, "duplicate": 1, "quarantined": 1}
+
+
+def test_a_loss_before_the_first_record_of_a_transaction_widens_its_range() -> None:
+    account = Account(5)
+    account.add(Partition(source()).decide(record(b"{}", 5), record(b"{}", 6, delivery_id="2")), 7)
+    account.lose(3, 7, 3)  # the log was cut at 3 and goes on from there
+    found = account.record("t", TOPIC_ID, 1, "3", 99)
+    assert (found.first, found.next_offset, found.items, found.lost) == (3, 3, 2, ((3, 7),))

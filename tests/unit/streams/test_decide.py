@@ -61,6 +61,24 @@ def test_an_id_outside_its_window_is_new_again() -> None:
     assert (inside.outcome, outside.outcome) == (Outcome.DUPLICATE, Outcome.CLEAN)
 
 
+def test_a_quarantined_id_counts_for_ninety_days_whatever_the_window() -> None:
+    partition = Partition(source(pins={"*": "s@1"}), s=INTEGER)
+    at = 40 * DAY_MS
+    found = partition.decide(
+        record(body(id="a", n="x"), 0, at), record(body(id="a", n="x"), 1, at + 90 * DAY_MS),
+        record(body(id="a", n="x"), 2, at + 90 * DAY_MS + 1),
+    )  # fmt: skip
+    assert [one.outcome for one in found] == [Outcome.QUARANTINED, Outcome.DUPLICATE, Outcome.QUARANTINED]
+
+
+def test_the_window_is_the_sources_own() -> None:
+    partition = Partition(source(dedupe={"windowSeconds": 20 * DAY_MS // 1000}))
+    found = partition.decide(
+        record(body(id="a"), 0, 0), record(body(id="a"), 1, 20 * DAY_MS), record(body(id="a"), 2, 20 * DAY_MS + 1)
+    )
+    assert [one.outcome for one in found] == [Outcome.CLEAN, Outcome.DUPLICATE, Outcome.CLEAN]
+
+
 def test_partition_time_never_goes_back() -> None:
     partition = Partition(source())
     partition.decide(record(body(id="new"), 0, 100 * DAY_MS), record(body(id="a"), 1, 50 * DAY_MS))

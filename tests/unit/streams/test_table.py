@@ -154,7 +154,7 @@ def test_the_sweep_goes_by_the_time_of_the_ids_own_partition(table: FirstSeenTab
 def test_an_id_of_a_source_that_is_gone_stays_for_the_longest_window(table: FirstSeenTable) -> None:
     ids = [seen.key("gone", f"{number:08x}-8cbf-56c0-9427-fc11b97578e5") for number in range(2)]
     now = 50 * DAY_MS
-    states = {ids[0]: state(now - seen.MAX_WINDOW_MS), ids[1]: state(now - seen.MAX_WINDOW_MS - 1)}
+    states = {ids[0]: state(now - 30 * DAY_MS), ids[1]: state(now - 30 * DAY_MS - 1)}
     assert swept(table, states, {(TOPIC_ID, 0): Stand(1, now)}) == [ids[1]]
 
 

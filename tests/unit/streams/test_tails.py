@@ -5,6 +5,7 @@ over (seed 4, one broker); a topic made anew was taken for a log that had lost i
 under the old topic id (seed 31, three brokers).
 """
 
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -83,6 +84,19 @@ async def test_a_partition_is_in_doubt_until_it_was_looked_at_and_again_over_ano
     assert not tails.doubtful(RAW)
 
 
+async def test_a_connection_that_changes_while_it_is_looked_at_leaves_the_partition_in_doubt() -> None:
+    log = Log([10])
+    tails = looking(log)
+
+    async def ask(times: dict[TP, int]) -> Mapping[TP, Any]:
+        log.connection = object()
+        return dict.fromkeys(times)
+
+    tails._ask = ask  # type: ignore[method-assign, assignment]
+    await tails.rewritten({RAW: Stand(1, 10)})
+    assert tails.doubtful(RAW)
+
+
 async def test_topic_ids_are_asked_for_when_the_metadata_was_read_anew() -> None:
     log = Log([])
     tails = looking(log)
@@ -90,6 +104,8 @@ async def test_topic_ids_are_asked_for_when_the_metadata_was_read_anew() -> None
     log.topic_id = "new"
     assert await tails.made_anew() == []
     assert log.asked == 1
+    assert await tails.made_anew(again=True) == [RAW.topic]
+    assert log.asked == 2
     log.age += 1
     assert await tails.made_anew() == [RAW.topic]
 
