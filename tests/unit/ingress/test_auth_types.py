@@ -10,11 +10,12 @@ import pytest
 
 from ingress.arrival import Reply
 from schemas.definitions.base import read
+from schemas.definitions.key import Permission
 from schemas.definitions.source import SourceDefinition
 from schemas.errors import Refused
 from schemas.reasons import Reason
 from tests.fakes.edge import Edge
-from tests.fakes.registry import snapshot, source
+from tests.fakes.registry import key, snapshot, source
 
 NOW = 1_700_000_000
 BODY = b'{"n": 1.0, "name": "caf\xc3\xa9"}'
@@ -249,3 +250,33 @@ async def test_the_last_use_of_secrets_and_urls_is_counted_and_moves_while_rotat
     second = made.sink.rows["start-1", "src-acme-shop"]["secret_last_used"]
     assert first == {"sec-0": NOW * 1000, "url-1": NOW * 1000}
     assert second == {"sec-0": NOW * 1000, "sec-1": (NOW + 60) * 1000, "url-1": (NOW + 60) * 1000}
+
+
+async def test_a_secret_url_is_the_credential_of_its_own_path_only() -> None:
+    made = edge({"type": "url"}, ())
+    assert (await post(made, {})).status == 200
+    assert kept(made)[0] == {"scheme": "url", "coverage": "none", "secretId": "url-1"}
+    tenant = {"X-Tenant-Id": "acme", "Authorization": "Bearer t0ken"}
+    for path in ("/api/v1/webhooks/shop", "/api/v1/webhooks/shop?token=t0ken"):
+        reply = await made.post(path, BODY, tenant)
+        assert (reply.status, reply.reason) == (401, Reason.UNAUTHENTICATED)
+    assert (await made.post("/in/t0ken/", BODY)).status == 404
+    assert (await made.post("/in/T0KEN", BODY)).status == 404
+
+
+async def test_an_api_key_proves_sources_of_auth_none_alone() -> None:
+    held = {"hbk_a": key(), "hbk_other": key("other"), "hbk_reader": key(permissions=(Permission.SOURCES_READ,))}
+    open_one, closed = source("shop", auth="none", secrets=()), source("bank", auth={"type": "bearer"}, secrets=(NEW,))
+    made = Edge(snapshot([open_one, closed], keys=held))
+
+    async def sent(platform: str, text: str) -> Reply:
+        headers = {"X-Tenant-Id": "acme", "Authorization": f"Bearer {text}"}
+        return await made.post(f"/api/v1/webhooks/{platform}", BODY, headers)
+
+    assert (await sent("shop", "hbk_a")).status == 200
+    assert kept(made)[0] == {"scheme": "key", "coverage": "none", "secretId": "key-k"}
+    assert (await sent("shop", "hbk_reader")).reason is Reason.FORBIDDEN
+    assert (await sent("shop", "hbk_other")).status in {403, 404}
+    assert (await sent("shop", "hbk_unknown")).status == 401
+    assert (await sent("bank", "hbk_a")).status == 401
+    assert (await sent("bank", "the new secret")).status == 200
