@@ -91,7 +91,7 @@ async def test_a_fault_is_told_where_it_stands(api: Api, auth: Any, pointer: str
 
 
 async def test_a_source_of_certificates_listens_where_the_tls_listener_is(api: Api) -> None:
-    object.__setattr__(api.env.settings, "public_tls_ingest_url", "https://mtls.example:8443/")
+    object.__setattr__(api.env.settings, "public_tls_ingest_url", "https://mtls.example:8443")
     made = await api.make("/sources", source(MTLS))
     assert made["ingestUrl"].startswith("https://mtls.example:8443/in/")
     more = await api.send("POST", "/sources/shop/urls")
