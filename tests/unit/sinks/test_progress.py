@@ -156,7 +156,7 @@ def test_what_was_read_before_the_log_was_cut_is_kept(ground: Ground) -> None:
             ground.log.low[TOPIC, 0] = 15
 
     ground.meanwhile = meanwhile
-    status = ground.run().status()
+    status = ground.run(freshness_s=600.0).status()
     assert status.reason == "offsets_expired"
     assert "records 10 to 15 are lost" in str(status.message)
     assert ground.numbers() == list(range(10))
