@@ -22,23 +22,23 @@ def judge(
 ) -> AuthResult | Invalid:
     """Judge a request's token by the keys at hand; `AuthResult` names the secret, else the key's id."""
     held = _keys(auth, source, keys)
-    if isinstance(held, Reason):
-        return Invalid(held)
-    verdict = verify(auth.rule(), held, request, now_s)
+    verdict = verify(auth.rule(), held or (), request, now_s)
     if isinstance(verdict, Valid):
-        return AuthResult(auth.rule().name, verdict.coverage, held[verdict.secret].id)
+        return AuthResult(auth.rule().name, verdict.coverage, (held or ())[verdict.secret].id)
+    if verdict.reason is Reason.TOKEN_KEY_UNKNOWN and not held:
+        if auth.shared:
+            return Invalid(Reason.NO_SECRET)
+        return Invalid(Reason.TOKEN_KEYS_AWAY) if held is None else verdict
     return verdict
 
 
-def _keys(auth: TokenAuth, source: SourceView, keys: KeySource) -> tuple[TokenKey, ...] | Reason:
+def _keys(auth: TokenAuth, source: SourceView, keys: KeySource) -> tuple[TokenKey, ...] | None:
+    """Return the keys that may judge; None when the issuer's are not known."""
     if auth.shared:
         made = (jwk.from_secret(secret.id, secret.value) for secret in source.secrets)
-        return tuple(one for one in made if one is not None) or Reason.NO_SECRET
+        return tuple(one for one in made if one is not None)
     url = auth.keys_url()
-    if url is None:
-        return auth.pinned()
-    found = keys.keys(url)
-    return Reason.TOKEN_KEYS_AWAY if found is None else found
+    return auth.pinned() if url is None else keys.keys(url)
 
 
 async def renewed(source: SourceView, sets: KeySets) -> bool:

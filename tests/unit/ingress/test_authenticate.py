@@ -11,6 +11,7 @@ from schemas.reasons import Reason
 from schemas.signing import Invalid, SignedRequest, sign
 from schemas.vendors import VENDORS, adapter
 from schemas.wire.raw import AuthResult
+from tests.contract.vendors.tokens import TEAMS
 from tests.fakes.registry import source
 
 NOW = 1_750_000_000
@@ -70,7 +71,8 @@ def test_a_handshakes_token_is_skipped_and_the_others_keep_their_names() -> None
 
 
 def test_a_token_without_its_issuers_keys_proves_nothing() -> None:
-    request = SignedRequest("POST", "/", (("Authorization", "Bearer eyJhbGciOiJub25lIn0.e30."),), b"{}")
-    at = Target(source("teams"), adapter("teams"), "/api/v1/webhooks/teams")
+    at = Target(source("teams", auth=TEAMS.auth()), adapter("teams"), "/api/v1/webhooks/teams")
+    request = SignedRequest("POST", "/", (("Authorization", f"Bearer {TEAMS.make(NOW)}"),), b"{}")
     assert authenticate(at, request, NOW) == Invalid(Reason.TOKEN_KEYS_AWAY)
+    assert authenticate(at, request, NOW + 9_999) == Invalid(Reason.TOKEN_EXPIRED)
     assert "auth.jwksUrl" in remedy(at, Reason.TOKEN_KEYS_AWAY)

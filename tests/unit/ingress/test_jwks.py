@@ -140,13 +140,23 @@ async def test_no_keys_no_delivery_but_a_503_that_says_what_to_do(world: World, 
     else:
         world.edge.egress.answers[JWKS_URL] = answer
     await world.follow()
-    reply = await world.edge.post(PATH, b"{}", {"Authorization": f"Bearer {ISSUER.make()}"})
+    token = ISSUER.make(int(world.edge.clock.at_s))
+    reply = await world.edge.post(PATH, b"{}", {"Authorization": f"Bearer {token}"})
     said = json.loads(reply.body)
     assert (reply.status, said["reason"]) == (503, "token_keys_away")
     assert ("Retry-After", "60") in reply.headers
     assert "auth.jwksUrl" in said["detail"]
     assert "issuer.example.com" not in said["detail"]
     assert world.edge.publisher.records == []
+
+
+async def test_a_token_that_is_wrong_anyway_is_told_so_without_any_keys(world: World) -> None:
+    changes: tuple[tuple[dict[str, Any], str], ...] = (({"iss": "x"}, "token_issuer"), ({"exp": 1}, "token_expired"))
+    for change, reason in changes:
+        said = ISSUER.make(int(world.edge.clock.at_s), **change)
+        reply = await world.edge.post(PATH, b"{}", {"Authorization": f"Bearer {said}"})
+        assert (reply.status, reply.reason) == (401, reason)
+    assert world.calls == 0
 
 
 async def test_kept_keys_outlive_an_issuer_that_is_away_but_not_for_ever(world: World) -> None:
