@@ -71,6 +71,11 @@ def decide(  # noqa: PLR0911 one line for each outcome
     return Decision(event, Outcome.CLEAN, event.event_id, None, verdict.schema, event.key, write, None, resolves)
 
 
+def refused(decision: Decision, fault: Fault, position: Position, known: Known) -> Decision:
+    """Put an event that would be clean but for `fault` into quarantine, once as any other (rule 15)."""
+    return _quarantined(decision.event, fault, position, known, schema=decision.schema)
+
+
 def _again(event: Event, found: Seen, position: Position, known: Known) -> Decision:
     """Decide about an id that has a clean copy: the same content is a duplicate, another one a conflict."""
     if found.fingerprint == event.fingerprint:

@@ -15,7 +15,7 @@ from schemas.wire import event as event_wire
 from schemas.wire import quarantine as quarantine_wire
 from schemas.wire.position import Position
 from schemas.wire.quarantine import FAILED, RESOLVED, Quarantine
-from streams.decide import Decision
+from streams.decide import Decision, Known, refused
 from streams.parse import MAX_TIME_US, Fault
 from streams.texts import MAX_TEXT, clean_text, rfc3339
 
@@ -61,12 +61,15 @@ class Place(NamedTuple):
         return Position(self.topic_id, self.partition, offset, item)
 
 
-def emit(decision: Decision, place: Place, now_us: int) -> Decided:
-    """Return a decision with its records; a clean event larger than its topic takes is `too_large` instead (rule 5)."""
+def emit(decision: Decision, place: Place, now_us: int, known: Known) -> Decided:
+    """Return a decision with its records; a clean event larger than its topic takes is `too_large` instead (rule 5).
+
+    `known` is what the decision was made by.
+    """
     if decision.outcome is Outcome.CLEAN:
         value = clean(decision, place)
         if len(value) + OVERHEAD > place.limits.event:
-            decision = _too_large(decision, place, len(value))
+            decision = _too_large(decision, place, len(value), known)
         else:
             record = Record(place.event, place.partition, decision.event_id.encode(), value)
             if decision.resolves is None:
@@ -77,12 +80,10 @@ def emit(decision: Decision, place: Place, now_us: int) -> Decided:
     return Decided(decision, ())
 
 
-def _too_large(decision: Decision, place: Place, size: int) -> Decision:
+def _too_large(decision: Decision, place: Place, size: int, known: Known) -> Decision:
     where = place.position(decision.event.delivery.record.offset, decision.event.item.number)
     message = f"the clean event would be {size} bytes, the topic takes {place.limits.event}; see {where}"
-    write = None if decision.write is None else msgspec.structs.replace(decision.write, clean=False)
-    fault = Fault(Reason.TOO_LARGE, "", message)
-    return msgspec.structs.replace(decision, outcome=Outcome.QUARANTINED, fault=fault, write=write, resolves=None)
+    return refused(decision, Fault(Reason.TOO_LARGE, "", message), where, known)
 
 
 def clean(decision: Decision, place: Place) -> bytes:

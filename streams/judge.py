@@ -75,7 +75,7 @@ class Judge:
         look, remember, position, contracts = known.look, known.remember, place.position, self._contracts
         for event in events:
             at = position(event.delivery.record.offset, event.item.number)
-            one = emit(decide(event, look, at, snapshot, contracts), place, now_us)
+            one = emit(decide(event, look, at, snapshot, contracts), place, now_us, look)
             decision = one.decision
             if decision.write is not None:
                 remember(decision.key, decision.write)

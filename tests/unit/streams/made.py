@@ -72,7 +72,8 @@ def record(body: bytes, offset: int = 0, timestamp_ms: int = 1_000, **more: Any)
 class Partition:
     """Decides records of one partition in order and remembers, as the stage does."""
 
-    def __init__(self, view: SourceView, **schemas: bytes) -> None:
+    def __init__(self, view: SourceView, place: Place = PLACE, **schemas: bytes) -> None:
+        self.place = place
         self.snapshot, self.known, self.time_ms = snapshot(view, **schemas), dict[bytes, Seen](), 0
         self.contracts, self.sources = Library(), Sources()
 
@@ -84,8 +85,9 @@ class Partition:
         deliveries = parse(records, self.sources.at(self.snapshot.sources), self.time_ms)
         for event in identify(deliveries, lambda _platform: VENDOR, TOPIC_ID):
             self.time_ms = event.delivery.time_ms
-            position = PLACE.position(event.delivery.record.offset, event.item.number)
-            one = emit(decide(event, self.known.get, position, self.snapshot, self.contracts), PLACE, 5)
+            position = self.place.position(event.delivery.record.offset, event.item.number)
+            made = decide(event, self.known.get, position, self.snapshot, self.contracts)
+            one = emit(made, self.place, 5, self.known.get)
             if one.decision.write is not None:
                 self.known[one.decision.key] = Seen.unpack(one.decision.write.pack())
             out.append(one)

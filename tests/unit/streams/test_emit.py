@@ -7,10 +7,12 @@ import pytest
 from schemas.reasons import Outcome
 from schemas.wire import quarantine
 from streams.account import Account, ledger_partition
-from streams.emit import Limits, emit
+from streams.emit import Limits
 from streams.seen import Seen, key, source_of, source_prefix
 from streams.texts import at, clean_text, pointer_parts, rfc3339, without
 from tests.unit.streams.made import PLACE, Partition, record, source
+
+SMALL = PLACE._replace(limits=Limits(4_000, 4_000))
 
 
 def test_a_clean_event_goes_to_the_partition_it_came_from_under_its_id() -> None:
@@ -24,14 +26,22 @@ def test_a_clean_event_goes_to_the_partition_it_came_from_under_its_id() -> None
 
 
 def test_a_clean_event_larger_than_its_topic_takes_is_quarantined_with_its_position() -> None:
-    (found,) = Partition(source()).emit(record(b'{"id":"a","x":"' + b"y" * 5_000 + b'"}', 7))
-    small = PLACE._replace(limits=Limits(4_000, 4_000))
-    decided = emit(found.decision, small, 1)
+    (decided,) = Partition(source(), SMALL).emit(record(b'{"id":"a","x":"' + b"y" * 5_000 + b'"}', 7))
     kept = quarantine.decode(decided.records[0].value or b"")
     assert (decided.decision.outcome, kept.reason, kept.payload) == (Outcome.QUARANTINED, "too_large", b"")
     assert str(PLACE.position(7, 0)) in kept.message
     assert decided.decision.write is not None
     assert not decided.decision.write.clean
+
+
+def test_an_event_that_is_too_large_is_in_quarantine_once() -> None:
+    large, other = (b'{"id":"a","x":"' + letter * 5_000 + b'"}' for letter in (b"y", b"z"))
+    decided = Partition(source(), SMALL).emit(*(record(body, n) for n, body in enumerate((large, large, other, other))))
+    assert [(one.decision.outcome, len(one.records)) for one in decided] == [
+        (Outcome.QUARANTINED, 1), (Outcome.DUPLICATE, 0), (Outcome.QUARANTINED, 1), (Outcome.DUPLICATE, 0),
+    ]  # fmt: skip
+    assert [one.decision.of for one in decided[1::2]] == [PLACE.position(0, 0), PLACE.position(2, 0)]
+    assert decided[0].decision.event_id != decided[2].decision.event_id
 
 
 def test_quarantine_keeps_the_bytes_as_sent() -> None:
