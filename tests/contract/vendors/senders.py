@@ -184,13 +184,13 @@ def ed_seal(_secret: str, message: bytes) -> bytes:
 
 
 def ec_seal(_secret: str, message: bytes) -> bytes:
-    """Sign with the P-256 key whose public half the receiver holds."""
-    return EC[0].sign(message, ec.ECDSA(hashes.SHA256()))
+    """Sign with the P-256 key whose public half the receiver holds; the same bytes each time (RFC 6979)."""
+    return EC[0].sign(message, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
 
 
 def wrong_hash(_secret: str, message: bytes) -> bytes:
     """Sign with the right P-256 key over another hash."""
-    return EC[0].sign(message, ec.ECDSA(hashes.SHA384()))
+    return EC[0].sign(message, ec.ECDSA(hashes.SHA384(), deterministic_signing=True))
 
 
 def iso(now: int) -> str:
