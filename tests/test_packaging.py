@@ -46,7 +46,7 @@ def test_the_wheel_holds_the_rooms_and_their_data(tmp_path: Path) -> None:
 
 
 def test_locks_hold_hashes_and_no_addresses() -> None:
-    for path in [*ROOT.glob("*.lock"), *ROOT.glob("tests/*.lock"), *ROOT.glob("deploy/**/*.lock")]:
+    for path in [*ROOT.glob("*.lock"), *ROOT.glob("tests/**/*.lock"), *ROOT.glob("deploy/**/*.lock")]:
         text = path.read_text("utf-8")
         assert "://" not in text, path
         for block in re.split(r"\n(?=[a-z])", text.strip()):
