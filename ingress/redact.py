@@ -3,15 +3,21 @@
 Signatures stay: they prove nothing without the secret, and a refused or disputed delivery is judged by them.
 """
 
+import base64
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from urllib.parse import unquote_plus
+from urllib.parse import unquote, unquote_plus
 
 from schemas.definitions.auth import Auth
 from schemas.definitions.auth_free import ApiKeyAuth
+from schemas.vendors.base import TOKEN_PREFIX
 
 HIDDEN = "***"
+MIN_SECRET = 4
+"""Shorter ones hide nothing but everything."""
+_PREFIX = re.compile(rf"^(v1,)?whs(ec|k)_|^v1,|^{TOKEN_PREFIX}")
 _HEADER = re.compile(
     r"^(?!.*idempotency)(?=.*(authorization|cookie|token|secret|password|passwd|api-?_?key|credential))", re.IGNORECASE
 )
@@ -63,3 +69,25 @@ def _parameter(part: str, also: str) -> str:
 @lru_cache(maxsize=4096)
 def _is_secret(name: str) -> bool:
     return _HEADER.search(name) is not None
+
+
+def writings(secrets: Iterable[bytes]) -> tuple[str, ...]:
+    """Return the texts that give secrets away: as typed, without a prefix, as base64 and as hex; the longest first."""
+    found: set[str] = set()
+    for value in secrets:
+        text = value.decode("latin-1").strip()
+        encoded = (base64.b64encode(value), base64.urlsafe_b64encode(value))
+        found |= {text, _PREFIX.sub("", text), value.hex(), *(each.decode().rstrip("=") for each in encoded)}
+    return tuple(sorted((text for text in found if len(text) >= MIN_SECRET), key=lambda text: (-len(text), text)))
+
+
+def without(text: str, secrets: Sequence[str]) -> str:
+    """Hide `writings` wherever they stand; a text that holds one percent-encoded is hidden whole."""
+    for secret in secrets:
+        if secret in text:
+            text = text.replace(secret, HIDDEN)
+    if "%" in text or "+" in text:
+        plain = (unquote(text, "latin-1"), unquote_plus(text, "latin-1"))
+        if any(secret in each for each in plain for secret in secrets):
+            return HIDDEN
+    return text

@@ -33,7 +33,6 @@ _ENTRY_BYTES = 500
 _FLUSH_LIMIT_S = 5.0
 _KEY_TEXT = re.compile(r"\b(hbk_|whsec_|whsk_)[A-Za-z0-9_\-+/=]{4,}")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_MIN_SECRET = 4
 _NS_IN_MS, _S_IN_MS, _RANDOM = 1_000_000, 1_000, 10
 _log = logger("ingress")
 
@@ -159,7 +158,7 @@ class Refusals:
 
 def _entry(refusal: Refusal) -> dict[str, Any]:
     """Return what is kept of a refusal: bounded, and nothing secret in it."""
-    secrets = [text for each in refusal.source.secrets if len(text := each.value.decode("latin-1")) >= _MIN_SECRET]
+    secrets = redact.writings(each.value for each in refusal.source.secrets)
     also = redact.carriers(refusal.source.definition.auth)
     query = redact.query(refusal.query, also)
     return {
@@ -187,10 +186,7 @@ def _headers(given: tuple[tuple[str, str], ...], secrets: Sequence[str]) -> list
 
 def _hidden(text: str, secrets: Sequence[str]) -> str:
     """Hide a secret wherever it was put by mistake: the source's own, and what looks like one of ours."""
-    for secret in secrets:
-        if secret in text:
-            text = text.replace(secret, redact.HIDDEN)
-    return _KEY_TEXT.sub(redact.HIDDEN, text)
+    return _KEY_TEXT.sub(redact.HIDDEN, redact.without(text, secrets))
 
 
 def _cut(text: str, most: int) -> str:
