@@ -168,6 +168,19 @@ async def test_nothing_is_decided_while_it_is_not_known_whether_topics_were_made
     assert await reader.take(5) == [("decided", 5)]
 
 
+async def test_whatever_fails_while_a_batch_is_taken_ends_the_process(reader: Reader) -> None:
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    async def fetched(_timeout: float) -> Any:
+        return {RAW: [SimpleNamespace(partition=0, offset=5, value=b"", timestamp=1, headers=())]}, None
+
+    reader.while_deciding = fail
+    reader._wait_next_records = fetched  # type: ignore[method-assign, assignment]
+    with pytest.raises(EndedError, match="the stage failed"):
+        await reader._drain_messages(SimpleNamespace(_stopped=asyncio.Event()))
+
+
 # ---- logs that lost their tail
 async def test_what_comes_over_another_connection_is_looked_at_before_it_is_decided(reader: Reader) -> None:
     reader.tails.in_doubt, reader.tails.new_from = True, {RAW: 3}

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -38,6 +39,22 @@ def test_a_group_that_runs_already_is_refused(tmp_path: Path) -> None:
             pass
     with supervise.held(tmp_path, "0", wait_s=0.2):
         pass
+
+
+def test_a_groups_process_holds_its_lock_while_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def main(given: StreamsSettings, group: str) -> int:
+        with pytest.raises(ConfigurationError, match="runs already"), supervise.held(given.state_dir, group, wait_s=0):
+            pass
+        return 3
+
+    def end(code: int) -> None:
+        raise SystemExit(code)
+
+    monkeypatch.setattr(supervise, "_die_with_parent", lambda: None)
+    monkeypatch.setattr(supervise, "os", SimpleNamespace(_exit=end))
+    with pytest.raises(SystemExit) as ended:
+        supervise._group_process(main, settings(tmp_path), "0")
+    assert ended.value.code == 3
 
 
 def test_one_group_runs_in_this_process(tmp_path: Path) -> None:
