@@ -3,7 +3,7 @@
 Kafka that does not answer in time leaves topics as they are (fault suite: a slow answer ended the stage).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -53,7 +53,7 @@ class Followed:
     """An app whose directory finds `found`; notes what is done, in order."""
 
     def __init__(self, live: dict[str, LiveTopic], found: dict[str, LiveTopic]) -> None:
-        self.live, self.did = live, list[Any]()
+        self.live, self.did, self.rebalancing = live, list[Any](), False
         self.directory = SimpleNamespace(
             resolve=lambda names: {name: found[name] for name in names if name in found},
             members=lambda _group: ["dead"],
@@ -121,3 +121,64 @@ async def test_dead_members_go_and_topics_are_paused_before_anything_is_read(mon
     app.live["b"] = TOPIC
     assert await made._update_indices() == {NAME, "b"}
     assert app.did[2:] == ["committed"]  # once: subscribing drops the assignment
+
+
+class Following:
+    """The loop that follows, for some rounds; `each` is called before every one."""
+
+    _look, _hold = RegistryConductor._look, RegistryConductor._hold
+
+    def __init__(self, app: Followed, rounds: int, each: Callable[[int], None]) -> None:
+        self.app, self._rounds, self._each, self._round = app, rounds, each, 0
+        self._subscribed: frozenset[str] | None = frozenset(app.live)
+        self.flagged = 0
+
+    @property
+    def should_stop(self) -> bool:
+        return self._round >= self._rounds
+
+    async def sleep(self, _seconds: float) -> None:
+        self._round += 1
+        self._each(self._round)
+
+    def _flag_changes(self) -> None:
+        self.flagged += 1
+        self._subscribed = frozenset(self.app.live)
+
+
+async def follow(made: Following) -> None:
+    given: Any = made
+    await RegistryConductor._follow.fun(given)
+
+
+async def test_a_pause_is_taken_over_in_every_round_and_kafka_asked_now_and_then() -> None:
+    app, asked = Followed({NAME: TOPIC}, {}), list[list[str]]()
+
+    def resolved(names: list[str]) -> dict[str, LiveTopic]:
+        asked.append(names)
+        return {}
+
+    app.directory.resolve = resolved
+
+    def each(number: int) -> None:
+        app.topics = {NAME: view(paused=number % 2 == 0)}
+
+    made = Following(app, 42, each)
+    await follow(made)
+    assert app.did == [("held",), ("held", NAME)] * 21
+    assert (len(asked), made.flagged) == (3, 0)  # 5 s are 20 rounds
+
+
+async def test_a_topic_that_the_registry_adds_is_subscribed_to_at_once_but_not_while_a_rebalance_runs() -> None:
+    app = Followed({NAME: TOPIC}, {NAME: TOPIC, "b": TOPIC})
+    live = list[int]()
+
+    def each(number: int) -> None:
+        live.append(len(app.live))
+        app.rebalancing = 2 < number < 6
+        if number == 3:
+            app.topics = {NAME: view(), "b": view("b")}
+
+    made = Following(app, 8, each)
+    await follow(made)
+    assert (live, made.flagged) == ([1, 1, 1, 1, 1, 1, 2, 2], 1)
