@@ -128,7 +128,7 @@ def _fault(rule: MtlsAuth, who: Identity, client: Client, now_s: float) -> Reaso
         fault = _listed(shown, client, now_s) if certificate.is_valid_at(shown, now_s) else Reason.CERTIFICATE_EXPIRED
         if fault is not None:
             return fault
-    if rule.ca is not None and not _is_issued(shown, certificate.authorities(rule.ca), now_s):
+    if rule.ca is not None and not _is_issued(shown, _authorities(rule.ca), now_s):
         return Reason.CERTIFICATE_UNTRUSTED
     return None if certificate.allows(rule, who) else Reason.CERTIFICATE_NOT_ALLOWED
 
@@ -143,6 +143,13 @@ def _listed(shown: x509.Certificate, client: Client, now_s: float) -> Reason | N
     if trust.lists_until_s is not None and now_s > trust.lists_until_s:
         return Reason.REVOCATION_UNKNOWN
     return Reason.CERTIFICATE_REVOKED if shown.serial_number in trust.revoked.get(shown.issuer, ()) else None
+
+
+def _authorities(pem: str) -> tuple[x509.Certificate, ...]:
+    try:
+        return certificate.authorities(pem)
+    except ValueError:
+        return ()  # the API refuses such a bundle; one that is there all the same issues nothing
 
 
 def _is_issued(shown: x509.Certificate | None, known: tuple[x509.Certificate, ...], now_s: float) -> bool:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingress import certificate
+from ingress import certificate, mtls
+from ingress.mtls import Client, Trust
 from schemas.definitions.auth_mtls import MtlsAuth
 from schemas.definitions.base import read
 from schemas.errors import Refused
@@ -155,9 +156,14 @@ def test_a_rule_that_names_nobody_for_certain_is_refused(rule: dict[str, object]
         read(MtlsAuth, {"type": "mtls", **rule})
 
 
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 @given(st.binary(max_size=64), st.integers(0, 400), st.binary(min_size=1, max_size=8))
-def test_reading_is_total(noise: bytes, at: int, other: bytes) -> None:
+def test_reading_and_judging_are_total(noise: bytes, at: int, other: bytes) -> None:
     certificate.of_der(noise)
     der = SENDER.der
     found = certificate.of_der(der[:at] + other + der[at + len(other) :])
-    assert found is None or isinstance(found, certificate.Identity)
+    if found is not None:
+        rule = read(MtlsAuth, {"type": "mtls", "dnsNames": ["hooks.vendor.example"], "ca": ROOT.pem})
+        trust = Trust((ROOT.certificate,), {ROOT.certificate.subject: frozenset()}, time.time() + 60)
+        for client in (Client(found, given=True), Client(found, given=True, trust=trust, current=False)):
+            mtls.judge(rule, client, time.time())

@@ -140,6 +140,14 @@ async def test_a_sources_own_authority_counts_beside_the_listeners() -> None:
     assert reply.reason is Reason.CERTIFICATE_UNTRUSTED
 
 
+async def test_a_rule_that_cannot_be_read_names_nobody() -> None:
+    broken = "-----BEGIN CERTIFICATE-----"
+    reply = await post(edge(dnsNames=["hooks.vendor.example"], ca=broken), FixedLink(shown=SENDER))
+    assert reply.reason is Reason.CERTIFICATE_UNTRUSTED
+    reply = await post(edge(subjects=["hooks"]), FixedLink(shown=SENDER))
+    assert reply.reason is Reason.CERTIFICATE_NOT_ALLOWED
+
+
 @pytest.mark.parametrize("peer", [PROXY, "::ffff:10.1.2.3", "2001:db8::7", "fe80::1%eth0"])
 async def test_a_trusted_proxy_passes_a_certificate_on(peer: str) -> None:
     made = edge(proxies="10.1.0.0/16, 2001:db8::/32,fe80::/10")
