@@ -245,14 +245,16 @@ async def test_while_a_commit_runs_look_ups_see_what_it_writes_and_who_waits_for
     add(made, 4)
     first = asyncio.create_task(made.commit())
     assert await asyncio.to_thread(running.wait, 60)
-    assert (table.read(()).look(KEY), table.stand(RAW), table.stands) == (state(1), Stand(5, 1), {})
-    add(made, 5)
-    assert (table.stand(RAW), table.stands) == (Stand(6, 1), {})
-    second = asyncio.create_task(made.commit())  # as before partitions go: nothing may be on its way then
-    for _ in range(10):
-        await asyncio.sleep(0)
-    assert not second.done()
-    go.set()
+    try:
+        assert (table.read(()).look(KEY), table.stand(RAW), table.stands) == (state(1), Stand(5, 1), {})
+        add(made, 5)
+        assert (table.stand(RAW), table.stands) == (Stand(6, 1), {})
+        second = asyncio.create_task(made.commit())  # as before partitions go: nothing may be on its way then
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not second.done()
+    finally:
+        go.set()
     await first
     await second
     assert table.open_writes == (made._now.writes,)
