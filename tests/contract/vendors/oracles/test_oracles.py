@@ -3,8 +3,11 @@
 A listed deviation that is gone fails as a new one does. Needs the libraries of requirements.lock: `make fixtures`.
 """
 
+from pathlib import Path
+
 import pytest
 
+from tests import fixtures
 from tests.contract.vendors.oracles.ask import LIBRARIES, WITHOUT, Oracle, cases, ours, theirs
 from tests.contract.vendors.oracles.deviations import DEVIATIONS
 from tests.contract.vendors.oracles.judges import ACCEPTS, JUDGES
@@ -33,6 +36,14 @@ def test_a_vendors_own_library_agrees_but_for_listed_deviations(oracle: Oracle) 
         if (sender, name) in known
     }
     assert found == listed
+
+
+def test_says_what_to_do_when_the_libraries_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fixtures, "cache_dir", lambda: tmp_path)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(fixtures.FixtureError, match=r"oracles/requirements\.lock.*make fixtures"):
+        fixtures.libraries(fixtures.ORACLES)
+    assert [path for path in tmp_path.iterdir() if path.is_dir()] == [], "half a folder would be taken for a whole one"
 
 
 def test_every_sender_has_a_library_or_a_reason_for_none() -> None:
