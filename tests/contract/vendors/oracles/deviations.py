@@ -232,5 +232,19 @@ DEVIATIONS = (
     ),
     Deviation("twilio", REFUSES, ACCEPTS, ("hash-in-capitals",), _CAPITALS),
     Deviation("twilio", "raises TypeError", REFUSES, ("hash-empty",), _SHAPE),
+    Deviation(
+        "twilio",
+        ACCEPTS,
+        REFUSES,
+        ("signed-with-a-shared-key",),
+        "knows the shared keys of Twilio's public beta (HMAC-SHA256); our preset is for the account's token alone",
+    ),
+    Deviation(
+        "twilio",
+        REFUSES,
+        ACCEPTS,
+        ("shared-key-signed-with-sha1",),
+        "believes the header that names the algorithm, which is not signed; we ask for a signature by the token",
+    ),
 )
 """All of them."""

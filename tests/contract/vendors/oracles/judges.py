@@ -184,12 +184,14 @@ def stripe() -> Judge:
 
 
 def twilio() -> Judge:
-    made = library("twilio.request_validator").RequestValidator
+    made = library("twilio.request_validator")
 
     def judge(request: Request, secret: str) -> bool:
         form = request.headers.get("content-type") == "application/x-www-form-urlencoded"
         fields = Form(request.text) if form else request.text
-        return bool(made(secret).validate(request.url, fields, request.headers["x-twilio-signature"]))
+        algorithm = made.get_signature_algorithm(request.headers.get(made.SIGNATURE_SETTINGS_HEADER.lower()))
+        validator = made.RequestValidator(secret)
+        return bool(validator.validate(request.url, fields, request.headers["x-twilio-signature"], algorithm))
 
     return judge
 

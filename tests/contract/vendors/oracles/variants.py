@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from tests.contract.vendors.cases import Case
 from tests.contract.vendors.roster import ITEM
-from tests.contract.vendors.senders import NOW, Draft, Sender, Sent, encoded, placed, send, signature
+from tests.contract.vendors.senders import NOW, Draft, Sender, Sent, encoded, mac, placed, send, signature
 
 _FORMS = {
     "form-repeats-a-pair": b"a=1&a=1&b=2",
@@ -176,6 +176,10 @@ def _forms(sender: Sender) -> Iterator[Case]:
     sent = send(sender, NOW)
     yield _case(sender, "form-in-another-order", replace(sent, body=b"&".join(sent.body.split(b"&")[::-1])))
     yield _case(sender, "form-with-a-field-more", replace(sent, body=sent.body + b"&More=1"))
+    settings = ("X-Twilio-Webhooks-Signature-Settings", "key=webhooks_sharedkey_1,algorithm=HMAC_SHA256")
+    shared = replace(sender, extra=(*sender.extra, settings), seal=mac("sha256"))
+    yield _case(sender, "signed-with-a-shared-key", send(shared, NOW))
+    yield _case(sender, "shared-key-signed-with-sha1", send(replace(shared, seal=sender.seal), NOW))
 
 
 def _urls(sender: Sender) -> Iterator[Case]:
