@@ -166,12 +166,21 @@ class Workers:
             if worker is None:
                 failures += 1
             else:
-                self._slots[slot] = worker
+                self._settle(slot, worker)
                 if self._stopping.is_set():  # told to stop while it was starting: nobody else tells this one
                     _terminate(worker)
                 failures = 0 if await self._watch(slot) else failures + 1
             if not self._stopping.is_set():
                 await self._pause(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
+
+    def _settle(self, slot: int, worker: _Worker) -> None:
+        """Put a worker that was started for a dead one into its slot, unless a roll has filled it meanwhile."""
+        present = self._slots.get(slot)
+        if present is None or present.process.returncode is not None:
+            self._slots[slot] = worker
+            return
+        worker.channel.close()  # by which it drains and ends; kept, nobody would watch or replace it
+        _terminate(worker)
 
     async def _watch(self, slot: int) -> bool:
         """Wait until the worker in a slot, whichever it is by then, has died; True if it had run steadily."""

@@ -181,7 +181,7 @@ class Launched:
 
 
 def launch(folder: Path, bootstrap: str, **settings: str) -> Launched:
-    """Start the command with an empty registry; `settings` by their environment names without the prefix."""
+    """Start the command with an empty registry; `settings` by their environment names without the prefix, "" takes one away."""
     url = f"sqlite:///{folder / 'registry.db'}"
     registry = Registry(url, vault=Vault(KEY), clock=SystemClock())
     registry.migrate()
@@ -199,7 +199,7 @@ def launch(folder: Path, bootstrap: str, **settings: str) -> Launched:
         **settings,
     }
     environ = {name: value for name, value in os.environ.items() if not name.startswith("HOOKBERG_")}
-    environ |= {f"HOOKBERG_{name}": value for name, value in given.items()}
+    environ |= {f"HOOKBERG_{name}": value for name, value in given.items() if value}
     output = folder / "output"
     with output.open("wb") as log:
         command = (sys.executable, "-m", "deploy.cli", "ingress")

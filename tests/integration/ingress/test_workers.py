@@ -101,3 +101,17 @@ def test_a_taken_port_is_an_error() -> None:
     with pytest.raises(OSError, match="in use"):
         bind("127.0.0.1", sock.getsockname()[1])
     sock.close()
+
+
+async def test_a_worker_that_dies_while_it_is_replaced_has_one_successor(running: tuple[Workers, str]) -> None:
+    workers, _ = running
+    before = workers.pids
+    os.kill(before[0], signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGHUP)  # its slot is filled twice: by the keeper and by the roll
+
+    def started() -> set[int]:
+        children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+        return {int(pid) for pid in children if b"ingress.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+
+    await until(lambda: not set(workers.pids) & set(before), 60)
+    await until(lambda: started() == set(workers.pids), 60)

@@ -1,0 +1,171 @@
+"""Real ingress workers under attack: an honest sender beside, memory as the kernel counts it, acknowledged deliveries.
+
+Lives here: what the tests of this folder share. The processes themselves: tests/integration/ingress/real.py.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import orjson
+from confluent_kafka import Consumer, TopicPartition
+
+from schemas.backing.kafka import Topics
+from schemas.settings.processes import KafkaSettings
+from schemas.wire.raw import RawMeta, decode
+from tests.house.polling import wait_until
+from tests.integration.ingress.door import Wire
+from tests.integration.ingress.real import START_S, Launched, RealIngress, launch
+
+ROOT = Path(__file__).parents[3]
+HONEST_RATE = 50.0
+END_S = 90.0
+MIB = 1 << 20
+Figure = Callable[[str, object], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Honest:
+    """What an honest sender saw."""
+
+    statuses: Mapping[str, int]
+    failures: Mapping[str, int]
+    latencies: tuple[float, ...]
+    ids: tuple[str, ...]
+
+    def ms(self, share: float) -> float:
+        """Return the latency below which `share` of the answers came, in ms."""
+        ordered = sorted(self.latencies)
+        return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1e3, 1)
+
+    def only_accepted(self) -> bool:
+        """Tell whether there were requests and all of them were acknowledged."""
+        return not self.failures and set(self.statuses) == {"200"}
+
+
+class Traffic:
+    """An honest sender's process, running."""
+
+    def __init__(self, port: int, path: str, rate: float = HONEST_RATE, count: int | None = None) -> None:
+        given = [str(port), path, str(rate), *([] if count is None else [str(count)])]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.integration.edge.traffic", *given],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def end(self) -> Honest:
+        """Stop, wait for the last answers and return what was seen."""
+        out, _ = self._process.communicate(timeout=END_S)
+        said = orjson.loads(out)
+        return Honest(said["statuses"], said["failures"], tuple(said["latencies"]), tuple(said["ids"]))
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """The running workers, an open source's path and its topic."""
+
+    launched: Launched
+    ingress: RealIngress
+    bootstrap: str
+    topic: str
+    source_id: str
+    path: str
+
+    @property
+    def port(self) -> int:
+        return self.ingress.port
+
+    @contextmanager
+    def honest(self, rate: float = HONEST_RATE, count: int | None = None) -> Iterator[Traffic]:
+        """Run an honest sender, and end it whatever happens."""
+        traffic = Traffic(self.port, self.path, rate, count)
+        try:
+            yield traffic
+        finally:
+            traffic.kill()
+
+    @asynccontextmanager
+    async def wire(self) -> AsyncIterator[Wire]:
+        """Open a connection; the server may end it as it likes."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            yield Wire(reader, writer)
+        finally:
+            writer.transport.abort()
+
+    def post(self, headers: bytes = b"", path: str | None = None) -> bytes:
+        """Return a request's head without its end."""
+        return b"POST %b HTTP/1.1\r\nHost: x\r\n%b" % ((path or self.path).encode("latin-1"), headers)
+
+    def peaks(self) -> dict[int, int]:
+        """Return the greatest resident memory so far of each worker, MiB."""
+        return {pid: _peak(pid) for pid in self.ingress.workers()}
+
+    def acknowledged(self) -> set[str]:
+        """Return the ids of all deliveries of the source in its topic, which other runs may share."""
+        return {meta.delivery_id for meta in stored(self.bootstrap, self.topic) if meta.source_id == self.source_id}
+
+
+def _peak(pid: int) -> int:
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line for line in text.splitlines() if line.startswith("VmHWM")).split()[1]) // 1024
+
+
+def stored(bootstrap: str, topic: str) -> Iterator[RawMeta]:
+    """Yield what the headers of every record of a topic's one partition say."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": f"audit-{os.getpid()}",
+            "enable.auto.commit": False,
+            "fetch.message.max.bytes": 32 * MIB,
+        }
+    )
+    try:
+        _, end = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=30)
+        consumer.assign([TopicPartition(topic, 0, 0)])
+        for _ in range(end):
+            message = wait_until(lambda: consumer.poll(1.0), 60, what="the next record")
+            assert message is not None
+            assert message.error() is None, message.error()
+            yield decode(cast("list[tuple[str, bytes]]", message.headers()))
+    finally:
+        consumer.close()
+
+
+@contextmanager
+def ground(folder: Path, bootstrap: str, **settings: str) -> Iterator[Ground]:
+    """Run two workers with a source whose URL is its credential."""
+    launched = launch(folder, bootstrap, INGEST_TLS_PORT="", **settings)
+    kafka = KafkaSettings(kafka_bootstrap_servers=bootstrap, replication_factor=1, min_insync_replicas=1)
+    try:
+        wait_until(launched.is_ready, START_S, what="two ready workers")
+        ingress = RealIngress(launched.process, launched.registry, Topics(kafka), launched.ports)
+        made, _, path = ingress.source({"type": "url"})
+        found = Ground(launched, ingress, bootstrap, made.topic, made.id, path)
+        wait_until(lambda: _known(found), 30, what="the source at both workers")
+        yield found
+    finally:
+        with suppress(subprocess.TimeoutExpired):
+            launched.end()
+
+
+def _known(at: Ground) -> bool:
+    answered = [at.ingress.line().post(at.path).status for _ in range(8)]
+    at.ingress.hang_up()
+    return set(answered) == {200}
