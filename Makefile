@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ORACLES := tests/contract/vendors/oracles
 .DEFAULT_GOAL := help
-.PHONY: reference help run test check setup bench faults house fixtures lock test-compose clean
+.PHONY: reference help run test check setup bench bench-edge faults house fixtures lock test-compose clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ check: $(VENV)/.test ## format, lint, types, imports, spelling
 
 bench: $(VENV)/.test ## freshness and throughput of each stage, with machine, load and commit
 	@$(BIN)/python -m tests.benchmarks.bench
+
+bench-edge: $(VENV)/.test ## the ingress beside aiohttp's floor and a Go edge: ROUNDS=3 SIZES=400,2000,24000 WORKERS=1
+	@$(BIN)/python -m tests.benchmarks.edge.compare --rounds $(or $(ROUNDS),3) --sizes $(or $(SIZES),400,2000,24000) --workers $(or $(WORKERS),1)
 
 faults: $(VENV)/.test ## break everything under load, checked per position: SEED= ROUNDS=5 BROKERS=1|3
 	@$(BIN)/python -m tests.faults.run $(if $(SEED),--seed $(SEED)) --rounds $(or $(ROUNDS),5) --brokers $(or $(BROKERS),1)

@@ -96,6 +96,11 @@ def report(figures: list[Figure], load_before: float) -> None:
     for figure in figures:
         table.add_row(figure.name, figure.value, figure.how)
     out.print(table)
+    where(out, load_before)
+
+
+def where(out: Console, load_before: float) -> None:
+    """Print machine, load and commit."""
     noisy = " (noisy: other work was running)" if load_before > NOISY_LOAD else ""
     out.print(f"machine  {os.cpu_count()} cores, {_cpu()}, {platform.system()}, Python {platform.python_version()}")
     out.print(f"load     {load_before:.2f} before{noisy}, {os.getloadavg()[0]:.2f} after")
