@@ -116,6 +116,21 @@ async def test_a_batch_that_does_not_begin_where_the_stage_stands_is_refused() -
         await process(b"{}", first=3)
 
 
+async def test_records_that_were_decided_before_are_refused() -> None:
+    transactions, deciding = Transactions(), Deciding(source())
+
+    async def agent(batches: Batches) -> AsyncIterator[list[Decided]]:
+        async for batch in batches:
+            yield deciding.emit(*batch.records)
+
+    parts: Any = {"transactions": transactions, "ledger": Ledger(), "table": Table(transactions)}
+    made = BatchAgent("test", agent, **parts)
+    await made.process(TOPIC, 1, (record(b"{}", 0),))
+    with pytest.raises(RuntimeError, match="stands at 1, not at 0"):
+        await made.process(TOPIC, 1, (record(b"{}", 0),))
+    assert len(transactions.added) == 1
+
+
 async def test_what_the_agent_yields_is_not_kept_alive_while_the_next_batch_is_decided() -> None:
     yielded: list[list[Decided]] = []
     transactions, _ = await process(b'{"id": "a"}', b'{"id": "b"}', keep=yielded)

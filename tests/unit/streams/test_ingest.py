@@ -88,6 +88,12 @@ async def test_a_record_that_fails_is_quarantined_alone_and_nothing_of_it_is_rem
     assert registry.asked == 0
 
 
+async def test_nothing_is_remembered_of_a_record_that_fails_after_some_of_it_was_decided(table: FirstSeenTable) -> None:
+    large = b'{"id":"b","x":"' + b"y" * 40_000 + b'"}'  # more than is decided at a time
+    found = await decide(table, Registry(snapshot(source())), BROKEN, b"[" + large + b',{"boom":1}]', large)
+    assert [one.decision.outcome for one in found] == [Outcome.QUARANTINED, Outcome.CLEAN]
+
+
 @pytest.mark.parametrize("turned", [False, True], ids=["as ingress writes them", "in another order"])
 async def test_a_source_that_is_not_known_yet_is_asked_for_before_anything_is_decided(
     table: FirstSeenTable, *, turned: bool

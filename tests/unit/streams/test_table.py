@@ -1,6 +1,6 @@
 """The table: overlays before disk, nothing on disk before `apply`, stands and marks in one batch, the sweep."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +8,9 @@ import pytest
 
 from schemas.wire.position import Position
 from streams import seen
+from streams.engine.store import RocksStore
 from streams.engine.sweep import REMOVE, Sweep
-from streams.engine.table import FirstSeenTable, Stand, Writes, pack_stand, position_key
+from streams.engine.table import MARK, POSITION, FirstSeenTable, Stand, Writes, pack_stand, position_key
 from streams.seen import Seen
 from tests.unit.streams.made import TOPIC_ID, source
 
@@ -67,6 +68,25 @@ def test_a_commit_brings_states_stands_and_marks_together(table: FirstSeenTable)
     table.open()
     assert table.stands == {(TOPIC_ID, 3): Stand(7, 9)}
     assert table.marks(4) == {0: 5, 1: 6}
+
+
+def test_a_commit_and_a_portion_of_the_changelog_are_one_write_each(tmp_path: Path) -> None:
+    written = list[list[bytes]]()
+
+    class Noting(RocksStore):
+        def write(self, entries: Iterable[tuple[bytes, bytes | None]]) -> None:
+            given = list(entries)
+            written.append([key[:1] for key, _ in given])
+            super().write(given)
+
+    table = FirstSeenTable("seen", tmp_path, Noting)
+    table.open()
+    writes = Writes()
+    writes.states[seen.key("s", EVENT)], writes.stands[TOPIC_ID, 3] = state(1).pack(), Stand(7, 9)
+    table.apply(writes, {0: 5})
+    table.restore([(seen.key("s", EVENT), None)], {0: 6})
+    table.close()
+    assert written == [[seen.PREFIX, POSITION, MARK], [seen.PREFIX, MARK]]
 
 
 def test_recovery_takes_over_states_tombstones_and_stands(table: FirstSeenTable) -> None:

@@ -259,6 +259,21 @@ async def test_while_a_commit_runs_look_ups_see_what_it_writes_and_who_waits_for
     await second
     assert table.open_writes == (made._now.writes,)
     assert table.stands == {RAW: Stand(6, 1)}
+    assert [topic for topic, _ in producer.records].count("clean") == 2, "what was held meanwhile is sent"
+
+
+async def test_a_disk_that_cannot_be_written_after_a_commit_ends_the_process(
+    table: FirstSeenTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError("no space left")
+
+    made, _ = transactions(table)
+    monkeypatch.setattr(table, "apply", full)
+    add(made, 4)
+    with pytest.raises(EndedError):
+        await made.commit()
+    assert table.stands == {}
 
 
 async def test_a_full_transaction_takes_no_more_and_is_committed_before_its_interval_is_over(

@@ -96,6 +96,18 @@ async def test_a_topic_that_cannot_move_ends_nothing(directory: Directory, held:
         await made._look(9)
 
 
+async def test_a_record_that_comes_after_all_others_have_expired_gets_time_of_its_own() -> None:
+    directory = Directory(ends=5, first=5)
+    made = watch(directory)
+    for _ in range(4):
+        await made._look(4)
+    directory.ends = 6
+    for _ in range(3):
+        await made._look(4)
+    with pytest.raises(EndedError, match="': 1"):
+        await made._look(4)
+
+
 async def test_while_kafka_is_away_no_time_counts() -> None:
     directory = Directory(ends=5)
     made = watch(directory)
