@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy import reference
+from tests.house import vendor_tools
 from tests.house.stack import UpServer
 
 ROOT = Path(__file__).parent.parent
@@ -29,6 +30,7 @@ def beside(up_server: UpServer, tmp_path_factory: pytest.TempPathFactory) -> Pat
     folder = tmp_path_factory.mktemp("clone")
     (folder / ".hookberg").symlink_to(up_server.data_dir)
     (folder / ".venv").symlink_to(Path(sys.prefix))
+    vendor_tools.install(folder / "tools")
     return folder
 
 
@@ -39,7 +41,7 @@ def run(text: str, folder: Path, server: UpServer) -> str:
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", text],
         cwd=folder,
-        env={**environ, "COLUMNS": "140"},
+        env={**environ, "COLUMNS": "140", "PATH": f"{folder / 'tools'}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
         timeout=COMMAND_S,
@@ -64,8 +66,17 @@ def test_the_three_commands_that_up_prints_run_as_pasted(beside: Path, up_server
 
 @pytest.mark.system
 def test_a_webhook_by_hand_is_a_row_once(beside: Path, up_server: UpServer) -> None:
-    answer = run('.venv/bin/hookberg query "SELECT count(*) AS n FROM default.github_events"', beside, up_server)
+    pushes = "SELECT count(*) AS n FROM default.github_events WHERE event_type = 'push'"
+    answer = run(f'.venv/bin/hookberg query "{pushes}"', beside, up_server)
     assert re.search(r"│ 1 ", answer), answer
+
+
+@pytest.mark.system
+def test_events_that_vendors_tools_forward_are_rows(beside: Path, up_server: UpServer) -> None:
+    asked = next(block for block in blocks(README) if "stripe trigger" in block).splitlines()[-1]
+    assert re.search(r"│ payment_intent.succeeded\s+│ evt_1Nx\s+│ 2000", run(asked, beside, up_server))
+    by_type = "SELECT count(*) AS n FROM default.github_events WHERE event_type = 'issues.opened'"
+    assert re.search(r"│ 1 ", run(f'.venv/bin/hookberg query "{by_type}"', beside, up_server))
 
 
 def test_the_reference_tables_are_those_of_the_lists() -> None:
