@@ -70,8 +70,8 @@ class _Life:
         if arrival.method != "POST":
             return await self._without_body(route, arrival, env)
         target = self._found(await resolve.find(route, arrival, env))
-        limit = min(env.limits.body_bytes, target.vendor.body_limit)
         env.rates.ask_source(target.source.id)
+        limit = min(env.limits.body_bytes, target.vendor.body_limit)
         body.refuse_declared(arrival.content_length, limit)
         with env.admission.enter(arrival.content_length) as ticket:
             arrival.body.go_on()
@@ -84,8 +84,8 @@ class _Life:
             return hello
         proof = await _prove(target, arrival, received, env)
         self.secret_id = proof.secret_id
-        hello = handshakes.answer(target, arrival, received, proven=True)
         _count(target, env)
+        hello = handshakes.answer(target, arrival, received, proven=True)
         if hello is not None:
             return hello
         encoding = arrival.by_name.get("content-encoding", "") if target.object_only else ""
@@ -139,9 +139,6 @@ class _Life:
         return self.target.vendor.refusal_status
 
 
-def _signed(arrival: Arrival, received: bytes, env: Env) -> SignedRequest:
-    return SignedRequest(arrival.method, env.base_url(arrival) + arrival.url, arrival.headers, received)
-
 def _count(target: Target, env: Env) -> None:
     """Take a proven delivery from the buckets of its source and, where an API key was the proof, of the key."""
     if target.key is not None and target.source.definition.auth.type == "none":
@@ -153,11 +150,11 @@ def _checked(target: Target, arrival: Arrival, received: bytes, proof: AuthResul
     """Return the record of a proven request: what looks into the body, so that of a large one a thread does it."""
     if target.object_only:
         body.refuse_unless_object(received, arrival.by_name.get("content-encoding", ""), env.limits.body_bytes)
-def _signed(arrival: Arrival, received: bytes, env: Env) -> SignedRequest:
-    return SignedRequest(arrival.method, env.base_url(arrival) + arrival.url, arrival.headers, received)
-
     return record.make(target, arrival, received, proof, env)
 
+
+def _signed(arrival: Arrival, received: bytes, env: Env) -> SignedRequest:
+    return SignedRequest(arrival.method, env.base_url(arrival) + arrival.url, arrival.headers, received)
 
 
 async def _prove(target: Target, arrival: Arrival, received: bytes, env: Env) -> AuthResult:

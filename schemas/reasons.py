@@ -67,9 +67,9 @@ class Reason(StrEnum):
     # ---- overload
     OVERLOADED_REQUESTS = "overloaded_requests", 429, "Too many requests in flight"
     OVERLOADED_BYTES = "overloaded_bytes", 429, "Too many bytes in flight"
-    BROKER_SLOW = "broker_slow", 503, "Kafka did not acknowledge in time; the delivery may or may not be stored"
     RATE_LIMITED_KEY = "rate_limited_key", 429, "The API key has reached its rate limit"
     RATE_LIMITED_SOURCE = "rate_limited_source", 429, "The source has reached its rate limit"
+    BROKER_SLOW = "broker_slow", 503, "Kafka did not acknowledge in time; the delivery may or may not be stored"
     BROKER_AWAY = "broker_away", 503, "Kafka cannot be reached"
     SHUTTING_DOWN = "shutting_down", 503, "This process is shutting down"
     REGISTRY_AWAY = "registry_away", 503, "The registry database cannot be reached"
