@@ -4,14 +4,16 @@ import asyncio
 import threading
 from collections.abc import Sequence
 
+import pytest
 from pydantic import SecretStr
 
 from schemas.backing.registry import Registry, SourceRecord, TopicRecord
-from schemas.backing.registry.registrar import SelfRegistrar
+from schemas.backing.registry.registrar import MAX_FLIGHTS, SelfRegistrar
 from schemas.backing.registry.view import CachedView
 from schemas.definitions.key import Permission
 from schemas.definitions.view import KeyView
-from schemas.errors import Transient
+from schemas.errors import Overloaded, Refused, Transient
+from schemas.reasons import Reason
 from schemas.settings.processes import DoorSettings
 from tests.contract.registry.make import topic
 from tests.fakes.clock import ManualClock
@@ -64,4 +66,34 @@ async def test_a_failure_half_way_is_healed_by_the_next_delivery(registry: Regis
     assert (await view.refresh()).by_platform["acme", "app"][0].open is False
     clock.advance(10)
     assert (await registrar.register("acme", "app", KEY)).open
+    await view.stop()
+
+
+async def test_a_tenants_keys_make_so_many_sources_and_no_more(registry: Registry, clock: ManualClock) -> None:
+    view, kafka = CachedView(registry, poll_s=1, clock=clock), Kafka()
+    await view.start()
+    registrar = SelfRegistrar(registry, kafka, view, SETTINGS.model_copy(update={"self_registered_sources": 2}))
+    for platform in ("app_a", "app_b"):
+        clock.advance(10)
+        await registrar.register("acme", platform, KEY)
+    clock.advance(10)
+    with pytest.raises(Refused) as caught:
+        await registrar.register("acme", "app_c", KEY)
+    assert caught.value.reason is Reason.TOO_MANY_SOURCES
+    assert "HOOKBERG_SELF_REGISTERED_SOURCES" in caught.value.detail
+    assert (await registrar.register("acme", "app_a", KEY)).open  # what is there stays in use
+    assert kafka.calls == 2
+    await view.stop()
+
+
+async def test_only_a_few_sources_are_made_at_a_time(registry: Registry, clock: ManualClock) -> None:
+    view = CachedView(registry, poll_s=1, clock=clock)
+    await view.start()
+    clock.advance(10)
+    registrar = SelfRegistrar(registry, Kafka(), view, SETTINGS)
+    made = await asyncio.gather(
+        *(registrar.register("acme", f"app_{number}", KEY) for number in range(MAX_FLIGHTS + 3)), return_exceptions=True
+    )
+    turned_away = [one for one in made if isinstance(one, Overloaded)]
+    assert [one.reason for one in turned_away] == [Reason.OVERLOADED_REQUESTS] * 3
     await view.stop()

@@ -114,16 +114,20 @@ class Ground:
 
     def peaks(self) -> dict[int, int]:
         """Return the greatest resident memory so far of each worker, MiB."""
-        return {pid: _peak(pid) for pid in self.ingress.workers()}
+        return {pid: _memory(pid, "VmHWM") for pid in self.ingress.workers()}
+
+    def resident(self) -> int:
+        """Return the resident memory of the largest worker now, MiB."""
+        return max(_memory(pid, "VmRSS") for pid in self.ingress.workers())
 
     def acknowledged(self) -> set[str]:
         """Return the ids of all deliveries of the source in its topic, which other runs may share."""
         return {meta.delivery_id for meta in stored(self.bootstrap, self.topic) if meta.source_id == self.source_id}
 
 
-def _peak(pid: int) -> int:
+def _memory(pid: int, what: str) -> int:
     text = Path(f"/proc/{pid}/status").read_text()
-    return int(next(line for line in text.splitlines() if line.startswith("VmHWM")).split()[1]) // 1024
+    return int(next(line for line in text.splitlines() if line.startswith(what)).split()[1]) // 1024
 
 
 def stored(bootstrap: str, topic: str) -> Iterator[RawMeta]:
