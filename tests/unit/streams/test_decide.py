@@ -86,6 +86,23 @@ def test_partition_time_never_goes_back() -> None:
     assert again.outcome is Outcome.DUPLICATE
 
 
+def test_an_id_that_expired_stays_expired_when_the_brokers_clock_goes_back() -> None:
+    found = Partition(source()).decide(
+        record(body(id="a"), 0, 0), record(body(id="b"), 1, 8 * DAY_MS), record(body(id="a"), 2, 0)
+    )
+    assert [one.outcome for one in found] == [Outcome.CLEAN] * 3
+    assert found[2].write is not None
+    assert found[2].write.time_ms == 8 * DAY_MS
+
+
+def test_another_content_under_a_quarantined_id_is_kept_under_an_id_of_its_own_once() -> None:
+    bodies = body(id="a", n="x"), body(id="a", n="y"), body(id="a", n="y")
+    found = Partition(source(pins={"*": "s@1"}), s=INTEGER).decide(*(record(one, n) for n, one in enumerate(bodies)))
+    assert [one.outcome for one in found] == [Outcome.QUARANTINED, Outcome.QUARANTINED, Outcome.DUPLICATE]
+    assert found[0].event_id != found[1].event_id == found[2].event_id
+    assert found[2].of == PLACE.position(1, 0)
+
+
 def test_an_invalid_event_twice_is_one_quarantined_and_one_duplicate() -> None:
     partition = Partition(source(pins={"*": "s@1"}), s=INTEGER)
     first, again = partition.decide(record(body(id="a", n="x"), 0), record(body(id="a", n="x"), 1))
