@@ -335,3 +335,13 @@ def test_fencing_is_asked_again_while_it_only_times_out_and_not_for_ever(table: 
     with pytest.raises(EndedError):
         made.fence()
     assert len(left) > 900
+
+
+def test_a_whole_state_is_written_in_transactions_of_bounded_size_and_marked(table: FirstSeenTable) -> None:
+    made, producer = transactions(table)
+    before = len(producer.calls)
+    marks = made.republish((b"k%d" % number, b"v") for number in range(25))
+    calls = producer.calls[before:]
+    sizes = [part.count("produce,") for part in ",".join([*calls, ""]).split("commit,")]
+    assert sizes == [10, 10, 5, 4, 0]
+    assert marks == {0: 30, 1: 31, 2: 32, 3: 33}  # behind the first marks and all of the state
