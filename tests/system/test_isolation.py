@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.system import lake
-from tests.system.client import Caller, Server, eventually
+from tests.system.client import Caller, Server, eventually, request
 
 pytestmark = pytest.mark.system
 
@@ -168,3 +168,20 @@ def test_the_victim_is_as_it_was(victim: Neighbour, stranger: Caller) -> None:
     assert victim.caller.call("GET", "/api/v1/schemas/order/versions")["items"][-1]["version"] == 1
     assert victim.caller.post_event("orders", b'{"event":"order","n":2}').status == 200
     _wait(victim.caller, "orders", 2)
+
+
+def test_unknown_tenant_platform_and_url_are_answered_alike(victim: Neighbour, stranger: Caller) -> None:
+    tenant = {"X-Tenant-Id": str(victim.admin.tenant)}
+    asked: tuple[tuple[str, dict[str, str]], ...] = (
+        ("/api/v1/webhooks/orders", {"X-Tenant-Id": "never-made"}),
+        ("/api/v1/webhooks/never-made", tenant),
+        ("/in/" + "x" * 43, {}),
+        ("/api/v1/webhooks/orders", {**tenant, "Authorization": f"Bearer {stranger.key}"}),
+    )
+    for door in (stranger.server.ingest, stranger.server.api):
+        told = set()
+        for path, headers in asked:
+            reply = request(door, "POST", path, b"{}", {"Content-Type": "application/json", **headers})
+            kept = {name: value for name, value in reply.headers.items() if name not in {"date", "x-request-id"}}
+            told.add((reply.status, reply.body, tuple(sorted(kept.items()))))
+        assert [status for status, *_ in told] == [404]

@@ -14,7 +14,7 @@ from tests.system.client import Caller, Server
 
 pytestmark = pytest.mark.system
 
-BUDGET_S = 60
+BUDGET_S = 45
 """Generation stops after it; what runs then is finished."""
 END_S = 170
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
