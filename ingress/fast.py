@@ -29,10 +29,10 @@ _PROBED = frozenset({"GET", "HEAD"})
 def _ours(record: logging.LogRecord) -> bool:
     """Tell whether a log record of the server is of our own doing.
 
-    The others quote the line that could not be read, which may hold a secret URL or a key, and anyone could fill the
-    disk with them. The sender has his 400.
+    Of the others, some quote the line that could not be read, which may hold a secret URL or a key, and some say that a
+    sender left in the middle of a body. Anyone could fill the disk with either. Who sent an odd line has his 400.
     """
-    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
+    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError | ConnectionError)
 
 
 _server_log = logging.getLogger("ingress.server")

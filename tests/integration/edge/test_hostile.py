@@ -293,7 +293,7 @@ async def test_honest_senders_are_served_meanwhile_and_after(at: Ground, figure:
 
 def test_nothing_of_it_is_in_the_log(at: Ground) -> None:
     said = at.launched.output.read_text()
-    assert "Traceback" not in said
+    assert "Traceback" not in said, said[said.index("Traceback") - 500 :][:3000]
     assert at.path.rpartition("/")[2] not in said
     assert len(said) < MIB
     lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]

@@ -228,3 +228,17 @@ async def test_keeps_a_line_that_it_cannot_read_out_of_the_log(
         wire.send(unreadable)
         assert (await wire.answer()).status == 400
     assert "TOPSECRET" not in caplog.text
+
+
+async def test_a_sender_that_leaves_in_a_body_is_no_error_in_the_log(
+    edge: Edge, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with served(edge) as at:
+        async with at.wire() as wire:
+            wire.send(POST + b"Content-Length: 100\r\n\r\n{")
+            await until(lambda: edge.admission.requests)
+        await until(lambda: not edge.admission.requests)
+        async with at.wire() as wire:
+            wire.send(ONE)
+            assert (await wire.answer()).status == 200
+    assert caplog.text == ""
