@@ -181,7 +181,7 @@ class Launched:
 
 
 def launch(folder: Path, bootstrap: str, **settings: str) -> Launched:
-    """Start the command with an empty registry; `settings` by environment names without the prefix, "" takes one away."""
+    """Start the command with an empty registry; `settings` by environment names, prefix left off; "" takes one away."""
     url = f"sqlite:///{folder / 'registry.db'}"
     registry = Registry(url, vault=Vault(KEY), clock=SystemClock())
     registry.migrate()
