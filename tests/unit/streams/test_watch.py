@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from streams.engine import pulse as beating
 from streams.engine import watch as watching
 from streams.engine.directory import Directory as Kafka
 from streams.engine.pulse import Pulse
@@ -21,6 +22,7 @@ from tests.unit.streams.made import TOPIC_ID
 from tests.unit.streams.test_ingest import TOPIC
 
 TOP = Path(__file__).resolve().parents[3]
+TIMER = ("dump_traceback_later", "cancel_dump_traceback_later")
 A, B = (TOPIC_ID, 0), (TOPIC_ID, 1)
 
 
@@ -134,9 +136,21 @@ def test_a_blocked_event_loop_is_ended_from_a_thread() -> None:
     assert why[0] == "the event loop has been blocked for 900 s"
 
 
+def test_a_pulse_that_is_stopped_ends_nothing_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    did = list[str]()
+    timer = {name: lambda *_, name=name, **__: did.append(name) for name in TIMER}
+    monkeypatch.setattr(beating, "faulthandler", SimpleNamespace(**timer))
+    pulse = Pulse(100.0, print)  # type: ignore[arg-type]
+    pulse.start()
+    pulse.stop()
+    pulse._thread.join(60)
+    assert (did, pulse._thread.is_alive()) == ([*TIMER], False)
+
+
 def test_a_call_that_keeps_the_interpreter_lock_is_ended_too() -> None:
     code = """
 import re
+from streams.engine import pulse as beating
 from streams.engine import watch as watching
 from streams.engine.directory import Directory as Kafka
 from streams.engine.pulse import Pulse
