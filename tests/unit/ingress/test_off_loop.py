@@ -9,6 +9,7 @@ from unittest.mock import patch
 import pytest
 
 from ingress import body, receive
+from ingress.authenticate import authenticate
 from ingress.env import Limits
 from ingress.receive import OFF_LOOP_BYTES
 from schemas.reasons import Reason
@@ -25,11 +26,11 @@ GENERIC = "/api/v1/webhooks/generic/acme"
 def threads() -> Iterator[dict[str, int]]:
     """Note in which thread a request was authenticated and its body looked into."""
     seen: dict[str, int] = {}
-    authenticate, checked = receive.authenticate, receive._checked
+    judge, checked = authenticate, receive._checked
 
     def noted_authenticate(*given: object) -> object:
         seen["authenticate"] = threading.get_ident()
-        return authenticate(*given)  # type: ignore[arg-type]
+        return judge(*given)  # type: ignore[arg-type]
 
     def noted_checked(*given: object) -> object:
         seen["checked"] = threading.get_ident()
