@@ -8,6 +8,8 @@ import os
 from collections.abc import Callable
 from typing import NoReturn
 
+from confluent_kafka import KafkaException
+
 from schemas.errors import EXIT_RESTART
 from schemas.logs import logger
 
@@ -18,7 +20,9 @@ Die = Callable[[str, BaseException | None], NoReturn]
 
 def die(why: str, cause: BaseException | None = None) -> NoReturn:
     """Log why and end the process with exit code 75, without running any clean-up that could write."""
-    _log.error("stage_ends", why=why, cause=repr(cause) if cause is not None else None, exit_code=EXIT_RESTART)
+    known = cause is None or isinstance(cause, KafkaException)
+    told = None if known else cause
+    _log.error("stage_ends", why=why, cause=repr(cause) if cause else None, exit_code=EXIT_RESTART, exc_info=told)
     for handler in logging.getLogger().handlers:
         handler.flush()
     os._exit(EXIT_RESTART)

@@ -78,3 +78,22 @@ def test_a_topic_that_is_added_does_not_keep_the_others_waiting(stage: Stage) ->
     times = sorted(record.decided_at_us for record in found.ledger)
     assert max(later - earlier for earlier, later in pairwise(times)) < 10_000_000
     assert found.outcomes() == {"clean": sent}
+
+
+def test_topics_that_come_one_after_another_under_load_never_end_the_worker(stage: Stage) -> None:
+    steady = stage.add("steady")
+    sent = 0
+    for number in range(6):
+        name = f"late{number}"
+        source = stage.add(name)
+        stage.send(name, source, {"id": "1"})
+        deadline = time.monotonic() + 30
+        while not any(record.items for record in stage.read([name]).ledger):
+            assert time.monotonic() < deadline, stage.log()
+            for _ in range(20):
+                stage.send("steady", steady, {"id": str(sent)})
+                sent += 1
+            stage.flush()
+    found = stage.await_items(["steady"], sent)
+    assert found.outcomes() == {"clean": sent}
+    assert "stage_ends" not in (stage.folder / "worker.log").read_text()

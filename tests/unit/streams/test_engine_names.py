@@ -51,6 +51,8 @@ SIGNATURES: dict[Any, str] = {
     Conductor._subscriber: "(self)",
     Recovery._resume_streams: "(self, generation_id",
     aiokafka.AIOKafkaConsumer.offsets_for_times: "(self, timestamps",
+    aiokafka.AIOKafkaConsumer.seek: "(self, partition, offset",
+    aiokafka.AIOKafkaConsumer.assignment: "(self)",
     App.service: "(self, cls",
     App.timer: "(self, interval",
     Service.on_start: "(self)",
