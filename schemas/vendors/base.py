@@ -72,9 +72,9 @@ class Handshake:
 class JwtRule:
     """A bearer token that proves the sender (RFC 7519); the audience is the source's own, for example an app id.
 
-    `keys_url`: the issuer's key set, or OpenID metadata that names it. `claim_in_body`: a claim that must equal a member
-    of the body (JSON pointer); `endorsed_by`: the member that must be among the signing key's `endorsements`. The token
-    says nothing of the other bytes.
+    `keys_url`: the issuer's key set, or OpenID metadata that names it. `claim_in_body`: a claim that must equal a
+    member of the body (JSON pointer); `endorsed_by`: the member that must be among the signing key's `endorsements`.
+    The token says nothing of the other bytes.
     """
 
     issuer: str
