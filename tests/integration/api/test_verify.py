@@ -63,7 +63,7 @@ async def test_the_right_request_is_valid(api: Api, github: Any) -> None:
 @pytest.mark.parametrize(
     ("body", "said", "cause", "words"),
     [
-        (BODY.replace(b",", b", ").replace(b":", b": "), None, "body_reencoded", "wrote it anew"),
+        (BODY.replace(b",", b", ").replace(b":", b": "), None, "body_reencoded", "parsed and re-encoded it"),
         (BODY + b"\n", None, "body_line_ends", "a line feed was added"),
         (BODY, {}, "header_missing", "X-Hub-Signature-256"),
         (BODY, {"Hub_Signature_256": "{right}"}, "header_name", "stands in the header Hub_Signature_256"),

@@ -33,6 +33,7 @@ def test_replacing_and_ending_workers_under_load_fails_nobody_and_loses_nothing(
                 os.kill(at.launched.process.pid, signal.SIGHUP)
                 _replaced(at, before)
             rolls += 1
+        wait_until(lambda: not traffic.running(), LIMIT_S, what="the last requests")
         seen = traffic.end()
     figure("requests, restarts", f"{sum(seen.statuses.values())} answered, {rolls} restarts")
     figure("p50 / p99", f"{seen.ms(0.5)} / {seen.ms(0.99)} ms")
