@@ -61,12 +61,21 @@ class Traffic:
             stdout=subprocess.PIPE,
         )
 
-    def running(self) -> bool:
-        return self._process.poll() is None
-
     def end(self) -> Honest:
         """Stop, wait for the last answers and return what was seen."""
-        out, _ = self._process.communicate(timeout=END_S)
+        return self._seen(END_S)
+
+    def finish(self, limit_s: float) -> Honest:
+        """Wait until `count` requests are sent and answered and return what was seen."""
+        told, self._process.stdin = self._process.stdin, None  # its end would say: stop
+        try:
+            return self._seen(limit_s)
+        finally:
+            if told is not None:
+                told.close()
+
+    def _seen(self, limit_s: float) -> Honest:
+        out, _ = self._process.communicate(timeout=limit_s)
         said = orjson.loads(out)
         return Honest(said["statuses"], said["failures"], tuple(said["latencies"]), tuple(said["ids"]))
 
