@@ -28,13 +28,17 @@ def metrics_table() -> str:
 def rewritten(text: str) -> str:
     """Return the README's text with both tables as they are now; ValueError when a marker is missing."""
     for name, table in (("settings", settings_table()), ("metrics", metrics_table())):
-        start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-        before, found, rest = text.partition(start)
-        _, closed, after = rest.partition(end)
-        if not found or not closed:
-            raise ValueError(f"README.md lacks {start} … {end}")
-        text = f"{before}{start}\n{table}\n{end}{after}"
+        text = put(text, f"<!-- {name} -->", f"<!-- /{name} -->", f"\n{table}\n")
     return text
+
+
+def put(text: str, start: str, end: str, made: str) -> str:
+    """Return a README's text with `made` between two markers; ValueError when one is missing."""
+    before, found, rest = text.partition(start)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"README.md lacks {start} … {end}")
+    return f"{before}{start}{made}{end}{after}"
 
 
 def main() -> int:

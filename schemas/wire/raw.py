@@ -32,6 +32,8 @@ HB_OVERRIDES = "hb-overrides"
 HB_TRACEPARENT = "hb-traceparent"
 HB_SHED = "hb-shed"
 HB_REDRIVE = "hb-redrive"
+SOURCE_AT = 2
+"""Where `encode` puts HB_SOURCE_ID among the headers; others may put it elsewhere."""
 
 
 class AuthResult(msgspec.Struct, frozen=True, gc=False):

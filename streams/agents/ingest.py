@@ -12,7 +12,7 @@ from schemas.definitions.view import Snapshot
 from schemas.logs import logger
 from schemas.ports import RegistryView
 from schemas.reasons import Reason
-from schemas.wire.raw import HB_SOURCE_ID, RawRecord
+from schemas.wire.raw import HB_SOURCE_ID, SOURCE_AT, RawRecord
 from streams.agents.careful import Careful, poison
 from streams.emit import Decided
 from streams.engine.agent import Batch, Batches
@@ -22,7 +22,6 @@ from streams.parse import Delivery, Fault, delivery
 from streams.sources import Sources
 
 _MAX_STRANGERS = 1_000
-_SOURCE_AT = 2
 _log = logger(__name__)
 
 
@@ -118,8 +117,8 @@ def _named(records: Sequence[RawRecord]) -> set[str]:
     found: set[bytes] = set()
     for record in records:
         headers = record.headers
-        if len(headers) > _SOURCE_AT and headers[_SOURCE_AT][0] == HB_SOURCE_ID:  # where our ingress puts it
-            found.add(headers[_SOURCE_AT][1] or b"")
+        if len(headers) > SOURCE_AT and headers[SOURCE_AT][0] == HB_SOURCE_ID:
+            found.add(headers[SOURCE_AT][1] or b"")
         else:
             found.add(next((value or b"" for name, value in headers if name == HB_SOURCE_ID), b""))
     return {named.decode("utf-8", "replace") for named in found}

@@ -20,9 +20,9 @@ Die = Callable[[str, BaseException | None], NoReturn]
 
 def die(why: str, cause: BaseException | None = None) -> NoReturn:
     """Log why and end the process with exit code 75, without running any clean-up that could write."""
-    known = cause is None or isinstance(cause, KafkaException)
-    told = None if known else cause
-    _log.error("stage_ends", why=why, cause=repr(cause) if cause else None, exit_code=EXIT_RESTART, exc_info=told)
+    told = None if cause is None else repr(cause)
+    bug = None if isinstance(cause, KafkaException) else cause
+    _log.error("stage_ends", why=why, cause=told, exit_code=EXIT_RESTART, exc_info=bug)
     for handler in logging.getLogger().handlers:
         handler.flush()
     os._exit(EXIT_RESTART)

@@ -136,8 +136,8 @@ class Transactions:
         now = self._now
         now.writes.states.update(states)
         now.writes.stands[partition] = stand
-        log, count = self._changelog, self._partitions
-        records.extend([Record(log, crc32(key) % count, key, value) for key, value in states.items()])
+        log, place = self._changelog, self.changelog_partition
+        records.extend([Record(log, place(key), key, value) for key, value in states.items()])
         self._produce(records)
 
     def remove(self, keys: Iterable[bytes]) -> None:

@@ -3,7 +3,6 @@
 Lives here: the measurement, through the public doors and a `read_committed` reader of clean topics. Load: restart.py.
 """
 
-import json
 import time
 
 from tests.benchmarks.measure import Figure, github_source
@@ -19,9 +18,8 @@ DEADLINE_S = 60.0
 def live(server: Server) -> list[Figure]:
     """Make five sources, one after another, while another gets events; report how long each waited, and that one."""
     caller = github_source(server, "live")
-    bootstrap = json.loads((server.data_dir / "up.json").read_text("utf-8"))["kafkaBootstrapServers"]
     other = f"{caller.tenant}.event.github"
-    reader = Follower(bootstrap, [other])
+    reader = Follower(server.bootstrap, [other])
     gaps, waits, seen = [0.0], [], [time.monotonic()]
 
     def read(wait_s: float) -> int:
@@ -40,7 +38,7 @@ def live(server: Server) -> list[Figure]:
             source = {"platform": f"late{number}", "auth": {"type": "none"}}
             made = time.monotonic()
             caller.call("POST", "/api/v1/sources", source, expect=201)
-            new = Follower(bootstrap, [f"{caller.tenant}.event.late{number}"])
+            new = Follower(server.bootstrap, [f"{caller.tenant}.event.late{number}"])
             assert caller.post_event(f"late{number}", b'{"id": 1}').status < 300
 
             def arrived(new: Follower = new) -> bool:

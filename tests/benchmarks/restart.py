@@ -3,7 +3,6 @@
 Lives here: the measurement only; the supervisor of `hookberg up` starts the successor, as it does for users.
 """
 
-import json
 import os
 import signal
 import statistics
@@ -43,8 +42,7 @@ def restart(server: Server) -> list[Figure]:
 
 
 def _pid(server: Server) -> int:
-    document = json.loads((server.data_dir / "up.json").read_text("utf-8"))
-    return int(document["processes"]["sinks"]["pid"])
+    return int(server.state["processes"]["sinks"]["pid"])
 
 
 @contextmanager

@@ -84,6 +84,17 @@ class Server:
     def admin_key(self) -> str:
         return (self.data_dir / "admin.key").read_text("utf-8").strip()
 
+    @property
+    def state(self) -> dict[str, Any]:
+        """Return the present `up.json`."""
+        found: dict[str, Any] = json.loads((self.data_dir / "up.json").read_text("utf-8"))
+        return found
+
+    @property
+    def bootstrap(self) -> str:
+        """Return Kafka's bootstrap servers."""
+        return str(self.state["kafkaBootstrapServers"])
+
     def admin(self, tenant: str | None = None) -> "Caller":
         """Return a caller with the admin key, acting for `tenant` by X-Tenant-Id."""
         return Caller(self, self.admin_key, tenant)

@@ -6,6 +6,7 @@ HOOKBERG_TEST_SERVER, the data folder of a server that runs already, is used ins
 import json
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -18,22 +19,17 @@ from tests.system.client import Server
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Yield the URLs and the data folder of a ready server; in the end every tenant made here passes the audit."""
-    if running_already := os.environ.get("HOOKBERG_TEST_SERVER"):
-        folder = Path(running_already)
-        where = json.loads((folder / "up.json").read_text("utf-8"))
-        made = Server(where["url"], where["ingestUrl"], folder)
+    with ExitStack() as ends:
+        if running_already := os.environ.get("HOOKBERG_TEST_SERVER"):
+            folder = Path(running_already)
+            where = json.loads((folder / "up.json").read_text("utf-8"))
+            made = Server(where["url"], where["ingestUrl"], folder)
+        else:
+            running = ends.enter_context(stack.up_server(tmp_path_factory.mktemp("system") / "data"))
+            made = Server(running.url, running.ingest_url, running.data_dir)
         yield made
-        _audited(made)
-        return
-    with stack.up_server(tmp_path_factory.mktemp("system") / "data") as running:
-        made = Server(running.url, running.ingest_url, running.data_dir)
-        yield made
-        _audited(made)
-
-
-def _audited(server: Server) -> None:
-    honest = [tenant for tenant in server.tenants if tenant not in server.broken]
-    if honest:
-        code, said = audit(server.data_dir, *(word for tenant in honest for word in ("--tenant", tenant)))
-        assert code == 0, said
-        assert "every sum holds" in said
+        honest = [tenant for tenant in made.tenants if tenant not in made.broken]
+        if honest:
+            code, said = audit(made.data_dir, *(word for tenant in honest for word in ("--tenant", tenant)))
+            assert code == 0, said
+            assert "every sum holds" in said

@@ -83,11 +83,6 @@ def position(caller: Caller, table: str = "orders") -> tuple[str, str]:
     return row["event_id"], f"{row['_topic']}/{row['_partition']}/{row['_offset']}/{row['_item']}"
 
 
-def bootstrap(caller: Caller) -> str:
-    found: str = json.loads((caller.server.data_dir / "up.json").read_text("utf-8"))["kafkaBootstrapServers"]
-    return found
-
-
 @pytest.fixture(scope="module")
 def honest(server: Server) -> Caller:
     return traffic(server)
@@ -135,7 +130,7 @@ def test_a_question_about_nothing_is_refused(honest: Caller, option: tuple[str, 
 def test_what_retention_removed_is_left_out_and_said(server: Server) -> None:
     caller = traffic(server, "expired")
     tenant, partition = tenant_of(caller), int(position(caller)[1].split("/")[1])
-    admin = AdminClient({"bootstrap.servers": bootstrap(caller)})
+    admin = AdminClient({"bootstrap.servers": caller.server.bootstrap})
 
     def expire(kind: str, offset: int, at: int = partition) -> None:
         where = TopicPartition(f"{tenant}.{kind}", at, offset)
@@ -171,8 +166,8 @@ def test_a_row_deleted_from_a_table_is_named(broken: Caller) -> None:
 def test_a_clean_event_that_no_transaction_wrote_is_named(broken: Caller) -> None:
     event_id, at = position(broken, "paid")
     topic, partition = f"{tenant_of(broken)}.event.orders", int(at.split("/")[1])
-    value = first_value(bootstrap(broken), topic, partition, event_id)
-    producer = Producer({"bootstrap.servers": bootstrap(broken)})
+    value = first_value(broken.server.bootstrap, topic, partition, event_id)
+    producer = Producer({"bootstrap.servers": broken.server.bootstrap})
     producer.produce(topic, value, partition=partition)
     assert producer.flush(20) == 0
     code, said = run(broken)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from deploy.reference import put
 from schemas.signing import Scheme, jwt
 from schemas.vendors import VENDORS
 from schemas.vendors.base import DAY_S, HOUR_S, MIB, JwtRule, Vendor
@@ -58,9 +59,7 @@ def _span(seconds: int) -> str:
 
 def main() -> None:
     """Write the table into the README."""
-    text = README.read_text("utf-8")
-    before, _, rest = text.partition(BEGIN)
-    README.write_text(before + BEGIN + table() + END + rest.partition(END)[2], "utf-8")
+    README.write_text(put(README.read_text("utf-8"), BEGIN, END, table()), "utf-8")
 
 
 if __name__ == "__main__":

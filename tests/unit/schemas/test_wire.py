@@ -101,6 +101,10 @@ def test_a_raw_records_headers_come_back(
         assert raw.decode(raw.encode(one)) == one
 
 
+def test_the_source_of_a_raw_record_stands_where_readers_look_first() -> None:
+    assert raw.encode(RAW)[raw.SOURCE_AT] == (raw.HB_SOURCE_ID, RAW.source_id.encode())
+
+
 @pytest.mark.parametrize("name", [raw.HB_VERSION, raw.HB_AUTH, raw.HB_HEADERS, raw.HB_RECEIVED_AT, raw.HB_SOURCE_ID])
 def test_a_raw_record_without_a_header_is_poison(name: str) -> None:
     with pytest.raises(Poison) as caught:

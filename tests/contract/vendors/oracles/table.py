@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from deploy.reference import put
 from tests.contract.vendors.oracles.ask import LIBRARIES, WITHOUT, cases
 from tests.contract.vendors.oracles.deviations import DEVIATIONS
 from tests.fixtures import ORACLES
@@ -36,9 +37,7 @@ def table() -> str:
 
 def main() -> None:
     """Write the tables into the README."""
-    text = README.read_text("utf-8")
-    before, _, rest = text.partition(BEGIN)
-    README.write_text(before + BEGIN + table() + END + rest.partition(END)[2], "utf-8")
+    README.write_text(put(README.read_text("utf-8"), BEGIN, END, table()), "utf-8")
 
 
 if __name__ == "__main__":
