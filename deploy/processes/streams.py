@@ -1,6 +1,11 @@
 """`hookberg streams`: the Faust stage, one process a worker group, and a health page each."""
 
-from deploy.processes.foundation import foundation, run
+import asyncio
+import os
+import socket
+from collections.abc import Mapping
+
+from deploy.processes.foundation import Foundation, foundation, run
 from schemas import logs, settings
 from schemas.backing.health import HealthServer
 from schemas.backing.kafka import client_config
@@ -8,6 +13,7 @@ from schemas.metrics import Metrics
 from schemas.vendors import adapter
 from streams import supervise
 from streams.app import Env, Health, run_group
+from streams.jobs.runner import JobRunner, Work
 
 
 def main(given: settings.StreamsSettings) -> int:
@@ -27,7 +33,15 @@ async def _stage(given: settings.StreamsSettings, group: str) -> int:
         health = HealthServer(given.streams_host, given.streams_health_port, state.ready, metrics)
         await health.start()
         env = Env(given, client_config(given), base.view, adapter, base.clock, metrics)
+        jobs = JobRunner(base.registry.jobs, _kinds(given, base), f"{socket.gethostname()}-{os.getpid()}-{group}")
+        jobs.start()
         try:
             return await run_group(group, env, state)
         finally:
+            await asyncio.to_thread(jobs.stop)
             await health.stop()
+
+
+def _kinds(_given: settings.StreamsSettings, _base: Foundation) -> Mapping[str, Work]:
+    """Return the jobs that a stage process does, by kind."""
+    return {}
