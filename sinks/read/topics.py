@@ -16,8 +16,9 @@ from sinks.source import REQUEST_S, Topic, describe, options
 
 QUEUE_KIB = 32 << 10
 BATCH = 5_000
-POLL_S = 0.1
-FETCH_WAIT_MS = 50
+POLL_S = 0.02
+"""A call returns after it even if less than a batch came: what reading the last records of a topic costs."""
+FETCH_WAIT_MS = 10
 STUCK_S = 60.0
 """Longer than any transaction lives (transaction.timeout.ms and the broker's scan)."""
 Progress = Callable[[str, int, int], None]
@@ -68,7 +69,8 @@ class Log:
         """Yield the committed records of `starts`..`ends`-1 of each partition, in order; later ones too."""
         left = {number: end for number, end in enumerate(ends) if end > starts[number]}
         total, read = sum(ends[number] - starts[number] for number in left), 0
-        self._committed.assign([TopicPartition(topic.name, number, starts[number]) for number in left])
+        if left:
+            self._begin(topic, {number: starts[number] for number in left})
         moved = self._clock.monotonic()
         while left:
             try:
@@ -88,6 +90,18 @@ class Log:
                 raise Transient(f"{topic.name}: no end of partitions {sorted(left)} in {STUCK_S:g} s")
         self._committed.unassign()
         self._progress(topic.name, total, total)
+
+    def _begin(self, topic: Topic, starts: Mapping[int, int]) -> None:
+        """Assign partitions of a topic.
+
+        Who leads them is asked first: of a topic that it has not met librdkafka learns that once a second only
+        (rd_kafka_topic_scan_all), and an audit assigns topic after topic.
+        """
+        try:
+            self._committed.list_topics(topic.name, timeout=REQUEST_S)
+            self._committed.assign([TopicPartition(topic.name, number, at) for number, at in starts.items()])
+        except KafkaException as error:
+            raise Transient(f"Kafka does not answer: {error}") from error
 
     def _ended(self, message: Message, left: Mapping[int, int]) -> bool:
         """Tell whether a record or a notice of the log's end shows that its partition is read up to its end."""
