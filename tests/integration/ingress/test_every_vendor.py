@@ -1,7 +1,7 @@
 """Every vendor at both real doors: the vendor's own request on a socket, what is answered, what is kept.
 
-The vectors are the kit's (tests/contract/vendors); here they meet HTTP. What each vendor is answered stands here a second
-time, from the vendors' documents: one without a line in `ANSWERS` fails, as does a handshake without its `ASKED`.
+The vectors are the kit's (tests/contract/vendors); here they meet HTTP. What each vendor is answered stands here a
+second time, from the vendors' documents: one without a line in `ANSWERS` fails, as does a handshake without its `ASKED`.
 """
 
 import json
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yarl
 from aiohttp import ClientSession, web
-from yarl import URL as Url
 
 from ingress.mount import add_data_plane, server_options
 from schemas.definitions.view import SourceView
@@ -32,6 +32,7 @@ ORIGIN, PATH = "https://hooks.example.com", "/in/t0ken"
 JSON, TEXT, PROBLEM = "application/json", "text/plain; charset=utf-8", "application/problem+json"
 BOTS = "https://login.botframework.com/v1/.well-known/openidconfiguration"
 DOORS = ("fast", "mounted")
+UNPROVEN = {reason.value for reason in Reason if reason.status == 401}
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,7 @@ def edge_of(view: SourceView) -> Edge:
 
 async def ask(http: ClientSession, address: str, sent: Sent) -> Answer:
     """Send a request, its target as it stands."""
-    url = Url(address + sent.url.removeprefix(ORIGIN), encoded=True)
+    url = yarl.URL(address + sent.url.removeprefix(ORIGIN), encoded=True)
     skipped = ("Content-Type", "User-Agent", "Accept")
     given = {name: value.encode("latin-1").decode() for name, value in sent.headers}  # the client writes UTF-8
     async with http.request(sent.method, url, data=sent.body, headers=given, skip_auto_headers=skipped) as said:
@@ -258,7 +259,7 @@ async def test_takes_what_the_vendor_signed_and_refuses_what_was_changed(name: s
                 assert wrong != way.sent
                 said = await ask(http, address, wrong)
                 assert (said.status, said.content_type) == (REFUSED[name], PROBLEM)
-                assert Reason(json.loads(said.body or b"")["reason"]).status == 401
+                assert json.loads(said.body or b"")["reason"] in UNPROVEN
             assert edge.publisher.records == [kept]
         met.add(way.scheme)
     assert met >= {scheme.name for scheme in VENDORS[name].schemes}
