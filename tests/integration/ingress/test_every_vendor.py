@@ -1,7 +1,7 @@
 """Every vendor at both real doors: the vendor's own request on a socket, what is answered, what is kept.
 
 The vectors are the kit's (tests/contract/vendors); here they meet HTTP. What each vendor is answered stands here a
-second time, from the vendors' documents: one without a line in `ANSWERS` fails, as does a handshake without its `ASKED`.
+second time, from the vendors' documents: one without a line in `ANSWERS` fails, and a handshake without its `ASKED`.
 """
 
 import json
