@@ -59,20 +59,27 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 def identify(deliveries: Iterable[Delivery], adapter: Callable[[str], Vendor], topic_id: str) -> Iterator[Event]:
     """Return the events of deliveries in order; a delivery that cannot be read is one event with a fault.
 
-    Of a redrive only the items that it names are events (rule 16).
+    Of a redrive the items that it names are events and no others (rule 16), those that cannot be read any more as well.
     """
     for delivery in deliveries:
         meta, source = delivery.meta, delivery.source
         if meta is None or source is None or delivery.fault is not None or not delivery.items:
-            yield _whole(delivery, topic_id)
+            if meta is not None and meta.redrive is not None and meta.redrive.items:
+                yield from (_whole(delivery, topic_id, number) for number in meta.redrive.items)
+            else:
+                yield _whole(delivery, topic_id)
             continue
         vendor = adapter(source.platform)
         batch = len(delivery.items) > 1 or delivery.record.value.lstrip()[:1] == b"["
         shared = vendor.facts({}, delivery.headers).vendor_event_id if batch else None
-        wanted = None if meta.redrive is None else frozenset(meta.redrive.items)
+        wanted = None if meta.redrive is None or not meta.redrive.items else frozenset(meta.redrive.items)
         for item in delivery.items:
             if wanted is None or item.number in wanted:
                 yield _event(delivery, meta, source, vendor, item, shared, batch)
+        if wanted is not None:
+            yield from (
+                _whole(delivery, topic_id, number) for number in sorted(wanted) if number >= len(delivery.items)
+            )
 
 
 def _event(
@@ -90,9 +97,9 @@ def _event(
     canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
     print_ = fingerprint(canonical)
     kind, text = _identity(delivery, meta, source, vendor, facts, item, canonical, shared, batch)
-    if meta.redrive is not None and meta.redrive.as_distinct:
-        text = distinct(text, print_)
     event_id = ids.event_id(meta.source_id, kind, text)
+    if meta.redrive is not None and meta.redrive.as_distinct:
+        event_id, text = _as_distinct(meta.source_id, kind, text, print_, meta.redrive.named(item.number))
     event_time, time_source = meta.received_at_us, RECEIVED
     if facts.event_time_ms is not None and 0 <= facts.event_time_ms * 1000 < MAX_TIME_US:
         event_time, time_source = facts.event_time_ms * 1000, PAYLOAD
@@ -117,10 +124,10 @@ def _event(
     )
 
 
-def _whole(delivery: Delivery, topic_id: str) -> Event:
+def _whole(delivery: Delivery, topic_id: str, number: int = 0) -> Event:
     """Make the one event of a delivery without items: unreadable, empty or shed."""
     meta, record, source = delivery.meta, delivery.record, delivery.source
-    item = Item(0, record.value, None)
+    item = Item(number, record.value, None)
     if meta is None:
         source_id, kind, text = "", IdKind.DELIVERY, f"{topic_id}/{record.partition}/{record.offset}"
     elif meta.event_id is not None or meta.overrides.dedupe_key is not None:
@@ -128,11 +135,11 @@ def _whole(delivery: Delivery, topic_id: str) -> Event:
     else:
         source_id, kind, text = meta.source_id, IdKind.DELIVERY, f"{meta.delivery_id}:0"
     print_ = fingerprint(record.value)
+    event_id = ids.event_id(source_id, kind, text)
     if meta is not None and meta.redrive is not None and meta.redrive.as_distinct:
-        text = distinct(text, print_)
+        event_id, text = _as_distinct(source_id, kind, text, print_, meta.redrive.named(number))
     received = record.timestamp_ms * 1000 if meta is None else meta.received_at_us
     said = NOTHING_SAID if meta is None else meta.overrides
-    event_id = ids.event_id(source_id, kind, text)
     return Event(
         delivery=delivery,
         item=item,
@@ -192,6 +199,13 @@ def _given(meta: RawMeta) -> tuple[IdKind, str]:
     if meta.event_id is not None and meta.event_id != key:
         return IdKind.VENDOR, meta.event_id
     return IdKind.EXPLICIT, key or ""
+
+
+def _as_distinct(source_id: str, kind: IdKind, text: str, print_: bytes, named: str | None) -> tuple[str, str]:
+    """Return id and text of an item redriven as distinct; its plain ones when that is how it is in quarantine."""
+    own = distinct(text, print_)
+    event_id = ids.event_id(source_id, kind, own)
+    return (event_id, own) if named in (None, event_id) else (ids.event_id(source_id, kind, text), text)
 
 
 def distinct(id_text: str, print_: bytes) -> str:

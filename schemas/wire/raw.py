@@ -13,6 +13,7 @@ import orjson
 
 from schemas.errors import Poison
 from schemas.reasons import Reason
+from schemas.wire.position import Position
 
 VERSION = b"1"
 Header = tuple[str, bytes]
@@ -57,7 +58,11 @@ NOTHING_SAID = Overrides()
 
 
 class Redrive(msgspec.Struct, frozen=True, gc=False):
-    """A raw record written by a redrive (rule 16): original position, the job, the items to decide, `as` distinct."""
+    """A raw record written by a redrive (rule 16): original position, the job, the items to decide, `as` distinct.
+
+    No items: all of the delivery, which could not be read at all. `event_ids`: what these items (or the whole delivery)
+    are called in quarantine, in order; empty when the writer does not say.
+    """
 
     topic_id: str
     partition: int
@@ -65,6 +70,19 @@ class Redrive(msgspec.Struct, frozen=True, gc=False):
     job: str
     items: tuple[int, ...]
     as_distinct: bool = False
+    event_ids: tuple[str, ...] = ()
+
+    def row(self, item: int) -> Position:
+        """Return the position that the quarantine row of an item names."""
+        return Position(self.topic_id, self.partition, self.offset, item if self.items else 0)
+
+    def named(self, item: int) -> str | None:
+        """Return the event id under which an item is in quarantine; None when the header does not say."""
+        if not self.event_ids:
+            return None
+        if not self.items:
+            return self.event_ids[0]
+        return dict(zip(self.items, self.event_ids, strict=False)).get(item)
 
 
 class RawMeta(msgspec.Struct, frozen=True, gc=False):
@@ -186,6 +204,7 @@ def _redrive_to_wire(value: Redrive) -> dict[str, Any]:
         "job": value.job,
         "items": list(value.items),
         "as": "distinct" if value.as_distinct else None,
+        "eventIds": list(value.event_ids),
     }
 
 
@@ -197,4 +216,5 @@ def _redrive_from_wire(value: dict[str, Any]) -> Redrive:
         value["job"],
         tuple(int(item) for item in value["items"]),
         value.get("as") == "distinct",
+        tuple(str(event_id) for event_id in value.get("eventIds", ())),
     )

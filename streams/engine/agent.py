@@ -18,8 +18,8 @@ from streams.engine.directory import LiveTopic
 from streams.engine.table import FirstSeenTable, Partition, Stand
 from streams.engine.transaction import Transactions
 
-_MOST_WRITTEN = 3
-"""Records that one decision writes at most: the clean event, what it resolves, its state."""
+_MOST_WRITTEN = 4
+"""Records that one decision writes at most: the clean event, two that it resolves, its state."""
 
 
 @dataclass(frozen=True, slots=True)
