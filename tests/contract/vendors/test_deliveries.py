@@ -3,6 +3,7 @@
 The samples are our own, made of documented field names; what must come out of each stands beside it in its folder.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,6 +29,7 @@ from tests.fakes.registry import snapshot, source
 
 HERE = Path(__file__).parent
 PATH = "/in/t0ken"
+FORM_TYPE = "application/x-www-form-urlencoded"
 
 
 def deliveries() -> Iterator[Any]:
@@ -92,9 +94,14 @@ def sender_of(vendor: Vendor, one: dict[str, Any]) -> Sender | None:
     for sender in SENDERS:
         wanted = {name.lower() for name, _ in sender.extra} - {"content-type"}
         fits = sender.vendor == vendor.name and wanted <= set(one["headers"])
-        if fits and (vendor.name != "segment" or sender.batch is batch):
+        if fits and (vendor.name != "segment" or sender.batch is batch) and _of_its_type(vendor, sender, one):
             return sender
     return None
+
+
+def _of_its_type(vendor: Vendor, sender: Sender, one: dict[str, Any]) -> bool:
+    """Twilio signs a form and a JSON body in two ways."""
+    return vendor.name != "twilio" or (("Content-Type", FORM_TYPE) in sender.extra) is ("form" in one)
 
 
 def registered(vendor: Vendor, sender: Sender | None) -> SourceView:
@@ -159,7 +166,10 @@ async def _posted(vendor: Vendor, one: dict[str, Any], sender: Sender | None) ->
     if sender is None:
         headers, path, body = tuple(one["headers"].items()), PATH, body_of(one)
     else:
-        own = replace(sender, url="https://hooks.example.com" + PATH + sender.url.partition(PATH)[2])
+        query = sender.url.partition(PATH)[2]
+        if "bodySHA256" in query:
+            query = f"?bodySHA256={hashlib.sha256(body_of(one)).hexdigest()}"
+        own = replace(sender, url=f"https://hooks.example.com{PATH}{query}")
         fixed = tuple((name, value) for name, value in sender.extra if name.lower() not in one["headers"])
         sent = send(replace(own, extra=(*fixed, *one["headers"].items())), NOW, body=body_of(one))
         headers, path, body = sent.headers, sent.url.removeprefix("https://hooks.example.com"), sent.body
