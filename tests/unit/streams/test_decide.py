@@ -286,7 +286,8 @@ def test_a_delivery_nobody_could_read_is_redriven_whole_and_its_row_settled_by_w
     (failed,) = kept.decide(record(value, 0, headers=(("Content-Type", "text/x-unknown"),)))
     assert (failed.outcome, failed.event.item.payload) == (Outcome.QUARANTINED, value)
     kept.snapshot = snapshot(source(parse={"contentType": "application/json"}))
-    more = {"headers": (("Content-Type", "text/x-unknown"),), "redrive": again(0, named=(failed.event_id,))}
+    more: dict[str, Any] = {"headers": (("Content-Type", "text/x-unknown"),)}
+    more["redrive"] = again(0, named=(failed.event_id,))
     found = kept.emit(record(value, 1, **more), record(value, 2, **more))
     assert [one.decision.outcome for one in found] == [Outcome.CLEAN] * 2 + [Outcome.DUPLICATE] * 2
     notes = [quarantine.decode(each.value or b"") for one in found[:2] for each in one.records[1:]]
