@@ -119,7 +119,7 @@ def clean(decision: Decision, place: Place) -> bytes:
             schema=decision.schema,
             auth_coverage=event.item.coverage or meta.auth.coverage,
             position=place.position(delivery.record.offset, event.item.number),
-            envelope=None,
+            envelope=event.item.envelope,
             payload=event.item.payload,
         )
     )

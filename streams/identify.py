@@ -5,6 +5,7 @@ Pure and total. Event ids: schemas/ids.py; rule 4 for `hb-event-id`, rule 16 for
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -15,9 +16,12 @@ from schemas import ids
 from schemas.ids import IdKind
 from schemas.reasons import Reason
 from schemas.vendors.base import Facts, Vendor
+from schemas.vendors.cloudevents import CLOUDEVENTS
+from schemas.vendors.generic import GENERIC
 from schemas.wire.raw import NOTHING_SAID, Overrides, RawMeta
 from streams import seen
 from streams.parse import MAX_TIME_US, Delivery, Fault
+from streams.shapes import numbers
 from streams.sources import Source
 from streams.split import Item
 from streams.texts import at, clean_text, scalar, without
@@ -25,7 +29,10 @@ from streams.texts import at, clean_text, scalar, without
 PAYLOAD = "payload"
 RECEIVED = "received"
 MAX_TYPE = 256
-_WEAK = ("x-request-id", "x-correlation-id")
+_WEAK = "x-request-id"
+_CORRELATION = ("x-correlation-id", "x-request-id")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
+"""https://www.w3.org/TR/trace-context/#traceparent-header"""
 _NOT_SAID = Facts(event_type=None)
 _TYPES = ("event", "type", "action")
 _NAMED = (IdKind.VENDOR, IdKind.EXPLICIT)
@@ -69,7 +76,7 @@ def identify(deliveries: Iterable[Delivery], adapter: Callable[[str], Vendor], t
             else:
                 yield _whole(delivery, topic_id)
             continue
-        vendor = adapter(source.platform)
+        vendor = _vendor(adapter(source.platform), delivery)
         batch = len(delivery.items) > 1 or delivery.record.value.lstrip()[:1] == b"["
         shared = vendor.facts({}, delivery.headers).vendor_event_id if batch else None
         wanted = None if meta.redrive is None or not meta.redrive.items else frozenset(meta.redrive.items)
@@ -82,6 +89,11 @@ def identify(deliveries: Iterable[Delivery], adapter: Callable[[str], Vendor], t
             )
 
 
+def _vendor(own: Vendor, delivery: Delivery) -> Vendor:
+    """Return who says what items are: a sender of no vendor of its own may send CloudEvents."""
+    return CLOUDEVENTS if delivery.cloudevent and own.name == GENERIC.name else own
+
+
 def _event(
     delivery: Delivery, meta: RawMeta, source: Source, vendor: Vendor, item: Item, shared: str | None, batch: bool
 ) -> Event:
@@ -91,10 +103,10 @@ def _event(
         if item.outer is not None and vendor.within is not None:
             facts = vendor.within(facts, item.outer)
     else:
-        facts = _NOT_SAID
-        fault = Fault(Reason.NOT_AN_OBJECT, "", f"the item is a JSON {_json_type(value)}, not an object")
-    content = without(value, vendor.volatile) if vendor.volatile else value
-    canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+        facts, fault = _NOT_SAID, item.fault
+        if fault is None:
+            fault = Fault(Reason.NOT_AN_OBJECT, "", f"the item is a JSON {_json_type(value)}, not an object")
+    canonical = _canonical(item, vendor.volatile)
     print_ = fingerprint(canonical)
     kind, text = _identity(delivery, meta, source, vendor, facts, item, canonical, shared, batch)
     event_id = ids.event_id(meta.source_id, kind, text)
@@ -117,7 +129,7 @@ def _event(
         time_source,
         _source_kind(said, source),
         _source_identifier(said, source, facts, value),
-        _correlation(facts, headers),
+        _correlation(facts, meta, headers),
         print_,
         own_type in vendor.control,
         fault,
@@ -187,7 +199,7 @@ def _identity(  # noqa: PLR0911 one line for each place an id comes from
         return IdKind.EXPLICIT, found
     if strong := headers.get("x-webhook-id"):
         return IdKind.EXPLICIT, strong + item_of
-    if weak := next((headers[name] for name in _WEAK if headers.get(name)), None):
+    if weak := headers.get(_WEAK):
         return IdKind.WEAK, f"{weak}:{_digest(canonical)}"
     if (source.fallback or vendor.dedupe_fallback) == "bodyHash":
         return IdKind.HASH, _digest(canonical)
@@ -206,6 +218,14 @@ def _as_distinct(source_id: str, kind: IdKind, text: str, print_: bytes, named: 
     own = distinct(text, print_)
     event_id = ids.event_id(source_id, kind, own)
     return (event_id, own) if named in (None, event_id) else (ids.event_id(source_id, kind, text), text)
+
+
+def _canonical(item: Item, volatile: tuple[str, ...]) -> bytes:
+    """Return an item's content in one spelling, without what changes from copy to copy; what is unreadable as sent."""
+    if item.fault is not None:
+        return item.payload
+    value = numbers.spelled(item.payload) if item.odd else item.value
+    return orjson.dumps(without(value, volatile) if volatile else value, option=orjson.OPT_SORT_KEYS)
 
 
 def distinct(id_text: str, print_: bytes) -> str:
@@ -238,7 +258,7 @@ def _source_kind(said: Overrides, source: Source | None) -> str:
 
 
 def _source_identifier(said: Overrides, source: Source, facts: Facts, value: Any) -> str:  # noqa: ANN401 JSON
-    own = said.source_identifier or facts.source_identifier or said.dedupe_key
+    own = said.source_identifier or said.dedupe_key or facts.source_identifier
     if not own and isinstance(value, dict):
         own = scalar(value.get("id"))
     if own:
@@ -246,8 +266,11 @@ def _source_identifier(said: Overrides, source: Source, facts: Facts, value: Any
     return clean_text(f"{said.source}:{source.tenant}") if said.source else source.identifier
 
 
-def _correlation(facts: Facts, headers: Mapping[str, str]) -> str | None:
-    found = facts.correlation_id or headers.get("x-correlation-id") or headers.get("x-request-id")
+def _correlation(facts: Facts, meta: RawMeta, headers: Mapping[str, str]) -> str | None:
+    """Return what ties an event to others: what the vendor names, else the headers, else the trace it is part of."""
+    found = facts.correlation_id or next((headers[name] for name in _CORRELATION if headers.get(name)), None)
+    if found is None and meta.traceparent is not None and (trace := _TRACEPARENT.fullmatch(meta.traceparent)):
+        found = trace[1]
     return clean_text(found) if found else None
 
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
 
 import pytest
 
@@ -19,7 +18,8 @@ from schemas.vendors import VENDORS, adapter
 from schemas.vendors.base import Facts, Vendor
 from schemas.wire.raw import RawRecord
 from streams.identify import Event, identify
-from streams.parse import parse, read_body
+from streams.parse import parse
+from streams.shapes.read import How, read
 from streams.sources import Sources
 from streams.texts import at, pointer_parts
 from tests.contract.vendors.roster import SENDERS
@@ -40,7 +40,6 @@ def deliveries() -> Iterator[Any]:
 
 
 ALL = list(deliveries())
-JSON = [one for one in ALL if "form" not in one.values[1]]
 
 
 def body_of(one: dict[str, Any]) -> bytes:
@@ -48,11 +47,10 @@ def body_of(one: dict[str, Any]) -> bytes:
 
 
 def items_of(vendor: Vendor, one: dict[str, Any]) -> list[Facts]:
-    """Return the facts of each item; a form's fields are its one item."""
-    if "form" in one:
-        return [vendor.facts(dict(parse_qsl(one["form"])), one["headers"])]
+    """Return the facts of each item, as the stage reads them."""
     found = []
-    for item in read_body(body_of(one), "application/json", tuple(pointer_parts(each) for each in vendor.split)):
+    how = How(paths=tuple(pointer_parts(each) for each in vendor.split))
+    for item in read(body_of(one), one["headers"], how)[0]:
         facts = vendor.facts(item.value, one["headers"])
         found.append(vendor.within(facts, item.outer) if vendor.within and item.outer is not None else facts)
     return found
@@ -124,7 +122,7 @@ async def test_a_signed_delivery_is_kept_and_answered_as_the_vendor_wants(vendor
     )
 
 
-@pytest.mark.parametrize(("vendor", "one"), JSON)
+@pytest.mark.parametrize(("vendor", "one"), ALL)
 async def test_the_stage_finds_the_events_in_what_was_kept(vendor: Vendor, one: dict[str, Any]) -> None:
     sender = sender_of(vendor, one)
     edge = await _posted(vendor, one, sender)
@@ -155,7 +153,7 @@ def test_what_is_volatile_or_split_is_there_in_a_sample(vendor: Vendor) -> None:
         assert any(isinstance(body, dict) and first in body for body in bodies), path
     if vendor.volatile:
         paths = tuple(pointer_parts(each) for each in vendor.split)
-        values = [item.value for body in bodies for item in read_body(json.dumps(body).encode(), None, paths)]
+        values = [item.value for body in bodies for item in read(json.dumps(body).encode(), {}, How(paths=paths))[0]]
         assert any(at(value, pointer_parts(each)) is not None for value in values for each in vendor.volatile)
 
 

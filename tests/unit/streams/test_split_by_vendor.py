@@ -72,5 +72,5 @@ def test_items_of_a_path_are_bounded() -> None:
 
 def test_only_the_first_item_of_a_batch_is_covered_where_it_alone_was_signed() -> None:
     body = b'[{"a":1},{"a":2}]'
-    assert [one.coverage for one in split(body, orjson.loads(body), first_covered=True)] == ["full", None]
+    assert [one.coverage for one in split(body, orjson.loads(body), first_covered=True)] == ["full", "none"]
     assert [one.coverage for one in split(body, orjson.loads(body))] == [None, None]
