@@ -2,6 +2,7 @@
 
 from ingress.api.resources import (
     audit,
+    deliveries,
     jobs,
     keys,
     platforms,
@@ -31,6 +32,7 @@ ROUTES: tuple[Route, ...] = (
     *stream_run.ROUTES,
     *stream_tables.ROUTES,
     *quarantine.ROUTES,
+    *deliveries.ROUTES,
     *jobs.ROUTES,
     *audit.ROUTES,
 )
