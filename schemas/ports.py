@@ -3,7 +3,7 @@
 Whoever implements one says so in its docstring. Fakes are in tests/fakes and pass the same contract suite.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -93,6 +93,9 @@ class TableReader(Protocol):
     async def quarantine(self, tenant: str, query: Mapping[str, str], limit: int, cursor: str | None) -> dict[str, Any]:
         """Return a page of the quarantine table: {items, nextCursor}; empty before its first commit."""
 
+    async def redrivable(self, tenant: str, query: Mapping[str, Any]) -> dict[str, Any]:
+        """Return {matching, byReason}: how many rows of the quarantine table a redrive would take now."""
+
 
 class DeliveryReader(Protocol):
     """What the API shows of deliveries. Implemented by sinks.read.deliveries; blocking calls run in its own threads.
@@ -146,11 +149,21 @@ class AlertBook(Protocol):
         """Return the open alerts of a kind: all, or those about some entities."""
 
 
+class OpenRows(Protocol):
+    """Rows of the quarantine table by position, made one by one."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+
+    def __iter__(self) -> Iterator[OpenRow]:
+        """Yield them, ascending."""
+
+
 class QuarantineTable(Protocol):
     """The quarantine tables as a redrive reads them. Implemented by sinks.read.redrivable.Redrivable; blocking."""
 
-    def behind(self, tenant: str, ends: Mapping[tuple[str, int], int]) -> int:
-        """Return how many records up to `ends` (topic id, partition -> next offset) the table does not hold yet."""
+    def held(self, tenant: str) -> Mapping[tuple[str, int], int]:
+        """Return how far the table holds the quarantine topics: (topic id, partition) -> next offset."""
 
-    def rows(self, tenant: str, query: Mapping[str, Any], limit: int) -> Sequence[OpenRow]:
-        """Return the first `limit` rows that failed and are not resolved, by position; lazily made."""
+    def rows(self, tenant: str, query: Mapping[str, Any], alive: Callable[[], None]) -> OpenRows:
+        """Return the rows that failed and are not resolved; `alive` is called while the table is read."""

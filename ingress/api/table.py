@@ -1,6 +1,7 @@
 """The table of all routes of the control plane, in the order of the document."""
 
 from ingress.api.resources import (
+    alerts,
     audit,
     deliveries,
     jobs,
@@ -34,5 +35,6 @@ ROUTES: tuple[Route, ...] = (
     *quarantine.ROUTES,
     *deliveries.ROUTES,
     *jobs.ROUTES,
+    *alerts.ROUTES,
     *audit.ROUTES,
 )

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row, and_, case, insert, or_, select, update
 
+from schemas.backing.registry.changes import diff
 from schemas.backing.registry.objects.repository import Rim, alive, page_of
 from schemas.backing.registry.record import Actor, Page, PageRequest
 from schemas.backing.registry.tables import JOBS
@@ -28,8 +29,16 @@ class Jobs:
 
     rim: Rim
 
-    def create(self, tenant: str, kind: str, arguments: Mapping[str, Any], *, actor: Actor) -> Job:
-        """Queue a job; raises `Refused(not_found)` for a tenant that is not there."""
+    def create(
+        self,
+        tenant: str,
+        kind: str,
+        arguments: Mapping[str, Any],
+        *,
+        actor: Actor,
+        told: Mapping[str, Any] | None = None,
+    ) -> Job:
+        """Queue a job; raises `Refused(not_found)` for a tenant that is not there. `told`: what the audit log shows."""
         now = self.rim.now_ms()
         with self.rim.database.change() as connection:
             alive(connection, tenant)
@@ -49,7 +58,8 @@ class Jobs:
                 )
                 .returning(*JOBS.c)
             ).one()
-            self.rim.changes.append(connection, actor, ("job", row.id, kind), Op.CREATED, tenant=tenant)
+            named, fields = ("job", row.id, kind), diff(None, told)
+            self.rim.changes.append(connection, actor, named, Op.CREATED, tenant=tenant, fields=fields)
         return _job(row)
 
     def get(self, tenant: str, job_id: str) -> Job:

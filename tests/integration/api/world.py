@@ -87,6 +87,7 @@ class FakeTables:
 
     tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     asked: list[tuple[str, dict[str, str], int, str | None]] = field(default_factory=list)
+    counted: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     async def table(self, stream: StreamView) -> dict[str, Any]:
         self._of(stream)
@@ -101,6 +102,10 @@ class FakeTables:
     async def quarantine(self, tenant: str, query: Mapping[str, str], limit: int, cursor: str | None) -> dict[str, Any]:
         self.asked.append((tenant, dict(query), limit, cursor))
         return {"items": [{"reason": "schema_violation", "pointer": "/a"}], "nextCursor": None}
+
+    async def redrivable(self, tenant: str, query: Mapping[str, Any]) -> dict[str, Any]:
+        self.counted.append((tenant, dict(query)))
+        return {"matching": 7, "byReason": {"schema_violation": 7}}
 
     def _of(self, stream: StreamView) -> list[dict[str, Any]]:
         if stream.name not in self.tables:
