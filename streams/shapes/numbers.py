@@ -67,11 +67,12 @@ def _integer(text: str) -> int | orjson.Fragment:
 
 
 def _decimal(text: str) -> float | orjson.Fragment:
-    double, value = float(text), Decimal(text)
-    if Decimal(repr(double)) == value:
+    double = float(text)
+    if Decimal(repr(double)) == Decimal(text):
         return double
-    sign, digits, exponent = value.as_tuple()
-    kept = "".join(map(str, digits))
-    short = kept.rstrip("0")
-    power = int(exponent) + len(kept) - len(short)
-    return orjson.Fragment(f"{'-' * sign}{short.lstrip('0')}e{power}")
+    mantissa, _, exponent = text.lower().lstrip("-").partition("e")
+    whole, _, rest = mantissa.partition(".")
+    digits = whole + rest
+    short = digits.rstrip("0")
+    power = int(exponent or "0") - len(rest) + len(digits) - len(short)
+    return orjson.Fragment(f"{'-' * text.startswith('-')}{short.lstrip('0')}e{power}")
