@@ -36,7 +36,7 @@ async def _stage(given: settings.StreamsSettings, group: str) -> int:
         metrics, state = Metrics(), Health()
         health = HealthServer(given.streams_host, given.streams_health_port, state.ready, metrics)
         await health.start()
-        env = Env(given, client_config(given), base.view, adapter, base.clock, metrics)
+        env = Env(given, client_config(given), base.view, adapter, base.clock, metrics, base.registry.alerts)
         jobs = JobRunner(base.registry.jobs, _kinds(given, base), f"{socket.gethostname()}-{os.getpid()}-{group}")
         jobs.start()
         try:
