@@ -4,6 +4,7 @@ The vectors are the kit's (tests/contract/vendors); here they meet HTTP. What ea
 second time, from the vendors' documents: one without a line in `ANSWERS` fails, and a handshake without its `ASKED`.
 """
 
+import hashlib
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -264,6 +265,26 @@ async def test_takes_what_the_vendor_signed_and_refuses_what_was_changed(name: s
         met.add(way.scheme)
     assert met >= {scheme.name for scheme in VENDORS[name].schemes}
     assert met
+
+
+EVENTS = b"""[{"specversion":"1.0","id":"EZ1","source":"/SM1","type":"com.twilio.messaging.message.sent",
+"time":"2025-06-15T15:06:40Z","data":{"messageSid":"SM1"}}]"""
+
+
+@pytest.mark.parametrize("door", DOORS)
+async def test_twilios_event_streams_are_cloudevents_that_twilio_signs(door: str) -> None:
+    """One vendor's signature on another's envelope: auth and platform of a source are two things."""
+    url = f"{ORIGIN}{PATH}?bodySHA256={hashlib.sha256(EVENTS).hexdigest()}"
+    sender = replace(next(one for one in SENDERS if "bodySHA256" in one.url), url=url)
+    edge = edge_of(source("cloudevents", auth="twilio", secrets=[sender.secrets[0].encode()]))
+    sent = send(sender, NOW, body=EVENTS)
+    async with at(door, edge) as address, ClientSession() as http:
+        assert (await ask(http, address, sent)).status == ANSWERS["cloudevents"].status
+        assert (await ask(http, address, replace(sent, body=EVENTS.replace(b"EZ1", b"EZ2")))).status == 401
+    [kept] = edge.publisher.records
+    assert (kept.meta.auth.scheme, kept.meta.auth.coverage) == ("twilio", "full")
+    facts = VENDORS["cloudevents"].facts(json.loads(kept.value)[0], {})
+    assert (facts.event_type, facts.vendor_event_id) == ("com.twilio.messaging.message.sent", "/SM1 EZ1")
 
 
 # ---- handshakes
