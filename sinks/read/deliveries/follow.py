@@ -10,14 +10,13 @@ from contextlib import closing
 from schemas.reasons import Outcome
 from schemas.wire.position import Position
 from schemas.wire.quarantine import FAILED, Quarantine
-from sinks.read.deliveries import book, commits, ordered, records, tables
-from sinks.read.deliveries.commits import Landed, Taken
+from sinks.read.deliveries import book, landing, ordered, records, tables
+from sinks.read.deliveries.facts import Facts, FirstCopy, InTable, Item, Resolution, items
 from sinks.read.deliveries.ground import Ground, Platform
 from sinks.read.deliveries.log import Place
 from sinks.read.deliveries.ordered import Found
 from sinks.read.deliveries.records import Clean, Note
 from sinks.read.deliveries.tables import Reading
-from sinks.read.deliveries.way import Facts, FirstCopy, InTable, Item, Resolution, items
 from sinks.source import Topic
 
 SETTLE_S, AGAIN_S = 2.0, 0.05
@@ -48,7 +47,7 @@ class Follow:
             self._quarantined(found, made)
         cleans = [item.clean for item in found if item.clean is not None]
         if cleans and self._platform.event is not None:
-            made |= self._landed(self._platform.event, cleans)
+            made |= landing.of_cleans(self._ground, self._platform.event, cleans)
         facts.tables = made
 
     # ---- what was decided
@@ -158,13 +157,14 @@ class Follow:
         if topic is None or not failed:
             return
         self._facts.failed = {number: record for number, (_, record) in failed.items()}
-        (reading,) = self._ground.readings(topic.name)
-        for number, (offset, _) in failed.items():
-            made[number] = (_in_table(reading, (topic.id, self._at.partition), offset),)
+        reading = next(iter(self._ground.readings(topic.name)), None)
+        if reading is not None:
+            for number, (offset, _) in failed.items():
+                made[number] = (landing.of_record(reading, (topic.id, self._at.partition), offset),)
         self._facts.resolved = self._resolved(topic, reading, failed)
 
     def _resolved(
-        self, topic: Topic, reading: Reading, failed: dict[int, tuple[int, Quarantine]]
+        self, topic: Topic, reading: Reading | None, failed: dict[int, tuple[int, Quarantine]]
     ) -> dict[int, Resolution]:
         """Return which of the failed items became clean since: in the topic behind them, else in the table."""
         place = (topic.name, self._at.partition)
@@ -172,84 +172,46 @@ class Follow:
         near = min(end, start + RESOLVED_AHEAD)
         found = self._notes(place, (start, near))
         if near < end:
-            following = reading.commits.next.get((topic.id, self._at.partition), 0)
-            if reading.table is not None and following > near:
+            table = None if reading is None else reading.table
+            following = 0 if reading is None else reading.commits.next.get((topic.id, self._at.partition), 0)
+            if table is not None and following > near:
                 for _, record in failed.values():
-                    found |= tables.resolved_of(reading.table, record, self._budget)
+                    found |= tables.resolved_of(table, record, self._budget)
             tail = max(near, following)
             found |= self._notes(place, (tail, end))
         if self._budget.spent:
             self._budget.ran_out("whether a quarantined item became clean since")
         mine = {at.item: note for at, note in found.items() if at[:3] == self._at[:3]}
-        return {number: self._resolution(note) for number, note in list(mine.items())[:MAX_RESOLVED]}
+        landed: dict[Position, dict[int, list[InTable]]] = {}
+        for copy in dict.fromkeys(note.by._replace(item=0) for note in mine.values()):
+            if len(landed) == MAX_RESOLVED:
+                self._budget.cut(f"where copies landed that resolved items: {MAX_RESOLVED} deliveries were looked up")
+                break
+            landed[copy] = self._copy(copy, next(note.at_us for note in mine.values() if note.by[:3] == copy[:3]))
+        return {
+            number: Resolution(
+                note.by,
+                note.at_us,
+                note.delivery_id,
+                tuple(landed.get(note.by._replace(item=0), {}).get(note.by.item, ())),
+            )
+            for number, note in mine.items()
+        }
 
     def _notes(self, place: Place, span: tuple[int, int]) -> dict[Position, Note]:
         with closing(self._log.read({place: span}, self._budget)) as reading:
             return {note.position: note for note in map(records.resolution, reading) if note is not None}
 
-    def _resolution(self, note: Note) -> Resolution:
-        by, event = note.by, self._platform.event
-        landed: tuple[InTable, ...] = ()
-        if event is not None and by.topic_id == self._at.topic_id:
-            place = (event.name, by.partition)
-            span = (self._log.lows([place])[place], self._log.ends([place])[place])
-            hint = self._log.since([place], note.at_us // 1000 - HINT_MS)[place]
-            key = records.clean_key(by.topic_id)
-            written = ordered.find(self._log, place, span, by.offset, key, hint, self._budget)
-            cleans = [one for one in map(records.clean, written.messages) if one and one.position.item == by.item]
-            landed = tuple(self._landed(event, cleans).get(by.item, ()))
-        return Resolution(by, note.at_us, note.delivery_id, landed)
-
-    # ---- tables
-    def _landed(self, topic: Topic, cleans: Sequence[Clean]) -> dict[int, list[InTable]]:
-        """Return by item what each table did with clean events of our raw record."""
-        made: dict[int, list[InTable]] = {clean.position.item: [] for clean in cleans}
-        for reading in self._ground.readings(topic.name):
-            took = {clean.position.item: _taken(reading, topic, clean) for clean in cleans}
-            expired = [
-                clean for clean in cleans
-                if took[clean.position.item].state is Landed.COMMITTED and took[clean.position.item].commit is None
-            ]  # fmt: skip
-            snapshots = self._expired(reading, expired)
-            for clean in cleans:
-                number = clean.position.item
-                if clean.at >= 0 or number in snapshots:  # told by a table: others may not have the row
-                    made[number].append(_shown(reading, took[number], snapshots.get(number)))
-        return made
-
-    def _expired(self, reading: Reading, cleans: Sequence[Clean]) -> dict[int, int]:
-        """Return by item the ids of snapshots that have expired; what lies between two of one commit is of it too."""
-        if reading.table is None or not cleans:
+    def _copy(self, by: Position, decided_us: int) -> dict[int, list[InTable]]:
+        """Return by item where the clean events of another raw record landed."""
+        event = self._platform.event
+        if event is None or by.topic_id != self._at.topic_id:
             return {}
-        ends = [cleans[0], cleans[-1]][: len(cleans)]
-        ids = [tables.snapshot_of(reading.table, one.event_id, one.received_at, self._budget) for one in ends]
-        if None in ids:
-            self._budget.cut(f"{reading.name} has committed the event, and its row was not found")
-        if len(set(ids)) == 1 and ids[0] is not None:
-            return {clean.position.item: ids[0] for clean in cleans}
-        return {one.position.item: found for one, found in zip(ends, ids, strict=True) if found is not None}
-
-
-def _taken(reading: Reading, topic: Topic, clean: Clean) -> Taken:
-    if not reading.selects(clean.event_type):
-        return Taken(Landed.NOT_SELECTED)
-    if clean.at < 0:
-        oldest = reading.commits.commits[0].at_ms if reading.commits.commits else None
-        return Taken(Landed.COMMITTED, before_ms=oldest)
-    return reading.commits.take((topic.id, clean.position.partition), clean.at)
-
-
-def _in_table(reading: Reading, slot: commits.Slot, offset: int) -> InTable:
-    return _shown(reading, reading.commits.take(slot, offset), None)
-
-
-def _shown(reading: Reading, taken: Taken, snapshot_id: int | None) -> InTable:
-    stream = reading.stream
-    return InTable(
-        reading.name,
-        None if stream is None else stream.name,
-        None if stream is None else stream.id,
-        "running" if stream is None else stream.desired,
-        taken,
-        snapshot_id,
-    )
+        place = (event.name, by.partition)
+        span = (self._log.lows([place])[place], self._log.ends([place])[place])
+        hint = self._log.since([place], decided_us // 1000 - HINT_MS)[place]
+        key = records.clean_key(by.topic_id)
+        written = ordered.find(self._log, place, span, by.offset, key, hint, self._budget)
+        return landing.of_cleans(
+            self._ground, event, [one for one in map(records.clean, written.messages) if one is not None]
+        )

@@ -82,7 +82,7 @@ class Ground:
     def readings(self, topic: str) -> list[Reading]:
         """Return the tables that are written from a topic."""
         if topic not in self._readings:
-            self._readings[topic] = of_topic(self.catalog(), self.snapshot, self.tenant, topic, self.budget)
+            self._readings[topic] = of_topic(self.catalog, self.snapshot, self.tenant, topic, self.budget)
         return self._readings[topic]
 
     def source(self, source_id: str) -> SourceView | None:

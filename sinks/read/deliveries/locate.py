@@ -12,9 +12,9 @@ from confluent_kafka import Message
 from schemas.wire.position import Position
 from schemas.wire.raw import HB_REDRIVE
 from sinks.read.deliveries import follow, records, tables
+from sinks.read.deliveries.facts import Facts
 from sinks.read.deliveries.ground import MAX_RAW, Ground, Platform, at
 from sinks.read.deliveries.log import Place
-from sinks.read.deliveries.way import Facts
 
 WINDOWS_MS = ((-5, 50), (-50, 500), (-2_000, 5_000), (-35_000, 65_000))
 """Around the time in the id: what is usual, under load, clocks apart, and all that is possible: readiness wants clocks

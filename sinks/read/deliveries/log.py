@@ -25,7 +25,13 @@ BATCH = 1_000
 _ONE_BY_ONE = 5
 _EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-_GONE = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}  # noqa: SLF001 librdkafka's local codes
+_GONE = {
+    KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001 librdkafka's local codes begin with _
+    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
+    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
+    KafkaError.OFFSET_OUT_OF_RANGE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+}
 
 
 class Log:

@@ -113,7 +113,7 @@ class Outcomes:
 
     def _backward(self, ends: Mapping[Place, int], reached: dict[tuple[str, int], int]) -> None:
         """Raise `reached` to what the newest ledger records say."""
-        for count, message in enumerate(Walk(self._ground.log, ends, BEHIND // 10, self._ground.budget)):
+        for count, message in enumerate(Walk(self._ground.log, ends, self._ground.budget)):
             record = book.read(message.value() or b"")
             if record is not None:
                 slot = (record.topic_id, record.partition)

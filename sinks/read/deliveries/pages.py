@@ -39,6 +39,8 @@ def page(ground: Ground, query: Mapping[str, str], limit: int, cursor: str | Non
     if "vendorEventId" in query:
         if cursor is not None or outcome is not None:
             raise Refused(Reason.BAD_REQUEST, "vendorEventId is one page: leave cursor and outcome out")
+        if any("\ud800" <= char <= "\udfff" for char in query["vendorEventId"]):
+            raise Refused(Reason.BAD_REQUEST, "vendorEventId: not valid text")
         found = vendor.deliveries(ground, platforms, sources, query["vendorEventId"], limit)
         return _answer(ground, found, None)
     if outcome in _WALKS_RAW:
@@ -69,7 +71,7 @@ def _raw(
     else:
         read = Cursor.read(cursor, list(by_topic))
         ends = read.ends(ground.log, places, own=read.offset)
-    walk = Walk(ground.log, ends, limit + 1, ground.budget)
+    walk = Walk(ground.log, ends, ground.budget)
     asked, made = Outcomes(ground, platforms), list[tuple[Cursor, dict[str, Any]]]()
     block: list[tuple[Message, Stored]] = []
     last: Cursor | None = None
@@ -133,7 +135,7 @@ def _ledger(
     places = [(ledger.name, number) for number in range(ledger.partitions)]
     read = None if cursor is None else Cursor.read(cursor, [ledger.name])
     ends = ground.log.ends(places) if read is None else read.ends(ground.log, places, own=read.offset + 1)
-    walk = Walk(ground.log, ends, limit + 1, ground.budget)
+    walk = Walk(ground.log, ends, ground.budget)
     found: list[tuple[Position, Ledger]] = []
     last: Cursor | None = None
     for message in walk:

@@ -18,9 +18,9 @@ from schemas.ports import Clock, RegistryView
 from schemas.reasons import Reason
 from sinks.read.deliveries import locate, pages, way
 from sinks.read.deliveries.budget import Budget
+from sinks.read.deliveries.facts import Facts
 from sinks.read.deliveries.ground import Ground
 from sinks.read.deliveries.log import Log
-from sinks.read.deliveries.way import Facts
 
 AT_ONCE = 4
 WAITING = 16

@@ -10,10 +10,10 @@ from typing import Any
 from schemas.wire.ledger import Ledger
 from schemas.wire.position import Position
 from sinks.read.deliveries import records
+from sinks.read.deliveries.facts import instant
 from sinks.read.deliveries.ground import Ground, Platform
 from sinks.read.deliveries.outcomes import UNKNOWN, Outcomes, Said
 from sinks.read.deliveries.records import Stored
-from sinks.read.deliveries.way import instant
 
 NEAR = 100
 """Records that are read over rather than sought anew."""

@@ -4,7 +4,8 @@ Lives here: the Iceberg side. A row whose snapshot has expired is looked up in t
 id (Iceberg spec, "Manifests", `snapshot_id` of an entry); its time is gone with the snapshot.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
@@ -17,7 +18,7 @@ from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression
 from pyiceberg.io.pyarrow import ArrowScan
 from pyiceberg.table import FileScanTask, Table
 
-from schemas import names, topics
+from schemas import logs, names, topics
 from schemas.definitions.stream import read_topic
 from schemas.definitions.view import Snapshot, StreamView
 from schemas.wire.position import Position
@@ -26,14 +27,15 @@ from sinks.fleet import QUARANTINE
 from sinks.read.deliveries import commits
 from sinks.read.deliveries.budget import Budget
 from sinks.read.deliveries.commits import Commits
+from sinks.read.deliveries.facts import instant
 from sinks.read.deliveries.records import Clean, Note
-from sinks.read.deliveries.way import instant
 from sinks.read.rows import json_value
 from sinks.table import state
 
 MAX_TABLES = 50
 MAX_FILES = 64
 MAX_MANIFESTS = 200
+log = logs.logger(__name__)
 equal: Any = expressions.EqualTo  # their signatures come from a plugin that mypy does not follow
 since: Any = expressions.GreaterThanOrEqual
 until: Any = expressions.LessThanOrEqual
@@ -66,11 +68,13 @@ class Reading:
         return not globs or any(fnmatchcase(event_type, glob) for glob in globs)
 
 
-def of_topic(catalog: Catalog, snapshot: Snapshot, tenant: str, topic: str, budget: Budget) -> list[Reading]:
+def of_topic(
+    catalog: Callable[[], Catalog], snapshot: Snapshot, tenant: str, topic: str, budget: Budget
+) -> list[Reading]:
     """Return the tables written from a clean or quarantine topic, at most 50, by stream name; blocks on the catalog."""
     parsed = topics.parse(topic)
     if parsed is not None and parsed.kind is topics.Kind.QUARANTINE:
-        return [_load(catalog, None, (tenant, QUARANTINE), f"{tenant}.{QUARANTINE}")]
+        return _load(catalog, None, (tenant, QUARANTINE), f"{tenant}.{QUARANTINE}", budget)
     streams = sorted(
         (
             one for one in snapshot.streams.values()
@@ -81,38 +85,56 @@ def of_topic(catalog: Catalog, snapshot: Snapshot, tenant: str, topic: str, budg
     if len(streams) > MAX_TABLES:
         budget.cut(f"{len(streams)} streams read {topic}: the first {MAX_TABLES} by name were asked")
     return [
-        _load(catalog, one, names.namespace(tenant, one.definition.target_table or ""), one.id)
+        reading
         for one in streams[:MAX_TABLES]
+        for reading in _load(catalog, one, names.namespace(tenant, one.definition.target_table or ""), one.id, budget)
     ]
 
 
-def _load(catalog: Catalog, stream: StreamView | None, identifier: tuple[str, str], owner: str) -> Reading:
+def _load(
+    catalog: Callable[[], Catalog], stream: StreamView | None, identifier: tuple[str, str], owner: str, budget: Budget
+) -> list[Reading]:
+    """Return the table; none when it cannot be read now, which the answer says."""
+    with _asked(".".join(identifier), budget):
+        try:
+            table = catalog().load_table(identifier)
+        except (NoSuchTableError, NoSuchNamespaceError):
+            return [Reading(stream, identifier, owner, None, Commits())]
+        if state.owner(table.metadata) != owner:
+            return [Reading(stream, identifier, owner, None, Commits())]
+        return [Reading(stream, identifier, owner, table, commits.of(table.metadata, owner))]
+    return []
+
+
+@contextmanager
+def _asked(name: str, budget: Budget) -> Iterator[None]:
+    """Say that a table could not be read instead of failing: what the topics tell is worth an answer."""
     try:
-        table = catalog.load_table(identifier)
-    except (NoSuchTableError, NoSuchNamespaceError):
-        return Reading(stream, identifier, owner, None, Commits())
-    if state.owner(table.metadata) != owner:
-        return Reading(stream, identifier, owner, None, Commits())
-    return Reading(stream, identifier, owner, table, commits.of(table.metadata, owner))
+        yield
+    except Exception as error:  # noqa: BLE001 whatever catalogs and storages raise
+        log.warning("table_not_read", table=name, error=str(error)[:500])
+        budget.cut(f"table {name} cannot be read now")
 
 
 def snapshot_of(table: Table, event_id: str, received_at: str, budget: Budget) -> int | None:
     """Return the id of the snapshot that added an event's row, also after it expired; None when no row is found."""
     where = And(equal("event_id", event_id), _received(received_at, 0))
-    for task in _tasks(table, where, budget):
-        if ArrowScan(table.metadata, table.io, table.schema().select("event_id"), where).to_table([task]).num_rows:
-            return _added_by(table, task.file.file_path, budget)
+    with _asked(".".join(table.name()), budget):
+        for task in _tasks(table, where, budget):
+            if ArrowScan(table.metadata, table.io, table.schema().select("event_id"), where).to_table([task]).num_rows:
+                return _added_by(table, task.file.file_path, budget)
     return None
 
 
 def rows_of(table: Table, where: BooleanExpression, limit: int, budget: Budget) -> list[Clean]:
     """Return at most `limit` rows as clean events; `at` is -1: the table does not know the clean offset."""
     found: list[Clean] = []
-    for task in _tasks(table, where, budget):
-        rows = ArrowScan(table.metadata, table.io, table.schema().select(*_ROW), where).to_table([task])
-        found += [_clean(row) for row in rows.slice(0, limit).to_pylist()]
-        if len(found) >= limit:
-            break
+    with _asked(".".join(table.name()), budget):
+        for task in _tasks(table, where, budget):
+            rows = ArrowScan(table.metadata, table.io, table.schema().select(*_ROW), where).to_table([task])
+            found += [_clean(row) for row in rows.slice(0, limit).to_pylist()]
+            if len(found) >= limit:
+                break
     return found[:limit]
 
 
@@ -120,11 +142,12 @@ def resolved_of(table: Table, record: Quarantine, budget: Budget) -> dict[Positi
     """Return the notes of the quarantine table that a failed record's event became clean."""
     where = And(equal("kind", RESOLVED), equal("event_id", record.event_id))
     made = {}
-    for task in _tasks(table, where, budget):
-        rows = ArrowScan(table.metadata, table.io, table.schema().select(*_NOTE), where).to_table([task])
-        for row in rows.to_pylist():
-            at, by = (Position(*(row[f"{prefix}_{part}"] for part in _PARTS)) for prefix in ("position", "by"))
-            made[at] = Note(at, by, int(row["decided_at"].timestamp() * 1e6), row["delivery_id"])
+    with _asked(".".join(table.name()), budget):
+        for task in _tasks(table, where, budget):
+            rows = ArrowScan(table.metadata, table.io, table.schema().select(*_NOTE), where).to_table([task])
+            for row in rows.to_pylist():
+                at, by = (Position(*(row[f"{prefix}_{part}"] for part in _PARTS)) for prefix in ("position", "by"))
+                made[at] = Note(at, by, int(row["decided_at"].timestamp() * 1e6), row["delivery_id"])
     return made
 
 

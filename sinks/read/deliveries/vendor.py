@@ -17,7 +17,6 @@ from sinks.read.deliveries.log import Place
 from sinks.read.deliveries.rows import of_positions
 from sinks.read.deliveries.walk import Walk
 
-STEP = 500
 MAX_SOURCES = 20
 
 
@@ -56,7 +55,7 @@ def _of_source(
 def _with_key(ground: Ground, place: Place, keys: set[bytes], limit: int) -> list[int]:
     """Return offsets of records with one of the keys, newest first."""
     made: list[int] = []
-    walk = Walk(ground.log, ground.log.ends([place]), STEP, ground.budget)
+    walk = Walk(ground.log, ground.log.ends([place]), ground.budget)
     for message in walk:
         if message.key() in keys:
             made.append(int(message.offset() or 0))
@@ -74,7 +73,7 @@ def _derived(ground: Ground, platform: Platform, source: SourceView, vendor_even
     found: set[Position] = set()
     if ground.ledger is not None:
         places = [(ground.ledger.name, number) for number in range(ground.ledger.partitions)]
-        walk = Walk(ground.log, ground.log.ends(places), STEP, ground.budget)
+        walk = Walk(ground.log, ground.log.ends(places), ground.budget)
         for message in walk:
             record = book.read(message.value() or b"", platform.raw.id)
             for other in () if record is None else record.others:
@@ -97,7 +96,7 @@ def _clean(ground: Ground, platform: Platform, derived: set[str]) -> set[Positio
     if event is None:
         return set()
     places = [(event.name, number) for number in range(event.partitions)]
-    walk = Walk(ground.log, ground.log.ends(places), STEP, budget)
+    walk = Walk(ground.log, ground.log.ends(places), budget)
     for message in walk:
         clean = records.clean(message) if message.key() in keys else None
         if clean is not None and clean.position.topic_id == platform.raw.id:

@@ -16,7 +16,9 @@ from schemas.reasons import Reason
 from sinks.read.deliveries.budget import Budget
 from sinks.read.deliveries.log import Log, Place
 
-MAX_STEP = 4_096
+FIRST_STEP, GROWTH, MAX_STEP = 2, 16, 4_096
+"""Records of a partition: few at first, for they may be large."""
+_MOST = 1 << 53
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +41,19 @@ class Cursor:
         try:
             ms, topic, partition, offset, sub = json.loads(base64.urlsafe_b64decode(text))
             made = cls(int(ms), (str(topic), int(partition)), int(offset), int(sub))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise _refused() from error
-        if topic not in topics or min(made.ms, made.place[1], made.offset, made.sub + 1) < 0 or ms >= 1 << 53:
+        numbers = (made.ms, made.place[1], made.offset, made.sub + 1)
+        if made.place[0] not in topics or min(numbers) < 0 or max(numbers) >= _MOST:
             raise _refused()
         return made
 
     def ends(self, log: Log, places: Sequence[Place], *, own: int) -> dict[Place, int]:
-        """Return where each partition's part of the next page ends; `own`: that of the cursor's partition."""
+        """Return where each partition's part of the next page ends; `own`: that of the cursor's partition at most."""
         after = log.since([place for place in places if place < self.place], self.ms + 1)
         before = log.since([place for place in places if place > self.place], self.ms)
-        return after | before | {place: own for place in places if place == self.place}
+        here = log.ends([place for place in places if place == self.place])
+        return after | before | {place: min(own, end) for place, end in here.items()}
 
 
 def _refused() -> Refused:
@@ -59,11 +63,11 @@ def _refused() -> Refused:
 class Walk:
     """Iterates over messages, newest first; `cut` when the budget ended it before the beginning."""
 
-    def __init__(self, log: Log, ends: Mapping[Place, int], step: int, budget: Budget) -> None:
+    def __init__(self, log: Log, ends: Mapping[Place, int], budget: Budget) -> None:
         self._log, self._budget = log, budget
         self._lows = log.lows(ends)
         self._starts = dict(ends)
-        self._steps = dict.fromkeys(ends, max(1, step))
+        self._steps = dict.fromkeys(ends, FIRST_STEP)
         self._waiting: dict[Place, list[Message]] = {place: [] for place in ends}
         self.cut = False
 
@@ -100,7 +104,7 @@ class Walk:
                 start = max(self._lows[place], self._starts[place] - self._steps[place])
                 spans[place] = (start, self._starts[place])
                 self._starts[place] = start
-                self._steps[place] = min(MAX_STEP, self._steps[place] * 2)
+                self._steps[place] = min(MAX_STEP, self._steps[place] * GROWTH)
             for message in self._log.read(spans, self._budget):
                 self._waiting[message.topic() or "", int(message.partition() or 0)].append(message)
             if self._budget.spent:

@@ -25,7 +25,7 @@ from schemas.wire.quarantine import FAILED, RESOLVED, Quarantine
 from schemas.wire.raw import AuthResult, RawMeta
 from sinks.read.deliveries import Deliveries
 from sinks.read.deliveries.budget import Budget
-from sinks.read.deliveries.way import instant
+from sinks.read.deliveries.facts import instant
 from sinks.source import describe
 from tests.house.polling import wait_until
 from tests.integration.sinks.world import RealClock, World

@@ -1,19 +1,23 @@
 """The way of a delivery on a real Kafka and real tables: what is found, what is pending, what is not told."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from confluent_kafka import TopicPartition
+from pyiceberg.catalog import Catalog
 
-from schemas.errors import Refused
+from schemas.errors import Overloaded, Refused
 from schemas.reasons import Outcome
 from schemas.topics import Kind
 from schemas.wire.ledger import First
 from schemas.wire.position import Position
+from sinks.read.deliveries import Deliveries
+from sinks.read.deliveries.reader import AT_ONCE, WAITING
 from tests.house.polling import wait_until
 from tests.integration.sinks.desk import Desk, Transaction
-from tests.integration.sinks.world import World
+from tests.integration.sinks.world import RealClock, World
 
 
 @pytest.fixture
@@ -66,6 +70,7 @@ async def test_every_outcome_of_a_batch_is_told_once_and_in_order(desk: Desk) ->
 
 
 async def test_a_quarantined_item_tells_by_which_copy_it_became_clean(desk: Desk) -> None:
+    desk.world.stream("orders")
     bad, good = desk.post(2)
     failed = desk.other(0, Outcome.QUARANTINED, reason="schema_violation")
     desk.decide(Transaction(0, 1, 0, [], [failed], [(0, 0)]))
@@ -74,6 +79,7 @@ async def test_a_quarantined_item_tells_by_which_copy_it_became_clean(desk: Desk
     (item,) = (await desk.by_receipt(bad))["items"]
     assert item["resolved"]["by"] == by.to_wire()
     assert item["resolved"]["deliveryId"] == good.delivery_id
+    assert [table["state"] for table in item["resolved"]["tables"]] == ["pending"]
 
 
 async def test_each_table_tells_the_snapshot_that_holds_the_event(desk: Desk) -> None:
@@ -206,6 +212,44 @@ async def test_a_decision_in_a_long_partition_is_found_by_halving(desk: Desk) ->
         found = await desk.by_receipt(desk.posted[0, offset])
         (item,) = found["items"]
         assert (item["outcome"], item["vendorEventId"], found["incomplete"]) == ("clean", f"v{offset}", False)
+
+
+async def test_a_table_that_cannot_be_read_is_said_and_the_topics_still_tell(desk: Desk) -> None:
+    desk.world.stream("orders")
+    (posted,) = desk.post()
+    desk.decide(desk.all_clean(0, 1))
+
+    def away() -> Catalog:
+        raise OSError("the catalog is away")
+
+    reader = Deliveries(desk.world.kafka, away, desk.world.view, RealClock())
+    try:
+        found = await reader.way(desk.world.tenant, posted.delivery_id, None, 0, 200)
+    finally:
+        reader.close()
+    assert (found["items"][0]["outcome"], found["tables"], found["incomplete"]) == ("clean", [], True)
+    assert "orders cannot be read" in found["why"][0]
+
+
+async def test_too_many_at_once_are_refused_and_not_queued(desk: Desk) -> None:
+    posted = desk.post(100)
+    calls = [asyncio.create_task(desk.by_id(one)) for one in posted]
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    refused = [one for one in answers if isinstance(one, BaseException)]
+    assert all(isinstance(one, Overloaded) for one in refused), refused
+    assert len(refused) == len(posted) - AT_ONCE - WAITING
+    assert (await desk.by_id(posted[-1]))["state"] == "pending"
+
+
+async def test_a_decision_that_the_ledger_no_longer_holds_is_not_called_pending(desk: Desk) -> None:
+    desk.post(2)
+    desk.decide(Transaction(0, 2, 0, [], [desk.other(0, Outcome.EMPTY), desk.other(1, Outcome.EMPTY)]))
+    _expire(desk.world, desk.names[Kind.LEDGER], -1)
+    found = await desk.by_receipt(desk.posted[0, 0])
+    assert (found["state"], found["incomplete"]) == (None, True)
+    assert "ledger" in found["why"][0]
+    (line, _) = (await desk.page())["items"]
+    assert (line["state"], line["outcomes"]) == (None, None)
 
 
 def _place(posted: object) -> dict[str, object]:

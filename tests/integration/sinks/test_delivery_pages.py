@@ -1,14 +1,18 @@
 """The list of deliveries on a real Kafka: newest first, filtered, paged without loss or repetition."""
 
+import base64
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from schemas import topics
 from schemas.errors import Refused
 from schemas.ids import IdKind, event_id
 from schemas.reasons import Outcome
+from schemas.topics import Kind
 from schemas.wire.ledger import First, Other
 from tests.integration.sinks.desk import Desk, Posted, Transaction, ids
 from tests.integration.sinks.world import World
@@ -108,8 +112,6 @@ async def test_each_outcome_can_be_asked_for(desk: Desk) -> None:
 
 
 async def test_a_vendors_event_is_found_with_all_its_copies(desk: Desk) -> None:
-    from schemas import topics
-
     partition = topics.partition(f"{desk.source}:evt_1".encode(), 3)
     desk.post(20, partition=partition, key="evt_0")
     first = desk.post(1, partition=partition, key="evt_1")
@@ -148,6 +150,9 @@ async def test_filters_and_cursors_that_cannot_be_read_are_refused(desk: Desk) -
     cursor = (await desk.page(1))["nextCursor"]
     asked: tuple[dict[str, Any], ...] = (
         {"outcome": "lost"}, {"outcome": "fine"}, {"cursor": "%%%"}, {"cursor": "WzEsMl0="},
+        {"cursor": _cursor(["x"] * 5)}, {"cursor": _cursor([1e400, "t", 0, 0, -1])},
+        {"cursor": _cursor([1, {}, 0, 0, 0])},
+        {"cursor": _cursor([1 << 60, desk.names[Kind.WEBHOOK], 0, 0, -1])}, {"vendorEventId": "\ud800"},
         {"cursor": cursor, "outcome": "duplicate"}, {"cursor": cursor, "vendorEventId": "x"},
         {"vendorEventId": "x", "outcome": "clean"},
     )  # fmt: skip
@@ -155,6 +160,16 @@ async def test_filters_and_cursors_that_cannot_be_read_are_refused(desk: Desk) -
         with pytest.raises(Refused) as refused:
             await desk.page(5, **query)
         assert refused.value.reason == "bad_request"
+
+
+async def test_a_cursor_beyond_the_log_begins_at_its_end(desk: Desk) -> None:
+    posted = desk.post(3)
+    far = _cursor([1 << 50, desk.names[Kind.WEBHOOK], 0, 1 << 50, -1])
+    assert delivered((await desk.page(5, far))["items"]) == ids(posted[::-1])
+
+
+def _cursor(parts: list[Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
 
 
 def _places(lines: list[dict[str, Any]]) -> list[tuple[int, int]]:

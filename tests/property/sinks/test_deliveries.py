@@ -15,9 +15,9 @@ from schemas.wire.raw import AuthResult, RawMeta
 from sinks.read.deliveries import ordered, outcomes, way
 from sinks.read.deliveries.budget import Budget
 from sinks.read.deliveries.commits import Commit, Commits, Landed, Taken
+from sinks.read.deliveries.facts import Facts, FirstCopy, InTable, items
 from sinks.read.deliveries.log import Log, Place
 from sinks.read.deliveries.records import Clean, Stored
-from sinks.read.deliveries.way import Facts, FirstCopy, InTable
 
 TOPIC_ID, SLOT = "RAWTOPICIDRAWTOPICID01", ("CLEANTOPICIDCLEANTOPI1", 0)
 NAMES = [one.value for one in Outcome if one is not Outcome.LOST]
@@ -50,7 +50,7 @@ def test_every_item_of_a_delivery_is_told_once_with_its_outcome(
     history: list[list[str]], first: int, data: st.DataObject
 ) -> None:
     offset = first + data.draw(st.integers(0, len(history) - 1))
-    found = way.items(offset, ledger(history, first), cleans(history, first, offset))
+    found = items(offset, ledger(history, first), cleans(history, first, offset))
     assert [(item.number, item.outcome) for item in found] == list(enumerate(history[offset - first]))
 
 
