@@ -101,7 +101,7 @@ class _Head(msgspec.Struct, gc=False):
     correlationId: str | None = None  # noqa: N815
     schema: str | None = None
     authCoverage: str | None = None  # noqa: N815
-    envelope: msgspec.Raw | None = None
+    envelope: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET  # `| None` would take null and no object
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
@@ -143,12 +143,17 @@ class Heads:
             "item": pa.array([place.item for place in places], pa.int32()),
         }
         made = head_columns(texts, position, now_us)
-        envelopes = [None if head.envelope is None else bytes(head.envelope) for head in self.heads]
-        made["envelope"] = pa.array(
-            [None if raw in (None, b"null") else raw.decode("utf-8", "backslashreplace") for raw in envelopes],
-            pa.string(),
-        )
+        made["envelope"] = pa.array([_envelope(head) for head in self.heads], pa.string())
         return made
+
+
+def _envelope(head: _Head) -> str | None:
+    """Return the envelope's text, None where there is none."""
+    raw = head.envelope
+    if isinstance(raw, msgspec.UnsetType):
+        return None
+    text = bytes(raw)
+    return None if text == b"null" else text.decode("utf-8", "backslashreplace")
 
 
 def head_columns(texts: Mapping[str, pa.Array], position: Mapping[str, pa.Array], now_us: int) -> dict[str, pa.Array]:

@@ -126,6 +126,24 @@ def test_keeps_envelopes_as_text() -> None:
     assert Bulk(SHAPE, Limits(), (), envelopes=False).read([event(b"{}", envelope=b"{}")], 0) is None
 
 
+def test_an_envelope_changes_nothing_of_its_row_on_either_path() -> None:
+    """It may itself hold what looks like the payload's beginning."""
+    around = b'{"live": "false","payload":{"n":9}}'
+    values = [event(b'{"n":1}', 5), event(b'{"n":2}', 6, envelope=around), event(b'{"n":3}', 7, envelope=b"null")]
+    given = [system.Record("T", 0, n, value) for n, value in enumerate(values)]
+    reader, shape = Events(Limits()), EMPTY
+    for _path in ("one by one", "at once"):
+        found = reader.read(given, shape, 0)
+        shape = found.shape
+        rows = found.rows.to_pylist()
+        assert [row["envelope"] for row in rows] == [None, around.decode(), None]
+        assert [(row["_offset"], row["payload"]["n"], row["_raw"]) for row in rows] == [
+            (5, 1, None),
+            (6, 2, None),
+            (7, 3, None),
+        ]
+
+
 @pytest.mark.parametrize("head", [b'"eventId":"twice",', b'"position":null,'])
 def test_a_head_with_a_member_twice_is_not_for_the_quick_path(head: bytes) -> None:
     assert strict(b"{}", head=b'"later":{"a":1},')
