@@ -93,6 +93,9 @@ class TableReader(Protocol):
     async def quarantine(self, tenant: str, query: Mapping[str, str], limit: int, cursor: str | None) -> dict[str, Any]:
         """Return a page of the quarantine table: {items, nextCursor}; empty before its first commit."""
 
+    async def drift(self, tenant: str, source_id: str, since_ms: int, limit: int) -> dict[str, Any]:
+        """Return where a source's events failed their schemas: {events, open, places, morePlaces, complete}."""
+
     async def redrivable(self, tenant: str, query: Mapping[str, Any]) -> dict[str, Any]:
         """Return {matching, byReason}: how many rows of the quarantine table a redrive would take now."""
 

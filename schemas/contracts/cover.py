@@ -14,7 +14,20 @@ from typing import Any
 
 from schemas.contracts.algebra import YES, Algebra
 from schemas.contracts.normal import Node, Normal
-from schemas.contracts.parts import Pairs, Tags, Way, flat, groups, member, names_integer, opened, said, texts, within
+from schemas.contracts.parts import (
+    ALL_TOGETHER,
+    Pairs,
+    Tags,
+    Way,
+    flat,
+    groups,
+    member,
+    names_integer,
+    opened,
+    said,
+    texts,
+    within,
+)
 from schemas.contracts.places import escape
 
 MAX_STEPS = 20_000
@@ -88,7 +101,9 @@ class Cover:
         name = group[0]
         if self._takes(part, narrow) == YES or self._takes(part, self._shallow(narrow, group)) == YES:
             return
-        if name == "$ref":
+        if name in ALL_TOGETHER:
+            self._gap(f"{here}/{name}", narrow, event, said(self._way, name, wide, narrow))
+        elif name == "$ref":
             self._whole(self._wide.target(wide["$ref"]), narrow, event, here)
         elif name == "allOf":
             for each in wide["allOf"]:
@@ -218,7 +233,7 @@ class Cover:
             return node
         key = id(node), without
         if key not in self._bared:
-            made = {name: value for name, value in node.items() if name not in without}
+            made = {name: value for name, value in node.items() if name not in without and name not in ALL_TOGETHER}
             self._narrow.origin[id(made)] = self._narrow.origin.get(id(node), "")
             self._bared[key] = made
             self._kept.append(node)

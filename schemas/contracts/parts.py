@@ -24,7 +24,8 @@ _TOGETHER = (
     frozenset({"maximum", "exclusiveMaximum"}),
 )
 """Keywords that mean something only together."""
-_ALL_TOGETHER = frozenset({"unevaluatedProperties", "unevaluatedItems"})
+ALL_TOGETHER = frozenset({"unevaluatedProperties", "unevaluatedItems"})
+"""They look at all the others: where another goes from a narrow node, they go first, which only widens it."""
 _BRIEF = 120
 
 
@@ -40,8 +41,9 @@ def opened(of: Normal, nodes: Pairs) -> Iterator[Node]:
 
 def groups(node: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     """Yield the keywords of a node, those together that mean something only together."""
-    if _ALL_TOGETHER & node.keys():
-        yield ("unevaluatedProperties" if "unevaluatedProperties" in node else "unevaluatedItems", *sorted(node))
+    if ALL_TOGETHER & node.keys():
+        first = min(ALL_TOGETHER & node.keys())
+        yield (first, *(name for name in node if name != first))
         return
     left = dict.fromkeys(node)
     while left:
@@ -78,10 +80,14 @@ def texts(node: Node) -> frozenset[str] | None:
 
 
 def flat(node: Node, group: Sequence[str]) -> Node:
-    """Return a node without the keywords that hold schemas, but for those of `group`: it takes more, and is short."""
+    """Return a node without the keywords that hold schemas, but for those of `group`: it takes more, and is short.
+
+    Of keywords that mean something only together all stay or all go.
+    """
     if isinstance(node, bool):
         return node
-    return {name: value for name, value in node.items() if name in group or (name != "$ref" and name not in _HOLDING)}
+    kept = {name for each in group for name in next((one for one in _TOGETHER if each in one), {each})} - ALL_TOGETHER
+    return {name: value for name, value in node.items() if name in kept or (name != "$ref" and name not in _HOLDING)}
 
 
 def within(own: Tags, known: Tags) -> bool:

@@ -14,6 +14,7 @@ from schemas.definitions.parse import Parse
 
 DAY_S = 86_400
 MAX_PINS = 2_000
+_WILD = re.compile(r"\[!?\]?[^\]]*\]|[*?]")
 _PIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}@[1-9][0-9]{0,8}")
 
 Platform = Annotated[str, AfterValidator(names.platform)]
@@ -101,12 +102,20 @@ IMMUTABLE = ("platform", "partitioning")
 
 
 def pin_for(pins: dict[str, str], event_type: str) -> str | None:
-    """Return the pin of an event type: the exact name wins, then the longest glob, then the first by name."""
+    """Return the pin of an event type: the most specific glob wins.
+
+    The exact name first, then the glob with the most letters that stand for themselves, then the one with the fewest
+    `*`, then the first by name.
+    """
     exact = pins.get(event_type)
     if exact is not None:
         return exact
-    best = min((glob for glob in pins if matches(glob, event_type)), key=lambda glob: (-len(glob), glob), default=None)
+    best = min((glob for glob in pins if matches(glob, event_type)), key=_generality, default=None)
     return None if best is None else pins[best]
+
+
+def _generality(glob: str) -> tuple[int, int, str]:
+    return -len(_WILD.sub("", glob)), glob.count("*"), glob
 
 
 def matches(glob: str, event_type: str) -> bool:

@@ -18,7 +18,7 @@ from schemas.errors import Refused
 from schemas.reasons import Reason
 from schemas.settings.processes import LakeSettings
 from sinks.fleet import QUARANTINE
-from sinks.read import columns, quarantine, redrivable, rows, snippets
+from sinks.read import columns, drift, quarantine, redrivable, rows, snippets
 
 THREADS = 4
 T = TypeVar("T")
@@ -59,6 +59,18 @@ class Reader:
             except Refused:
                 return {"items": [], "nextCursor": None}
             return quarantine.page(table, query, limit, cursor)
+
+        return await self._run(read)
+
+    async def drift(self, tenant: str, source_id: str, since_ms: int, limit: int) -> dict[str, Any]:
+        """Return where a source's events failed their schemas; nothing before the quarantine table exists."""
+
+        def read() -> dict[str, Any]:
+            try:
+                table = self._load((tenant, QUARANTINE))
+            except Refused:
+                return dict(drift.NOTHING)
+            return drift.report(table, source_id, since_ms, limit)
 
         return await self._run(read)
 

@@ -13,21 +13,26 @@ from schemas import topics
 from schemas.backing.registry import tables
 from schemas.backing.registry.changes import revision
 from schemas.backing.registry.vault import Vault
+from schemas.contracts import Asserted
 from schemas.definitions.base import Definition
 from schemas.definitions.key import KeyDefinition
+from schemas.definitions.schema import SubjectDefinition
 from schemas.definitions.source import SourceDefinition
 from schemas.definitions.stream import StreamDefinition
 from schemas.definitions.view import KeyView, SecretView, Snapshot, SourceView, StreamView, TopicView
 
 D = TypeVar("D", bound=Definition)
+_IDS = 500
+"""Ids in one query: SQLite bounds its parameters."""
 
 
 class Loader:
-    """Makes snapshots; keeps the parsed definitions of the last one by (id, version)."""
+    """Makes snapshots; keeps the parsed definitions of the last one by (id, version) and the texts of its schemas."""
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
         self._parsed: Mapping[tuple[str, int], Definition] = {}
+        self._texts: dict[tuple[str, int], bytes] = {}
 
     def load(self, connection: Connection) -> Snapshot:
         """Return the registry as this transaction sees it; raises `ConfigurationError` when the vault key is wrong."""
@@ -46,7 +51,7 @@ class Loader:
             keys=_keys(connection, alive, parse),
             streams=_streams(connection, by_platform, parse),
             topics=_topics(connection),
-            schemas=_schemas(connection),
+            schemas=self._schemas(connection, parse),
         )
         self._parsed = parse.used
         return snapshot
@@ -72,6 +77,26 @@ class Loader:
                 key_id=row.key_id,
             )
             for row in connection.execute(select(tables.SOURCES))
+        }
+
+    def _schemas(self, connection: Connection, parse: "_Parse") -> dict[tuple[str, str], bytes]:
+        """Return the texts of all versions; one never changes, so each is read once and stays the same object."""
+        subjects, versions = tables.SUBJECTS, tables.SCHEMA_VERSIONS
+        owners = {row.id: (row, parse(SubjectDefinition, row)) for row in connection.execute(select(subjects))}
+        keys = [(row.subject_id, row.number) for row in connection.execute(select(*versions.primary_key.columns))]
+        kept = {key: self._texts[key] for key in keys if key in self._texts}
+        missing = sorted({subject_id for subject_id, number in keys if (subject_id, number) not in kept})
+        for at in range(0, len(missing), _IDS):
+            query = select(versions).where(versions.c.subject_id.in_(missing[at : at + _IDS]))
+            for row in connection.execute(query):
+                asserted = row.subject_id in owners and owners[row.subject_id][1].assert_formats
+                text = Asserted(row.text) if asserted else bytes(row.text)
+                kept.setdefault((row.subject_id, row.number), text)
+        self._texts = kept
+        return {
+            (owners[subject_id][0].tenant_id, f"{owners[subject_id][0].name}@{number}"): text
+            for (subject_id, number), text in kept.items()
+            if subject_id in owners
         }
 
 
@@ -153,11 +178,3 @@ def _topics(connection: Connection) -> dict[str, TopicView]:
         )
         for row in connection.execute(select(tables.TOPICS))
     }
-
-
-def _schemas(connection: Connection) -> dict[tuple[str, str], bytes]:
-    versions, subjects = tables.SCHEMA_VERSIONS, tables.SUBJECTS
-    query = select(subjects.c.tenant_id, subjects.c.name, versions.c.number, versions.c.text).join_from(
-        versions, subjects, versions.c.subject_id == subjects.c.id
-    )
-    return {(row.tenant_id, f"{row.name}@{row.number}"): bytes(row.text) for row in connection.execute(query)}

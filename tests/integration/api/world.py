@@ -103,6 +103,10 @@ class FakeTables:
         self.asked.append((tenant, dict(query), limit, cursor))
         return {"items": [{"reason": "schema_violation", "pointer": "/a"}], "nextCursor": None}
 
+    async def drift(self, tenant: str, source_id: str, since_ms: int, limit: int) -> dict[str, Any]:
+        self.asked.append((tenant, {"sourceId": source_id, "sinceMs": str(since_ms)}, limit, None))
+        return {"events": 0, "open": 0, "places": [], "morePlaces": 0, "complete": True}
+
     async def redrivable(self, tenant: str, query: Mapping[str, Any]) -> dict[str, Any]:
         self.counted.append((tenant, dict(query)))
         return {"matching": 7, "byReason": {"schema_violation": 7}}

@@ -94,7 +94,7 @@ def changed(draw: Draw, draft: int, schema: Schema) -> Schema:
         if change == "drop" or not isinstance(value, int | list) or isinstance(value, bool):
             del node[word]
         elif isinstance(value, list):
-            node[word] = value[:1] if change == "less" else [*value, value[0]]
+            node[word] = value[:1] if change == "less" else [*value, *value[:1]]
         else:
             node[word] = max(0, value + (1 if change == "more" else -1))
     else:
@@ -156,6 +156,11 @@ D4, D20 = URIS[4], URIS[2020]
 @example(({"$schema": D4, "type": "integer"}, {"$schema": D20, "type": "integer"}), [1.0])
 @example(({"$schema": D4, "enum": [1]}, {"$schema": D4, "enum": [1], "type": "integer"}), [1.0])
 @example(({"properties": {"a": {"$ref": "#"}}}, {"properties": {"a": {"$ref": "#"}}, "required": ["b"]}), [{"a": {}}])
+@example(({"unevaluatedProperties": False, "oneOf": [{}]}, {"unevaluatedProperties": False, "const": None}), [{}])
+@example(({"anyOf": [{"properties": {"a": {}}}], "unevaluatedProperties": False}, {"maxProperties": 0}), [{"a": 1}])
+@example(
+    ({"properties": {"a": {}}, "additionalProperties": False}, {"additionalProperties": {"type": "null"}}), [{"a": 1}]
+)
 def test_what_is_accepted_takes_every_value_of_the_other(versions: tuple[Schema, Schema], values: list[Any]) -> None:
     holds(*versions, values)
 

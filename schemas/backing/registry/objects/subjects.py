@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from schemas.backing.registry.changes import diff
 from schemas.backing.registry.objects.repository import Rim, alive, expect, find, page_of, taken
 from schemas.backing.registry.record import Actor, Page, PageRequest, Record
 from schemas.backing.registry.tables import SCHEMA_VERSIONS, SOURCES, SUBJECTS
-from schemas.definitions.schema import MAX_SCHEMA_BYTES, SubjectDefinition
+from schemas.definitions.schema import IMMUTABLE, MAX_SCHEMA_BYTES, SubjectDefinition
 from schemas.definitions.source import SourceDefinition
 from schemas.errors import Refused
 from schemas.reasons import Reason
@@ -67,10 +67,54 @@ class Subjects:
         with self.rim.database.read() as connection:
             return page_of(connection, query, SUBJECTS.c.name, SUBJECTS.c.id, page, _record)
 
-    def add_version(self, tenant: str, subject: str, schema_json: bytes, *, actor: Actor) -> SchemaVersion:
+    def update(
+        self, tenant: str, subject: str, definition: SubjectDefinition, *, if_match: int | None = None, actor: Actor
+    ) -> Record[SubjectDefinition]:
+        """Replace a definition, not its versions. Raises `Refused`: not_found, precondition_failed, immutable."""
+        with self.rim.database.change() as connection:
+            row = find(connection, SUBJECTS, tenant, subject)
+            expect(row, if_match)
+            before, after = _record(row).definition.to_wire(), definition.to_wire()
+            for member in IMMUTABLE:
+                if before[member] != after[member]:
+                    raise Refused(Reason.IMMUTABLE, f"{member} of a subject never changes: make another subject")
+            fields = diff(before, after)
+            if not fields:
+                return _record(row)
+            changed = (
+                update(SUBJECTS)
+                .where(SUBJECTS.c.id == row.id)
+                .values(
+                    definition=definition.model_dump_json(by_alias=True),
+                    version=row.version + 1,
+                    updated_at_ms=self.rim.now_ms(),
+                )
+            )
+            row = connection.execute(changed.returning(*SUBJECTS.c)).one()
+            self._log(connection, row, actor, Op.UPDATED, fields)
+        return _record(row)
+
+    def find_version(self, tenant: str, subject: str, schema_json: bytes) -> SchemaVersion | None:
+        """Return the version that has exactly these bytes, None when none has; raises `Refused(not_found)`."""
+        with self.rim.database.read() as connection:
+            row = find(connection, SUBJECTS, tenant, subject)
+            present = _same(connection, row.id, hashlib.sha256(schema_json).digest())
+        return None if present is None else _version(row.name, present)
+
+    def add_version(
+        self,
+        tenant: str,
+        subject: str,
+        schema_json: bytes,
+        *,
+        after: tuple[int, int] | None = None,
+        actor: Actor,
+    ) -> SchemaVersion:
         """Add a version; the same bytes again return the version that has them.
 
-        Raises `Refused`: not_found, body_too_large past 2 MiB. Compatibility is the caller's to check first.
+        Compatibility is the caller's to check first: `after` is what it was checked against, (version of the subject,
+        newest number, 0 = none). Raises `Refused`: not_found, body_too_large past 2 MiB, precondition_failed when
+        either has moved on.
         """
         if len(schema_json) > MAX_SCHEMA_BYTES:
             raise Refused(Reason.BODY_TOO_LARGE, f"a schema has at most {MAX_SCHEMA_BYTES} bytes")
@@ -78,12 +122,13 @@ class Subjects:
         rows = SCHEMA_VERSIONS.c
         with self.rim.database.change() as connection:
             row = find(connection, SUBJECTS, tenant, subject)
-            same = select(SCHEMA_VERSIONS).where(rows.subject_id == row.id, rows.digest == digest)
-            present = connection.execute(same).first()
+            present = _same(connection, row.id, digest)
             if present is not None:
                 return _version(row.name, present)
             last = connection.execute(select(func.max(rows.number)).where(rows.subject_id == row.id)).scalar()
             number = int(last or 0) + 1
+            if after is not None and after != (row.version, number - 1):
+                raise Refused(Reason.PRECONDITION_FAILED, f"subject {row.name!r} has changed meanwhile: try again")
             added = connection.execute(
                 insert(SCHEMA_VERSIONS)
                 .values(
@@ -149,6 +194,12 @@ class Subjects:
 
 def _version(subject: str, row: Row[Any]) -> SchemaVersion:
     return SchemaVersion(subject, row.number, row.created_at_ms, bytes(row.text))
+
+
+def _same(connection: Connection, subject_id: str, digest: bytes) -> Row[Any] | None:
+    rows = SCHEMA_VERSIONS.c
+    query = select(SCHEMA_VERSIONS).where(rows.subject_id == subject_id, rows.digest == digest)
+    return connection.execute(query).first()
 
 
 def _unpinned(connection: Connection, tenant: str, subject: str) -> None:
