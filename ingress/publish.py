@@ -17,7 +17,7 @@ from schemas import topics
 from schemas.backing.kafka import fatal
 from schemas.errors import Overloaded, Refused
 from schemas.logs import logger
-from schemas.ports import Publisher, Stored
+from schemas.ports import Done, Publisher, Stored
 from schemas.reasons import Reason
 from schemas.wire.raw import Header
 
@@ -73,6 +73,23 @@ def producer_config(client: Mapping[str, Any], body_limit: int) -> dict[str, Any
     }
 
 
+class _Sent:
+    """One record on its way; `done` None: told."""
+
+    __slots__ = ("deadline", "done", "sequence")
+
+    def __init__(self, sequence: int, deadline: float, done: Done) -> None:
+        self.sequence = sequence
+        self.deadline = deadline
+        self.done: Done | None = done
+
+    def settle(self, result: Stored | Exception) -> None:
+        """Tell what became of it, once."""
+        done, self.done = self.done, None
+        if done is not None:
+            done(result)
+
+
 class KafkaPublisher:
     """Implements DoorPublisher on Kafka; make and use it on one event loop.
 
@@ -95,7 +112,7 @@ class KafkaPublisher:
         self._now_ns = now_ns
         self._retry_after = retry_after
         self._lanes: dict[tuple[str, int], dict[int, float]] = {}
-        self._waiting: deque[tuple[float, asyncio.Future[Stored]]] = deque()
+        self._waiting: deque[_Sent] = deque()
         self._outstanding = 0
         self._sequence = 0
         self._away: str | None = "no broker has answered yet"
@@ -123,6 +140,26 @@ class KafkaPublisher:
         self, topic: str, partition: int, key: bytes, value: bytes | bytearray, headers: list[Header]
     ) -> Stored:
         """Return after acks=all with an offset >= 0; raise `Overloaded(broker_slow|broker_away)` otherwise."""
+        future: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
+
+        def done(result: Stored | Exception) -> None:
+            if future.done():
+                return
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+
+        self.send(topic, partition, key, value, headers, done)
+        return await future
+
+    def send(
+        self, topic: str, partition: int, key: bytes, value: bytes | bytearray, headers: list[Header], done: Done
+    ) -> None:
+        """Publish and call `done` once with where it was stored, or with what `publish` would raise.
+
+        Raises `Overloaded` or `Refused` when it cannot even be tried; `done` is not called then.
+        """
         loop = self._loop or asyncio.get_running_loop()
         now = loop.time()
         lane = self._lanes.get((topic, partition))
@@ -131,15 +168,14 @@ class KafkaPublisher:
         elif now - next(iter(lane.values()), now) > self._budget:
             raise Overloaded(Reason.BROKER_SLOW, self._retry_after())
         self._sequence += 1
-        sequence = self._sequence
-        future: asyncio.Future[Stored] = loop.create_future()
+        sent = _Sent(self._sequence, now + self._budget, done)
 
         def reported(error: KafkaError | None, message: Message) -> None:
             self._outstanding -= 1
-            lane.pop(sequence, None)
+            lane.pop(sent.sequence, None)
             if not lane and self._lanes.get((topic, partition)) is lane:
                 del self._lanes[topic, partition]
-            self._settle(future, error, message)
+            sent.settle(self._result(error, message))
 
         try:
             self._producer.produce(
@@ -149,12 +185,11 @@ class KafkaPublisher:
             raise Overloaded(Reason.BROKER_SLOW, self._retry_after()) from None
         except KafkaException as exc:
             raise self._meaning(exc.args[0]) from None
-        lane[sequence] = now
+        lane[sent.sequence] = now
         self._outstanding += 1
-        self._waiting.append((now + self._budget, future))
+        self._waiting.append(sent)
         if not self._busy:
             self._schedule()
-        return await future
 
     async def drain(self, limit_s: float) -> int:
         """Wait for what is outstanding, at most `limit_s`; stop polling; return how many records stay unknown."""
@@ -171,22 +206,15 @@ class KafkaPublisher:
             self._poll()
         return left
 
-    def _settle(self, future: "asyncio.Future[Stored]", error: KafkaError | None, message: Message) -> None:
+    def _result(self, error: KafkaError | None, message: Message) -> Stored | Exception:
         if error is not None:
-            if fatal(error):
-                self.failed.set()
-            if not future.done():
-                future.set_exception(self._meaning(error))
-            return
+            return self._meaning(error)
         self._away = None
         offset, partition = message.offset(), message.partition()
         self._read_clock(message)
-        if future.done():
-            return
         if offset is None or partition is None or offset < 0:
-            future.set_exception(Overloaded(Reason.BROKER_SLOW, self._retry_after()))
-        else:
-            future.set_result(Stored(partition, offset))
+            return Overloaded(Reason.BROKER_SLOW, self._retry_after())
+        return Stored(partition, offset)
 
     def _read_clock(self, message: Message) -> None:
         now = self._loop.time() if self._loop else 0.0
@@ -241,11 +269,11 @@ class KafkaPublisher:
     def _expire(self) -> None:
         now = self._loop.time() if self._loop else 0.0
         while self._waiting:
-            deadline, future = self._waiting[0]
-            if not future.done():
-                if deadline > now:
+            sent = self._waiting[0]
+            if sent.done is not None:
+                if sent.deadline > now:
                     return
-                future.set_exception(Overloaded(Reason.BROKER_SLOW, self._retry_after()))
+                sent.settle(Overloaded(Reason.BROKER_SLOW, self._retry_after()))
             self._waiting.popleft()
 
     def _schedule(self) -> None:

@@ -13,6 +13,7 @@ import orjson
 
 from schemas.errors import Poison
 from schemas.reasons import Reason
+from schemas.wire.position import Position
 
 VERSION = b"1"
 Header = tuple[str, bytes]
@@ -32,6 +33,8 @@ HB_OVERRIDES = "hb-overrides"
 HB_TRACEPARENT = "hb-traceparent"
 HB_SHED = "hb-shed"
 HB_REDRIVE = "hb-redrive"
+_VERSION: Header = (HB_VERSION, VERSION)
+_NO_QUERY: Header = (HB_QUERY, b"")
 SOURCE_AT = 2
 """Where `encode` puts HB_SOURCE_ID among the headers; others may put it elsewhere."""
 
@@ -57,7 +60,11 @@ NOTHING_SAID = Overrides()
 
 
 class Redrive(msgspec.Struct, frozen=True, gc=False):
-    """A raw record written by a redrive (rule 16): original position, the job, the items to decide, `as` distinct."""
+    """A raw record written by a redrive (rule 16): original position, the job, the items to decide, `as` distinct.
+
+    No items: all of the delivery, which could not be read at all. `event_ids`: what these items (or the whole delivery)
+    are called in quarantine, in order; empty when the writer does not say.
+    """
 
     topic_id: str
     partition: int
@@ -65,6 +72,19 @@ class Redrive(msgspec.Struct, frozen=True, gc=False):
     job: str
     items: tuple[int, ...]
     as_distinct: bool = False
+    event_ids: tuple[str, ...] = ()
+
+    def row(self, item: int) -> Position:
+        """Return the position that the quarantine row of an item names."""
+        return Position(self.topic_id, self.partition, self.offset, item if self.items else 0)
+
+    def named(self, item: int) -> str | None:
+        """Return the event id under which an item is in quarantine; None when the header does not say."""
+        if not self.event_ids:
+            return None
+        if not self.items:
+            return self.event_ids[0]
+        return dict(zip(self.items, self.event_ids, strict=False)).get(item)
 
 
 class RawMeta(msgspec.Struct, frozen=True, gc=False):
@@ -96,27 +116,65 @@ class RawRecord(msgspec.Struct, frozen=True, gc=False):
     headers: tuple[Header, ...]
 
 
+class Stencil:
+    """The headers of records that agree in source, tenant, method, path and overrides: those are encoded once."""
+
+    __slots__ = ("_method", "_overrides", "_path", "_source", "_tenant")
+
+    def __init__(
+        self, source_id: str, tenant: str, method: str, path: str, overrides: Overrides = NOTHING_SAID
+    ) -> None:
+        self._source: Header = (HB_SOURCE_ID, source_id.encode())
+        self._tenant: Header = (HB_TENANT, tenant.encode())
+        self._method: Header = (HB_METHOD, method.encode())
+        self._path: Header = (HB_PATH, path.encode("utf-8", "surrogateescape"))
+        said = _overrides_to_wire(overrides)
+        self._overrides: Header | None = (HB_OVERRIDES, orjson.dumps(said)) if said else None
+
+    def fill(
+        self,
+        delivery_id: str,
+        received_at_us: int,
+        query: str,
+        headers: tuple[tuple[str, str], ...],
+        auth: AuthResult,
+        event_id: str | None = None,
+        traceparent: str | None = None,
+    ) -> list[Header]:
+        """Return the Kafka headers of one record, in a fixed order; text is UTF-8, request headers one JSON array."""
+        out: list[Header] = [
+            _VERSION,
+            (HB_DELIVERY_ID, delivery_id.encode()),
+            self._source,
+            self._tenant,
+            (HB_RECEIVED_AT, b"%d" % received_at_us),
+            self._method,
+            self._path,
+            (HB_QUERY, query.encode("utf-8", "surrogateescape")) if query else _NO_QUERY,
+            (HB_HEADERS, orjson.dumps(headers)),
+            _auth_to_wire(auth),
+        ]
+        if event_id is not None:
+            out.append((HB_EVENT_ID, event_id.encode("utf-8", "surrogateescape")))
+        if self._overrides is not None:
+            out.append(self._overrides)
+        if traceparent is not None:
+            out.append((HB_TRACEPARENT, traceparent.encode()))
+        return out
+
+
 def encode(meta: RawMeta) -> list[Header]:
-    """Return the Kafka headers of `meta`, in a fixed order; text is UTF-8, request headers one JSON array."""
-    auth = {"scheme": meta.auth.scheme, "coverage": meta.auth.coverage, "secretId": meta.auth.secret_id}
-    out: list[Header] = [
-        (HB_VERSION, VERSION),
-        (HB_DELIVERY_ID, meta.delivery_id.encode()),
-        (HB_SOURCE_ID, meta.source_id.encode()),
-        (HB_TENANT, meta.tenant.encode()),
-        (HB_RECEIVED_AT, b"%d" % meta.received_at_us),
-        (HB_METHOD, meta.method.encode()),
-        (HB_PATH, meta.path.encode("utf-8", "surrogateescape")),
-        (HB_QUERY, meta.query.encode("utf-8", "surrogateescape")),
-        (HB_HEADERS, orjson.dumps(meta.headers)),
-        (HB_AUTH, orjson.dumps(auth)),
-    ]
-    if meta.event_id is not None:
-        out.append((HB_EVENT_ID, meta.event_id.encode("utf-8", "surrogateescape")))
-    if said := _overrides_to_wire(meta.overrides):
-        out.append((HB_OVERRIDES, orjson.dumps(said)))
-    if meta.traceparent is not None:
-        out.append((HB_TRACEPARENT, meta.traceparent.encode()))
+    """Return the Kafka headers of `meta`; whoever writes many records of one source keeps a `Stencil`."""
+    stencil = Stencil(meta.source_id, meta.tenant, meta.method, meta.path, meta.overrides)
+    out = stencil.fill(
+        meta.delivery_id,
+        meta.received_at_us,
+        meta.query,
+        meta.headers,
+        meta.auth,
+        meta.event_id,
+        meta.traceparent,
+    )
     if meta.shed is not None:
         out.append((HB_SHED, meta.shed.encode()))
     if meta.redrive is not None:
@@ -159,6 +217,12 @@ def _auth(text: bytes) -> AuthResult:
     return AuthResult(auth["scheme"], auth["coverage"], auth["secretId"])
 
 
+@lru_cache(maxsize=1024)
+def _auth_to_wire(auth: AuthResult) -> Header:
+    """Write how a sender proved itself: a few texts for all records."""
+    return HB_AUTH, orjson.dumps({"scheme": auth.scheme, "coverage": auth.coverage, "secretId": auth.secret_id})
+
+
 def _text(found: Mapping[str, bytes], name: str) -> str | None:
     value = found.get(name)
     return None if value is None else value.decode("utf-8", "surrogateescape")
@@ -186,6 +250,7 @@ def _redrive_to_wire(value: Redrive) -> dict[str, Any]:
         "job": value.job,
         "items": list(value.items),
         "as": "distinct" if value.as_distinct else None,
+        "eventIds": list(value.event_ids),
     }
 
 
@@ -197,4 +262,5 @@ def _redrive_from_wire(value: dict[str, Any]) -> Redrive:
         value["job"],
         tuple(int(item) for item in value["items"]),
         value.get("as") == "distinct",
+        tuple(str(event_id) for event_id in value.get("eventIds", ())),
     )
