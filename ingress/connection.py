@@ -38,7 +38,7 @@ class Owner(Protocol):
 class Connection(RequestHandler):
     """One connection; `_pending` is the delivery answered here that Kafka has not reported yet: one at a time."""
 
-    __slots__ = ("_left", "_owner", "_pending", "_unfinished")
+    __slots__ = ("_left", "_owner", "_pending", "_spare", "_unfinished")
 
     def __init__(self, manager: web.Server, owner: Owner, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:  # noqa: ANN401
         super().__init__(manager, loop=loop, **options)
@@ -46,9 +46,12 @@ class Connection(RequestHandler):
         self._unfinished = 0
         self._pending: tuple[Life, Target, Outgoing] | None = None
         self._left: asyncio.Future[None] | None = None
+        self._spare: int | None = None
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; answer it here, or wake aiohttp's task."""
+        if self._spare is not None and not self._is_spared(len(data)):
+            return
         waiter = self._waiter
         if waiter is None or waiter.done():  # that task has a request in hand and asks for the next itself
             super().data_received(data)
@@ -63,6 +66,19 @@ class Connection(RequestHandler):
             self._go_on()
         else:
             self._count(len(data))
+
+    def discard(self, most: int) -> None:
+        """Read at most so many bytes more of a body that was refused; aiohttp ends the connection a second later.
+
+        Reading none would reset it before the answer was seen; reading all would let refused uploads take the worker.
+        """
+        self._spare = most
+
+    def _is_spared(self, more: int) -> bool:
+        self._spare = (self._spare or 0) - more
+        if self._spare < 0 and self.transport is not None:
+            self.transport.pause_reading()
+        return self._spare >= 0
 
     def _count(self, more: int) -> None:
         """Count what came since the last head; a head that is still coming may not pass the bound either."""

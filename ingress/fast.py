@@ -15,13 +15,15 @@ from aiohttp.web_protocol import RequestHandler
 
 from ingress import ack, answers
 from ingress.arrival import Reply
-from ingress.connection import ConnectionServer
+from ingress.connection import Connection, ConnectionServer
 from ingress.env import Env
 from ingress.receive import receive
 from ingress.request import RequestBody, arrival_of
 from schemas.reasons import Reason
 
 LINGERING_S = 1.0
+DISCARDED_BYTES = 256 << 10
+"""Read away of a body that was refused, so that its sender sees why."""
 Probe = Callable[[], Reply]
 _PROBED = frozenset({"GET", "HEAD"})
 
@@ -60,7 +62,11 @@ class Door:
         reply = await receive(arrival, self.env)
         body = arrival.body
         assert isinstance(body, RequestBody)  # noqa: S101 arrival_of made it
-        return ack.respond(request, reply, body, closing=self.draining)
+        unread = not request.content.is_eof()
+        response = ack.respond(request, reply, body, closing=self.draining)
+        if unread and isinstance(request.protocol, Connection):
+            request.protocol.discard(DISCARDED_BYTES)
+        return response
 
 
 def server_options(keepalive_s: float) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""The publisher: one idempotent producer a worker, polled on the event loop.
+"""The publisher: records out, delivery reports in, polled on the event loop.
 
-Lives here: produce, delivery reports, the acknowledgement budget, draining. Polling on the loop (every millisecond
-while something is outstanding, else once a second) needs no thread and no wake-up across threads; it was the cheapest
-of the documented ways (README). Private or undocumented API of the client: none.
+Lives here: the acknowledgement budget, what a report means, draining. The clients: producers.py. Polling on the loop
+(every millisecond while something is outstanding, else once a second) needs no thread and no wake-up across threads; it
+was the cheapest of the documented ways (README). Private or undocumented API of the client: none.
 """
 
 import asyncio
@@ -10,9 +10,10 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, cast
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message
 
 from ingress.admission import spread
+from ingress.producers import LARGE_BYTES, Producers
 from schemas import topics
 from schemas.backing.kafka import fatal
 from schemas.errors import Overloaded, Refused
@@ -23,12 +24,12 @@ from schemas.wire.raw import Header
 
 BUSY_POLL_S = 0.001
 IDLE_POLL_S = 1.0
-_MIB = 1 << 20
-_OVERHEAD = 2 * _MIB
 _DRAIN_STEP_S = 0.005
 _ASK_S = 2.0
 _MS = 1000
 _Headers = list[tuple[str, str | bytes | None]]
+_Lane = tuple[str, int, bool]
+"""Topic, partition, whether of large records: what is slow for one is not for the other."""
 _log = logger("ingress")
 
 
@@ -48,29 +49,6 @@ class DoorPublisher(Publisher, Protocol):
 
     async def drain(self, limit_s: float) -> int:
         """Wait for what is outstanding, at most `limit_s`; return how many records were left unknown."""
-
-
-def producer_config(client: Mapping[str, Any], body_limit: int) -> dict[str, Any]:
-    """Complete a client's connection settings: acks=all, idempotent, small linger, bounded queues and times."""
-    return {
-        **client,
-        "acks": "all",
-        "enable.idempotence": True,
-        "max.in.flight.requests.per.connection": 5,
-        "linger.ms": 2,
-        "batch.size": _MIB,
-        "compression.type": "none",
-        "message.max.bytes": body_limit + _OVERHEAD,
-        "queue.buffering.max.messages": 100_000,
-        "queue.buffering.max.kbytes": 512 << 10,
-        "delivery.timeout.ms": 30_000,
-        "socket.nagle.disable": True,
-        "reconnect.backoff.ms": 50,
-        "reconnect.backoff.max.ms": 1_000,
-        "topic.metadata.propagation.max.ms": 5_000,
-        "topic.metadata.refresh.interval.ms": 10_000,  # until then a topic that was gone stays unknown
-        "log_level": 2,
-    }
 
 
 class _Sent:
@@ -107,11 +85,11 @@ class KafkaPublisher:
         retry_after: Callable[[], int] = spread,
     ) -> None:
         self.failed = asyncio.Event()
-        self._producer = Producer({**config, "error_cb": self._on_error})
+        self._producers = Producers({**config, "error_cb": self._on_error})
         self._budget = ack_budget_s
         self._now_ns = now_ns
         self._retry_after = retry_after
-        self._lanes: dict[tuple[str, int], dict[int, float]] = {}
+        self._lanes: dict[_Lane, dict[int, float]] = {}
         self._waiting: deque[_Sent] = deque()
         self._outstanding = 0
         self._sequence = 0
@@ -162,9 +140,11 @@ class KafkaPublisher:
         """
         loop = self._loop or asyncio.get_running_loop()
         now = loop.time()
-        lane = self._lanes.get((topic, partition))
+        large = len(value) > LARGE_BYTES
+        place = topic, partition, large
+        lane = self._lanes.get(place)
         if lane is None:
-            lane = self._lanes[topic, partition] = {}
+            lane = self._lanes[place] = {}
         elif now - next(iter(lane.values()), now) > self._budget:
             raise Overloaded(Reason.BROKER_SLOW, self._retry_after())
         self._sequence += 1
@@ -173,12 +153,12 @@ class KafkaPublisher:
         def reported(error: KafkaError | None, message: Message) -> None:
             self._outstanding -= 1
             lane.pop(sent.sequence, None)
-            if not lane and self._lanes.get((topic, partition)) is lane:
-                del self._lanes[topic, partition]
+            if not lane and self._lanes.get(place) is lane:
+                del self._lanes[place]
             sent.settle(self._result(error, message))
 
         try:
-            self._producer.produce(
+            self._producers.of(len(value)).produce(
                 topic, bytes(value), key, partition, on_delivery=reported, headers=cast("_Headers", headers)
             )
         except BufferError:
@@ -195,14 +175,14 @@ class KafkaPublisher:
         """Wait for what is outstanding, at most `limit_s`; stop polling; return how many records stay unknown."""
         loop = asyncio.get_running_loop()
         end = loop.time() + limit_s
-        while len(self._producer) and loop.time() < end:
+        while len(self._producers) and loop.time() < end:
             self._poll()
             await asyncio.sleep(_DRAIN_STEP_S)
         if self._timer is not None:
             self._timer.cancel()
-        left = len(self._producer)
+        left = len(self._producers)
         if left:
-            self._producer.purge()
+            self._producers.purge()
             self._poll()
         return left
 
@@ -242,7 +222,7 @@ class KafkaPublisher:
     def _ask_broker(self) -> None:
         """Ask for metadata, in a thread, bounded: a worker that is not ready gets no delivery that could heal it."""
         try:
-            self._producer.list_topics(topics.PRESSURE, timeout=_ASK_S)
+            self._producers.ask(topics.PRESSURE, _ASK_S)
         except KafkaException as exc:
             self._away = f"no broker answers: {exc.args[0].name()}"
         else:
@@ -252,10 +232,8 @@ class KafkaPublisher:
 
     def _poll(self) -> None:
         """Serve what has come. A dead client is told by `poll` itself: its error callback is not called then."""
-        try:
-            self._producer.poll(0)
-        except KafkaException as exc:
-            self._on_error(exc.args[0])
+        for fault in self._producers.poll():
+            self._on_error(fault)
 
     def _tick(self) -> None:
         self._poll()

@@ -105,20 +105,28 @@ async def test_large_signed_bodies_do_not_hold_up_the_others(at: Ground, figure:
     assert not honest.failures
 
 
+async def heard(reader: asyncio.StreamReader) -> bytes:
+    """Return what came before the end, also where the end is a reset: bytes were dripped after the answer."""
+    parts = []
+    try:
+        while part := await reader.read(4096):
+            parts.append(part)
+    except ConnectionError:
+        pass
+    return b"".join(parts)
+
+
 async def test_slow_heads_and_bodies_end_in_time(at: Ground, figure: Figure) -> None:
     loop, ends = asyncio.get_running_loop(), Counter[str]()
 
     async def slow(first: bytes, drip: bytes) -> None:
         async with at.wire() as wire:
             wire.send(first)
-            answering = asyncio.create_task(wire.reader.read())
+            answering = asyncio.create_task(heard(wire.reader))
             while not answering.done():
                 wire.send(drip)
                 await asyncio.wait({answering}, timeout=0.5)
-            try:
-                ends[(await answering)[9:12].decode() or "closed"] += 1
-            except ConnectionError:
-                ends["closed"] += 1
+            ends[(await answering)[9:12].decode() or "closed"] += 1
 
     kinds = [
         (b"POST /in", b"x"),

@@ -165,6 +165,24 @@ async def test_the_end_of_the_worker_waits_for_an_answer_that_is_owed(tasks: lis
     assert (tasks, len(edge.publisher.records)) == ([], 1)
 
 
+async def test_of_a_refused_upload_only_a_little_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, received = [0], Connection.data_received
+
+    def counted(self: Connection, data: bytes) -> None:
+        read[0] += len(data)
+        received(self, data)
+
+    monkeypatch.setattr(Connection, "data_received", counted)
+    edge = await known(shop())
+    edge.admission.held = edge.admission.max_bytes
+    async with served(edge) as at, at.wire() as wire:
+        wire.send(POST + b"Content-Length: 4000000\r\n\r\n" + b"x" * 4_000_000)
+        answer = await wire.answer()
+        assert (answer.status, answer.headers["connection"]) == (429, "close")
+        assert await wire.ended()
+    assert 0 < read[0] < 1_500_000  # 256 KiB, and what came at once with the head
+
+
 async def test_a_sender_that_leaves_before_the_report_is_counted_and_holds_nothing(tasks: list[str]) -> None:
     edge = await known(shop())
     gate = edge.publisher.gate = asyncio.Event()
