@@ -8,6 +8,7 @@ import msgspec
 
 _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_join = msgspec.json.Encoder().encode
 WHITESPACE = b" \t\r\n"
 """RFC 8259 section 2."""
 
@@ -23,15 +24,20 @@ def items(array: bytes) -> list[bytes]:
         raise ValueError(f"not a JSON array: {exc}") from exc
 
 
-def member(text: bytes, name: str) -> bytes:
-    """Return the bytes of one member of a JSON object; of equal names the last, as parsers do.
+def members(text: bytes) -> dict[str, msgspec.Raw]:
+    """Return the members of a JSON object, each as its bytes; of equal names the last, as parsers do.
 
-    Raises ValueError when `text` is not the text of one JSON object with that member.
+    Raises ValueError when `text` is not the text of one JSON object.
     """
     try:
-        return bytes(_MEMBERS.decode(text)[name])
-    except (msgspec.MsgspecError, RecursionError, KeyError) as exc:
-        raise ValueError(f"not a JSON object with {name!r}: {exc}") from exc
+        return _MEMBERS.decode(text)
+    except (msgspec.MsgspecError, RecursionError) as exc:
+        raise ValueError(f"not a JSON object: {exc}") from exc
+
+
+def joined(parts: dict[str, msgspec.Raw]) -> bytes:
+    """Return the JSON object of these members, each with its bytes as they are."""
+    return _join(parts)
 
 
 def trimmed(text: bytes) -> bytes:

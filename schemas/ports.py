@@ -3,13 +3,15 @@
 Whoever implements one says so in its docstring. Fakes are in tests/fakes and pass the same contract suite.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
+from schemas.definitions.alert import Alert, AlertKind
 from schemas.definitions.job import Job
 from schemas.definitions.view import KeyView, Snapshot, SourceView, StreamView
+from schemas.wire.quarantine import OpenRow
 from schemas.wire.raw import Header
 
 
@@ -100,6 +102,31 @@ class TableReader(Protocol):
     async def quarantine(self, tenant: str, query: Mapping[str, str], limit: int, cursor: str | None) -> dict[str, Any]:
         """Return a page of the quarantine table: {items, nextCursor}; empty before its first commit."""
 
+    async def redrivable(self, tenant: str, query: Mapping[str, Any]) -> dict[str, Any]:
+        """Return {matching, byReason}: how many rows of the quarantine table a redrive would take now."""
+
+
+class DeliveryReader(Protocol):
+    """What the API shows of deliveries. Implemented by sinks.read.deliveries; blocking calls run in its own threads.
+
+    Both raise `Overloaded` when too many are asked at once and `Transient` when Kafka or the catalog are away. What a
+    bound or retention cut from an answer is named in it: `incomplete`, `why`.
+    """
+
+    async def way(
+        self, tenant: str, delivery_id: str, at: tuple[str, int, int] | None, first: int, limit: int
+    ) -> dict[str, Any]:
+        """Return one delivery's way; `at`: (topic id or name, partition, offset) of a genuine receipt.
+
+        Items from number `first` on, `limit` at most. Raises `Refused(not_found)`, the same for every unknown id.
+        """
+
+    async def page(self, tenant: str, query: Mapping[str, str], limit: int, cursor: str | None) -> dict[str, Any]:
+        """Return a page, newest first: {items, nextCursor, incomplete, why}; `query`: source, outcome, vendorEventId.
+
+        Raises `Refused(bad_request)` for a filter or cursor that cannot be read.
+        """
+
 
 class JobQueue(Protocol):
     """Jobs in the registry. Implemented by schemas.backing.registry.jobs.Jobs."""
@@ -107,8 +134,45 @@ class JobQueue(Protocol):
     def claim(self, kinds: Sequence[str], owner: str, lease_s: float) -> Job | None:
         """Take the oldest queued job of one of `kinds`, or one whose lease has run out; None if there is none."""
 
-    def progress(self, job_id: str, owner: str, share: float, lease_s: float) -> bool:
-        """Renew the lease and store the share done (0..1); False when the job is no longer this owner's."""
+    def progress(
+        self, job_id: str, owner: str, share: float, lease_s: float, so_far: Mapping[str, Any] | None = None
+    ) -> bool:
+        """Renew the lease, store the share done (0..1) and the result so far; False when it is another owner's now."""
 
     def finish(self, job_id: str, owner: str, result: Mapping[str, Any], *, failed: bool = False) -> bool:
         """Store the result; False when the job is no longer this owner's."""
+
+
+class AlertBook(Protocol):
+    """The alerts in the registry. Implemented by schemas.backing.registry.alerts.Alerts; blocking."""
+
+    def open(
+        self, tenant: str, kind: AlertKind, entity: tuple[str, str], message: str, details: Mapping[str, Any]
+    ) -> Alert:
+        """Open an alert about `entity` (type, id), or bring the open one up to date; twice is once."""
+
+    def close(self, kind: AlertKind, entity: tuple[str, str]) -> bool:
+        """Close the open alert about `entity`; False when there is none."""
+
+    def opened(self, kind: AlertKind, entity_ids: Iterable[str] | None = None) -> Sequence[Alert]:
+        """Return the open alerts of a kind: all, or those about some entities."""
+
+
+class OpenRows(Protocol):
+    """Rows of the quarantine table by position, made one by one."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+
+    def __iter__(self) -> Iterator[OpenRow]:
+        """Yield them, ascending."""
+
+
+class QuarantineTable(Protocol):
+    """The quarantine tables as a redrive reads them. Implemented by sinks.read.redrivable.Redrivable; blocking."""
+
+    def held(self, tenant: str) -> Mapping[tuple[str, int], int]:
+        """Return how far the table holds the quarantine topics: (topic id, partition) -> next offset."""
+
+    def rows(self, tenant: str, query: Mapping[str, Any], alive: Callable[[], None]) -> OpenRows:
+        """Return the rows that failed and are not resolved; `alive` is called while the table is read."""

@@ -13,6 +13,7 @@ from streams.decide import Decision
 
 _MINUTE_US = 60_000_000
 _CLEAN = Outcome.CLEAN.value
+_TELLING = frozenset({_CLEAN, Outcome.QUARANTINED.value})
 
 
 class Account:
@@ -55,6 +56,15 @@ class Account:
         sums: dict[str, int] = {}
         for (_, _, _, outcome), n in self._counts.items():
             sums[outcome] = sums.get(outcome, 0) + n
+        return sums
+
+    def failures(self) -> dict[str, tuple[int, int]]:
+        """Return by source how many events became clean and how many went to quarantine; the others tell nothing."""
+        sums: dict[str, tuple[int, int]] = {}
+        for (source_id, _, _, outcome), n in self._counts.items():
+            if outcome in _TELLING:
+                clean, failed = sums.get(source_id, (0, 0))
+                sums[source_id] = (clean + n, failed) if outcome == _CLEAN else (clean, failed + n)
         return sums
 
     def record(self, topic: str, topic_id: str, partition: int, group: str, now_us: int) -> Ledger:

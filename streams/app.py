@@ -16,9 +16,10 @@ from typing import Any
 from schemas.errors import EXIT_RESTART
 from schemas.logs import logger
 from schemas.metrics import Metrics
-from schemas.ports import Clock, RegistryView
+from schemas.ports import AlertBook, Clock, RegistryView
 from schemas.settings import StreamsSettings
 from schemas.vendors.base import Vendor
+from streams.agents.alerts import Alerts
 from streams.agents.careful import Careful
 from streams.agents.ingest import Ingest
 from streams.emit import Decided
@@ -31,6 +32,7 @@ from streams.engine.reseed import reseed
 from streams.engine.sweep import Sweep
 from streams.engine.table import FirstSeenTable, Writes
 from streams.engine.transaction import Transactions
+from streams.floods import Floods
 from streams.trial import Trial
 
 STOP_S = 4.0
@@ -42,7 +44,10 @@ _log = logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Env:
-    """What a group needs of the world; `kafka` is the client configuration of confluent-kafka."""
+    """What a group needs of the world; `kafka` is the client configuration of confluent-kafka.
+
+    Without `alerts` nobody is told of floods.
+    """
 
     settings: StreamsSettings
     kafka: Mapping[str, Any] = field(repr=False)
@@ -50,6 +55,7 @@ class Env:
     adapter: Callable[[str], Vendor]
     clock: Clock
     metrics: Metrics
+    alerts: AlertBook | None = None
 
     def now_us(self) -> int:
         """Return the wall clock in µs since the epoch."""
@@ -91,7 +97,8 @@ def build(
         timeout_s=settings.transaction_timeout_s,
         on_commit=lambda took_s, writes: committed(took_s, writes),  # noqa: PLW0108 made below
     )
-    ledger = Ledger(transactions, group=group, groups=settings.groups, now_us=env.now_us, count=_counter(env.metrics))
+    floods, count = Floods(), _counter(env.metrics)
+    ledger = Ledger(transactions, group=group, groups=settings.groups, now_us=env.now_us, count=count, note=floods.note)
     app = App(
         group,
         settings,
@@ -121,6 +128,13 @@ def build(
     @app.timer(1.0)  # type: ignore[untyped-decorator]
     async def progress() -> None:
         lag.set(app.batch_consumer.lag())
+
+    if env.alerts is not None:
+        telling = Alerts(group, floods, env.alerts, env.registry.current, env.clock.monotonic)
+
+        @app.timer(1.0)  # type: ignore[untyped-decorator]
+        async def alert() -> None:
+            await telling.step()
 
     def committed(took_s: float, writes: Writes) -> None:
         seconds.observe(took_s)

@@ -13,6 +13,7 @@ from schemas.contracts import Library
 from schemas.definitions.view import Snapshot
 from schemas.reasons import Outcome, Reason
 from schemas.wire.position import Position
+from schemas.wire.raw import Redrive
 from streams import seen
 from streams.identify import Event, distinct
 from streams.parse import Fault
@@ -25,7 +26,8 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     """What became of one item.
 
     `event_id` is the event's own, or that of its distinct content in quarantine; `write` goes under `key`; `of` is the
-    first copy of a duplicate; `resolves` the quarantined copy that this clean one settles.
+    first copy of a duplicate; `resolves` the quarantined copy that this clean one settles; `settles` the row that a
+    redrive was made for, where that is another one.
     """
 
     event: Event
@@ -37,16 +39,24 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     write: Seen | None = None
     of: Position | None = None
     resolves: Position | None = None
+    settles: Position | None = None
 
 
 Known = Callable[[bytes], Seen | None]
 """What is remembered under a key, the open transaction's own decisions included."""
 
 
-def decide(  # noqa: PLR0911 one line for each outcome
+def decide(event: Event, known: Known, position: Position, snapshot: Snapshot, contracts: Library) -> Decision:
+    """Decide about one event standing at `position`; its `write` must be known before the next one is decided."""
+    meta = event.delivery.meta
+    if meta is not None and meta.redrive is not None:
+        return _redriven(event, meta.redrive, known, position, snapshot, contracts)
+    return _decide(event, known, position, snapshot, contracts)
+
+
+def _decide(  # noqa: PLR0911 one line for each outcome
     event: Event, known: Known, position: Position, snapshot: Snapshot, contracts: Library
 ) -> Decision:
-    """Decide about one event standing at `position`; its `write` must be known before the next one is decided."""
     delivery, source = event.delivery, event.delivery.source
     if source is None or delivery.meta is None:
         return _quarantined(event, event.fault or _unknown(), position, known, schema=None)
@@ -66,9 +76,36 @@ def decide(  # noqa: PLR0911 one line for each outcome
         return Decision(event, verdict.drop, event.event_id)
     if verdict.fault is not None:
         return _quarantined(event, verdict.fault, position, known, schema=verdict.schema)
-    write = Seen(position, delivery.time_ms, True, event.fingerprint)
+    write = Seen(position, delivery.time_ms, True, event.fingerprint, found is not None)
     resolves = None if found is None else found.first
     return Decision(event, Outcome.CLEAN, event.event_id, None, verdict.schema, event.key, write, None, resolves)
+
+
+def _redriven(
+    event: Event, redrive: Redrive, known: Known, position: Position, snapshot: Snapshot, contracts: Library
+) -> Decision:
+    """Decide about an item of a redrive (rule 16): what cannot be read any more stays as it is, a duplicate of its row.
+
+    What became clean, and the clean copy that this one repeats, count for as long as the row may be redriven again.
+    """
+    number = event.item.number
+    row, named = redrive.row(number), redrive.named(number)
+    if redrive.items and number >= len(event.delivery.items):
+        return Decision(event, Outcome.DUPLICATE, named or event.event_id, of=row)
+    made = _decide(event, known, position, snapshot, contracts)
+    if made.outcome is Outcome.CLEAN and made.write is not None:
+        settles = row if named is not None and made.resolves != row else None
+        write = msgspec.structs.replace(made.write, healed=True)
+        return msgspec.structs.replace(made, write=write, settles=settles)
+    if made.outcome is not Outcome.DUPLICATE:
+        return made
+    key = seen.key(_source_id(event), made.event_id)
+    copy = known(key)
+    if copy is None or not copy.clean:
+        return made
+    write = Seen(copy.first, event.delivery.time_ms, True, copy.fingerprint, healed=True)
+    settles = None if named in (None, made.event_id) else row
+    return msgspec.structs.replace(made, key=key, write=write, settles=settles)
 
 
 def refused(decision: Decision, fault: Fault, position: Position, known: Known) -> Decision:
@@ -77,11 +114,14 @@ def refused(decision: Decision, fault: Fault, position: Position, known: Known) 
 
 
 def _again(event: Event, found: Seen, position: Position, known: Known) -> Decision:
-    """Decide about an id that has a clean copy: the same content is a duplicate, another one a conflict."""
+    """Decide about an id that has a clean copy: the same content is a duplicate, another one a conflict.
+
+    What cannot be read has no content to compare: it is in quarantine for that reason.
+    """
     if found.fingerprint == event.fingerprint:
         return Decision(event, Outcome.DUPLICATE, event.event_id, of=found.first)
-    fault = Fault(Reason.ID_CONFLICT, "", f"event {event.event_id} was seen with another content at {found.first}")
-    return _distinct(event, fault, position, known, schema=None)
+    words = f"event {event.event_id} was seen with another content at {found.first}"
+    return _distinct(event, event.fault or Fault(Reason.ID_CONFLICT, "", words), position, known, schema=None)
 
 
 def _quarantined(event: Event, fault: Fault, position: Position, known: Known, *, schema: str | None) -> Decision:

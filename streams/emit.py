@@ -72,12 +72,18 @@ def emit(decision: Decision, place: Place, now_us: int, known: Known) -> Decided
             decision = _too_large(decision, place, len(value), known)
         else:
             record = Record(place.event, place.partition, decision.event_id.encode(), value)
-            if decision.resolves is None:
+            if decision.resolves is None and decision.settles is None:
                 return Decided(decision, (record,))
-            return Decided(decision, (record, _quarantine(decision, place, now_us, RESOLVED)))
+            return Decided(decision, (record, *_resolved(decision, place, now_us)))
     if decision.outcome is Outcome.QUARANTINED:
         return Decided(decision, (_quarantine(decision, place, now_us, FAILED),))
-    return Decided(decision, ())
+    return Decided(decision, () if decision.settles is None else _resolved(decision, place, now_us))
+
+
+def _resolved(decision: Decision, place: Place, now_us: int) -> tuple[Record, ...]:
+    """Return a note for each quarantined copy that has a clean one now: this event, or the one that it repeats."""
+    rows = (row for row in (decision.resolves, decision.settles) if row is not None)
+    return tuple(_quarantine(decision, place, now_us, RESOLVED, row) for row in rows)
 
 
 def _too_large(decision: Decision, place: Place, size: int, known: Known) -> Decision:
@@ -113,13 +119,13 @@ def clean(decision: Decision, place: Place) -> bytes:
             schema=decision.schema,
             auth_coverage=event.item.coverage or meta.auth.coverage,
             position=place.position(delivery.record.offset, event.item.number),
-            envelope=None,
+            envelope=event.item.envelope,
             payload=event.item.payload,
         )
     )
 
 
-def _quarantine(decision: Decision, place: Place, now_us: int, kind: str) -> Record:
+def _quarantine(decision: Decision, place: Place, now_us: int, kind: str, row: Position | None = None) -> Record:
     event = decision.event
     delivery = event.delivery
     meta, source = delivery.meta, delivery.source
@@ -142,7 +148,7 @@ def _quarantine(decision: Decision, place: Place, now_us: int, kind: str) -> Rec
                 delivery_id="" if meta is None else clean_text(meta.delivery_id),
                 received_at_us=_received(decision),
                 decided_at_us=now_us,
-                position=decision.resolves if resolved and decision.resolves is not None else own,
+                position=row or own,
                 reason="" if resolved else fault.reason,
                 pointer="" if resolved else clean_text(fault.pointer),
                 message=message,
@@ -150,7 +156,7 @@ def _quarantine(decision: Decision, place: Place, now_us: int, kind: str) -> Rec
                 content_type=_content_type(decision),
                 auth_coverage="none" if meta is None else event.item.coverage or clean_text(meta.auth.coverage),
                 payload=payload,
-                by=own if resolved else None,
+                by=(decision.of or own) if resolved else None,
             )
         )
 

@@ -5,6 +5,7 @@ Pure and total. Event ids: schemas/ids.py; rule 4 for `hb-event-id`, rule 16 for
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -15,9 +16,12 @@ from schemas import ids
 from schemas.ids import IdKind
 from schemas.reasons import Reason
 from schemas.vendors.base import Facts, Vendor
+from schemas.vendors.cloudevents import CLOUDEVENTS
+from schemas.vendors.generic import GENERIC
 from schemas.wire.raw import NOTHING_SAID, Overrides, RawMeta
 from streams import seen
 from streams.parse import MAX_TIME_US, Delivery, Fault
+from streams.shapes import numbers
 from streams.sources import Source
 from streams.split import Item
 from streams.texts import at, clean_text, scalar, without
@@ -25,7 +29,10 @@ from streams.texts import at, clean_text, scalar, without
 PAYLOAD = "payload"
 RECEIVED = "received"
 MAX_TYPE = 256
-_WEAK = ("x-request-id", "x-correlation-id")
+_WEAK = "x-request-id"
+_CORRELATION = ("x-correlation-id", "x-request-id")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
+"""https://www.w3.org/TR/trace-context/#traceparent-header"""
 _NOT_SAID = Facts(event_type=None)
 _TYPES = ("event", "type", "action")
 _NAMED = (IdKind.VENDOR, IdKind.EXPLICIT)
@@ -59,20 +66,32 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 def identify(deliveries: Iterable[Delivery], adapter: Callable[[str], Vendor], topic_id: str) -> Iterator[Event]:
     """Return the events of deliveries in order; a delivery that cannot be read is one event with a fault.
 
-    Of a redrive only the items that it names are events (rule 16).
+    Of a redrive the items that it names are events and no others (rule 16), those that cannot be read any more as well.
     """
     for delivery in deliveries:
         meta, source = delivery.meta, delivery.source
         if meta is None or source is None or delivery.fault is not None or not delivery.items:
-            yield _whole(delivery, topic_id)
+            if meta is not None and meta.redrive is not None and meta.redrive.items:
+                yield from (_whole(delivery, topic_id, number) for number in meta.redrive.items)
+            else:
+                yield _whole(delivery, topic_id)
             continue
-        vendor = adapter(source.platform)
+        vendor = _vendor(adapter(source.platform), delivery)
         batch = len(delivery.items) > 1 or delivery.record.value.lstrip()[:1] == b"["
         shared = vendor.facts({}, delivery.headers).vendor_event_id if batch else None
-        wanted = None if meta.redrive is None else frozenset(meta.redrive.items)
+        wanted = None if meta.redrive is None or not meta.redrive.items else frozenset(meta.redrive.items)
         for item in delivery.items:
             if wanted is None or item.number in wanted:
                 yield _event(delivery, meta, source, vendor, item, shared, batch)
+        if wanted is not None:
+            yield from (
+                _whole(delivery, topic_id, number) for number in sorted(wanted) if number >= len(delivery.items)
+            )
+
+
+def _vendor(own: Vendor, delivery: Delivery) -> Vendor:
+    """Return who says what items are: a sender of no vendor of its own may send CloudEvents."""
+    return CLOUDEVENTS if delivery.cloudevent and own.name == GENERIC.name else own
 
 
 def _event(
@@ -84,15 +103,15 @@ def _event(
         if item.outer is not None and vendor.within is not None:
             facts = vendor.within(facts, item.outer)
     else:
-        facts = _NOT_SAID
-        fault = Fault(Reason.NOT_AN_OBJECT, "", f"the item is a JSON {_json_type(value)}, not an object")
-    content = without(value, vendor.volatile) if vendor.volatile else value
-    canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+        facts, fault = _NOT_SAID, item.fault
+        if fault is None:
+            fault = Fault(Reason.NOT_AN_OBJECT, "", f"the item is a JSON {_json_type(value)}, not an object")
+    canonical = _canonical(item, vendor.volatile)
     print_ = fingerprint(canonical)
     kind, text = _identity(delivery, meta, source, vendor, facts, item, canonical, shared, batch)
-    if meta.redrive is not None and meta.redrive.as_distinct:
-        text = distinct(text, print_)
     event_id = ids.event_id(meta.source_id, kind, text)
+    if meta.redrive is not None and meta.redrive.as_distinct:
+        event_id, text = _as_distinct(meta.source_id, kind, text, print_, meta.redrive.named(item.number))
     event_time, time_source = meta.received_at_us, RECEIVED
     if facts.event_time_ms is not None and 0 <= facts.event_time_ms * 1000 < MAX_TIME_US:
         event_time, time_source = facts.event_time_ms * 1000, PAYLOAD
@@ -110,17 +129,17 @@ def _event(
         time_source,
         _source_kind(said, source),
         _source_identifier(said, source, facts, value),
-        _correlation(facts, headers),
+        _correlation(facts, meta, headers),
         print_,
         own_type in vendor.control,
         fault,
     )
 
 
-def _whole(delivery: Delivery, topic_id: str) -> Event:
+def _whole(delivery: Delivery, topic_id: str, number: int = 0) -> Event:
     """Make the one event of a delivery without items: unreadable, empty or shed."""
     meta, record, source = delivery.meta, delivery.record, delivery.source
-    item = Item(0, record.value, None)
+    item = Item(number, record.value, None)
     if meta is None:
         source_id, kind, text = "", IdKind.DELIVERY, f"{topic_id}/{record.partition}/{record.offset}"
     elif meta.event_id is not None or meta.overrides.dedupe_key is not None:
@@ -128,11 +147,11 @@ def _whole(delivery: Delivery, topic_id: str) -> Event:
     else:
         source_id, kind, text = meta.source_id, IdKind.DELIVERY, f"{meta.delivery_id}:0"
     print_ = fingerprint(record.value)
+    event_id = ids.event_id(source_id, kind, text)
     if meta is not None and meta.redrive is not None and meta.redrive.as_distinct:
-        text = distinct(text, print_)
+        event_id, text = _as_distinct(source_id, kind, text, print_, meta.redrive.named(number))
     received = record.timestamp_ms * 1000 if meta is None else meta.received_at_us
     said = NOTHING_SAID if meta is None else meta.overrides
-    event_id = ids.event_id(source_id, kind, text)
     return Event(
         delivery=delivery,
         item=item,
@@ -180,7 +199,7 @@ def _identity(  # noqa: PLR0911 one line for each place an id comes from
         return IdKind.EXPLICIT, found
     if strong := headers.get("x-webhook-id"):
         return IdKind.EXPLICIT, strong + item_of
-    if weak := next((headers[name] for name in _WEAK if headers.get(name)), None):
+    if weak := headers.get(_WEAK):
         return IdKind.WEAK, f"{weak}:{_digest(canonical)}"
     if (source.fallback or vendor.dedupe_fallback) == "bodyHash":
         return IdKind.HASH, _digest(canonical)
@@ -192,6 +211,21 @@ def _given(meta: RawMeta) -> tuple[IdKind, str]:
     if meta.event_id is not None and meta.event_id != key:
         return IdKind.VENDOR, meta.event_id
     return IdKind.EXPLICIT, key or ""
+
+
+def _as_distinct(source_id: str, kind: IdKind, text: str, print_: bytes, named: str | None) -> tuple[str, str]:
+    """Return id and text of an item redriven as distinct; its plain ones when that is how it is in quarantine."""
+    own = distinct(text, print_)
+    event_id = ids.event_id(source_id, kind, own)
+    return (event_id, own) if named in (None, event_id) else (ids.event_id(source_id, kind, text), text)
+
+
+def _canonical(item: Item, volatile: tuple[str, ...]) -> bytes:
+    """Return an item's content in one spelling, without what changes from copy to copy; what is unreadable as sent."""
+    if item.fault is not None:
+        return item.payload
+    value = numbers.spelled(item.payload) if item.odd else item.value
+    return orjson.dumps(without(value, volatile) if volatile else value, option=orjson.OPT_SORT_KEYS)
 
 
 def distinct(id_text: str, print_: bytes) -> str:
@@ -224,7 +258,7 @@ def _source_kind(said: Overrides, source: Source | None) -> str:
 
 
 def _source_identifier(said: Overrides, source: Source, facts: Facts, value: Any) -> str:  # noqa: ANN401 JSON
-    own = said.source_identifier or facts.source_identifier or said.dedupe_key
+    own = said.source_identifier or said.dedupe_key or facts.source_identifier
     if not own and isinstance(value, dict):
         own = scalar(value.get("id"))
     if own:
@@ -232,8 +266,11 @@ def _source_identifier(said: Overrides, source: Source, facts: Facts, value: Any
     return clean_text(f"{said.source}:{source.tenant}") if said.source else source.identifier
 
 
-def _correlation(facts: Facts, headers: Mapping[str, str]) -> str | None:
-    found = facts.correlation_id or headers.get("x-correlation-id") or headers.get("x-request-id")
+def _correlation(facts: Facts, meta: RawMeta, headers: Mapping[str, str]) -> str | None:
+    """Return what ties an event to others: what the vendor names, else the headers, else the trace it is part of."""
+    found = facts.correlation_id or next((headers[name] for name in _CORRELATION if headers.get(name)), None)
+    if found is None and meta.traceparent is not None and (trace := _TRACEPARENT.fullmatch(meta.traceparent)):
+        found = trace[1]
     return clean_text(found) if found else None
 
 

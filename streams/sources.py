@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from schemas.definitions.source import matches, pin_for
 from schemas.definitions.view import SourceView
 from schemas.vendors import adapter
+from streams.shapes.read import How
 from streams.texts import clean_text, pointer_parts
 
 MAX_TYPES = 1_024
@@ -19,8 +20,8 @@ class Source:
     """A source as the stage asks it; `kind` and `identifier` are what its events carry when nothing says otherwise."""
 
     __slots__ = (
-        "_types", "content_type", "dedupe_path", "fallback", "first_item_signed", "id", "identifier", "kind", "name",
-        "partitioning", "platform", "repositories", "split", "tenant", "unpinned_policy", "view", "window_ms",
+        "_types", "dedupe_path", "fallback", "first_item_signed", "how", "id", "identifier", "kind", "name",
+        "partitioning", "platform", "repositories", "tenant", "unpinned_policy", "view", "window_ms",
     )  # fmt: skip
 
     def __init__(self, view: SourceView) -> None:
@@ -29,11 +30,11 @@ class Source:
         self.view = view
         self.id, self.tenant, self.platform, self.name = view.id, view.tenant, view.platform, view.name
         self.partitioning = view.partitioning
-        self.content_type = definition.parse.content_type
         self.dedupe_path = None if path is None else pointer_parts(path)
         self.fallback = definition.dedupe.fallback
         vendor = adapter(view.platform)
-        self.split = tuple(pointer_parts(each) for each in vendor.split)
+        said, paths = definition.parse, tuple(pointer_parts(each) for each in vendor.split)
+        self.how = How(said.content_type, said.charset, said.form, paths, vendor.body_limit)
         self.first_item_signed = vendor.first_item_signed
         self.window_ms = definition.dedupe.window_seconds * 1000
         self.unpinned_policy = definition.unpinned_policy

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.run import PARTS
+
 ROOT = Path(__file__).parent.parent
 ROOMS = ("schemas", "ingress", "streams", "sinks", "deploy")
 MAX_SOURCE_LINES = 300
@@ -60,6 +62,13 @@ def test_nothing_of_one_machine() -> None:
         if MACHINE_PATH.search(line) and "MACHINE_PATH" not in line
     ]
     assert found == []
+
+
+def test_every_test_file_is_in_one_part_of_the_suite() -> None:
+    places = [ROOT / argument for _, arguments in PARTS for argument in arguments if argument.startswith("tests/")]
+    files = [path for path in tracked("tests/**/test_*.py", "tests/test_*.py") if "compose" not in path.parts]
+    parts = {path: sum(path.is_relative_to(place) for place in places) for path in files}
+    assert {path: count for path, count in parts.items() if count != 1} == {}
 
 
 def test_every_room_has_a_readme() -> None:

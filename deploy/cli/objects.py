@@ -1,9 +1,10 @@
-"""Commands over the objects of the control plane: source, stream, schema, quarantine, key, platforms.
+"""Commands over the objects of the control plane: source, stream, schema, key, platforms.
 
 Lives here: one table of groups; each command is one call of the API, printed as a table or, with --json, as it came.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -22,7 +23,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "sources": ("name", "platform", "partitioning", "enabled", "paused", "version"),
     "streams": ("name", "desired", "state", "topics", "targetTable", "version"),
     "schemas": ("subject", "compatibility", "latestVersion"),
-    "quarantine": ("receivedAt", "source", "eventType", "reason", "pointer", "message"),
+    "quarantine": ("receivedAt", "source", "eventType", "reason", "pointer", "message", "eventId"),
     "keys": ("id", "name", "tenantId", "permissions"),
     "platforms": ("name", "title", "docs"),
 }
@@ -45,9 +46,6 @@ def add_to(app: typer.Typer) -> None:
         if name == "schema":
             _add_schema_version(group)
         app.add_typer(group)
-    quarantine = typer.Typer(name="quarantine", help="What could not become a row, and why.", no_args_is_help=True)
-    _add_list(quarantine, "quarantine")
-    app.add_typer(quarantine)
     app.command("platforms", help="Every vendor adapter with its limits and set-up steps.")(_platforms)
 
 
@@ -177,9 +175,9 @@ def _is_local(url: str) -> bool:
     return urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
 
 
-def print_list(server: Server, path: str, *, as_json: bool) -> None:
+def print_list(server: Server, path: str, *, as_json: bool, query: Mapping[str, str] | None = None) -> None:
     """Print one page of a list as a table, or as JSON."""
-    page = server.call("GET", f"/{path}", query={"limit": PAGE})
+    page = server.call("GET", f"/{path}", query={"limit": PAGE, **(query or {})})
     if as_json:
         show(page)
         return

@@ -24,6 +24,7 @@ from schemas.backing.registry import TallyFlusher
 from schemas.backing.registry.registrar import SelfRegistrar
 from schemas.errors import EXIT_RESTART
 from schemas.metrics import Metrics
+from sinks.read.deliveries import Deliveries
 from sinks.read.reader import Reader
 
 DRAIN_EXTRA_S = 1.0
@@ -45,6 +46,7 @@ async def _serve(given: settings.ApiSettings, sock: socket.socket) -> int:
         )
         topics, metrics = Topics(given), Metrics()
         tables = Reader(given, lambda: open_catalog(given))
+        deliveries = Deliveries(client_config(given), lambda: open_catalog(given), base.view, base.clock)
         door = _door(given, base, publisher, topics, metrics)
         app = build_app(
             ApiEnv(
@@ -52,11 +54,13 @@ async def _serve(given: settings.ApiSettings, sock: socket.socket) -> int:
                 view=base.view,
                 topics=topics,
                 tables=tables,
+                deliveries=deliveries,
                 clock=base.clock,
                 metrics=metrics,
                 settings=given,
                 ready=lambda: problems(door, publisher),
                 random_bytes=os.urandom,
+                receipt_key=door.receipt_key,
                 keys=door.keys,
                 rates=door.rates,
                 export=lambda: export(door, metrics),
@@ -79,6 +83,7 @@ async def _serve(given: settings.ApiSettings, sock: socket.socket) -> int:
         await ended(counting)
         await flushed(door)
         tables.close()
+        deliveries.close()
     return EXIT_RESTART if publisher.failed.is_set() else 0
 
 

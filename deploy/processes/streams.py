@@ -4,16 +4,20 @@ import asyncio
 import os
 import socket
 from collections.abc import Mapping
+from typing import Any
 
 from deploy.processes.foundation import Foundation, foundation, run
 from schemas import logs, settings
 from schemas.backing.health import HealthServer
 from schemas.backing.kafka import client_config
+from schemas.definitions.job import REDRIVE, Job
 from schemas.metrics import Metrics
 from schemas.vendors import adapter
 from streams import supervise
 from streams.app import Env, Health, run_group
-from streams.jobs.runner import JobRunner, Work
+from streams.jobs.log import Log
+from streams.jobs.redrive import Redriver
+from streams.jobs.runner import Beat, JobRunner, Work
 
 
 def main(given: settings.StreamsSettings) -> int:
@@ -32,7 +36,7 @@ async def _stage(given: settings.StreamsSettings, group: str) -> int:
         metrics, state = Metrics(), Health()
         health = HealthServer(given.streams_host, given.streams_health_port, state.ready, metrics)
         await health.start()
-        env = Env(given, client_config(given), base.view, adapter, base.clock, metrics)
+        env = Env(given, client_config(given), base.view, adapter, base.clock, metrics, base.registry.alerts)
         jobs = JobRunner(base.registry.jobs, _kinds(given, base), f"{socket.gethostname()}-{os.getpid()}-{group}")
         jobs.start()
         try:
@@ -42,6 +46,20 @@ async def _stage(given: settings.StreamsSettings, group: str) -> int:
             await health.stop()
 
 
-def _kinds(_given: settings.StreamsSettings, _base: Foundation) -> Mapping[str, Work]:
+def _kinds(given: settings.StreamsSettings, base: Foundation) -> Mapping[str, Work]:
     """Return the jobs that a stage process does, by kind."""
-    return {}
+    return {REDRIVE: _redrive(given, base)}
+
+
+def _redrive(given: settings.StreamsSettings, base: Foundation) -> Work:
+    """Return the work of a redrive; what reads tables is loaded with the first one, for it takes 100 MB."""
+
+    def work(job: Job, beat: Beat) -> Mapping[str, Any]:
+        from schemas.backing.lake import open_catalog
+        from sinks.read.redrivable import Redrivable
+
+        table = Redrivable(lambda: open_catalog(given))
+        kafka, monotonic = client_config(given), base.clock.monotonic
+        return Redriver(base.view, table, lambda names: Log(kafka, names, monotonic))(job, beat)
+
+    return work

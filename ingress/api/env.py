@@ -9,7 +9,7 @@ from ingress.jwks import KeySource, NoKeys
 from ingress.rates import Rates
 from schemas.backing.registry import Registry, SourceRecord, TopicRecord
 from schemas.metrics import Metrics
-from schemas.ports import Clock, RegistryView, TableReader
+from schemas.ports import Clock, DeliveryReader, RegistryView, TableReader
 from schemas.settings.processes import ApiSettings
 
 STATIC = Path(__file__).parent / "static"
@@ -32,6 +32,7 @@ class ApiEnv:
     `ready()` returns problems by name, empty = ready. `random_bytes` makes request ids. `static` holds Swagger UI's
     files where `swagger_ui.fetch` put them; without them `/docs` says so. `export` brings counters of the data plane
     that runs in the same process up to date before a scrape. `keys`: the key sets of token issuers that are at hand.
+    `receipt_key`: by which the doors' receipts are told.
     `rates`: those of the data plane in the same process, so that a key has one bucket for both.
     """
 
@@ -39,11 +40,13 @@ class ApiEnv:
     view: RegistryView
     topics: TopicsAdmin
     tables: TableReader
+    deliveries: DeliveryReader
     clock: Clock
     metrics: Metrics
     settings: ApiSettings
     ready: Callable[[], Mapping[str, str]]
     random_bytes: Callable[[int], bytes] = field(repr=False)
+    receipt_key: bytes = field(repr=False)
     keys: KeySource = field(default_factory=NoKeys)
     static: Path = STATIC
     export: Callable[[], None] = lambda: None

@@ -1,7 +1,9 @@
 """The table of all routes of the control plane, in the order of the document."""
 
 from ingress.api.resources import (
+    alerts,
     audit,
+    deliveries,
     jobs,
     keys,
     platforms,
@@ -31,6 +33,8 @@ ROUTES: tuple[Route, ...] = (
     *stream_run.ROUTES,
     *stream_tables.ROUTES,
     *quarantine.ROUTES,
+    *deliveries.ROUTES,
     *jobs.ROUTES,
+    *alerts.ROUTES,
     *audit.ROUTES,
 )

@@ -1,21 +1,31 @@
 """One JSON Schema, compiled with jsonschema-rs: options are fixed here, so a pin means the same in every process.
 
-Lives here: compile, validate, refuse. May not live here: which schema an event is checked against (the stage's pins).
-Formats are annotations (JSON Schema 2020-12, validation, section 7.2.1). https://docs.rs/jsonschema
+Lives here: compile, validate, refuse. May not live here: which schema an event is checked against (the stage's pins),
+bounds on schemas (bounds.py). Formats are annotations (JSON Schema 2020-12, validation, section 7.2.1) unless the
+subject says that they are asserted. https://docs.rs/jsonschema
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 import jsonschema_rs
 import orjson
 
+from schemas.contracts import bounds
+from schemas.contracts.places import pointer
 from schemas.errors import Refused
 from schemas.reasons import Reason
 
 MAX_MESSAGE = 500
 _BACKTRACKING = 100_000
 """Steps of one pattern: a schema whose pattern explodes fails the event, it does not stop the worker."""
+PATTERNS = jsonschema_rs.FancyRegexOptions(backtrack_limit=_BACKTRACKING)
+_MASK = "\ufdd0value\ufdd1"
+"""Stands for the event's value in the validator's words: noncharacters, so that no schema's text is taken for it."""
+_KINDS = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+
+
+class Asserted(bytes):
+    """The text of a schema whose subject asserts formats: what a snapshot holds in place of plain bytes."""
 
 
 class Contract:
@@ -27,32 +37,48 @@ class Contract:
         self._validator = validator
 
     def validate(self, value: Any) -> tuple[str, str] | None:  # noqa: ANN401 JSON
-        """Return None when `value` fits, else (JSON pointer, message) of the first fault. Never raises on JSON."""
+        """Return None when `value` fits, else (JSON pointer, message) of the first fault. Never raises on JSON.
+
+        The message names the kind of what was found and never the value itself; names of members it may name.
+        """
         try:
             if self._validator.is_valid(value):
                 return None
             for fault in self._validator.iter_errors(value):
-                return pointer(fault.instance_path), fault.message[:MAX_MESSAGE]
+                message = fault.message.replace(_MASK, _KINDS.get(type(fault.instance), "a number"))
+                return pointer(fault.instance_path), message[:MAX_MESSAGE]
         except ValueError as exc:
             return "", f"the schema cannot judge this value: {exc}"[:MAX_MESSAGE]
         return None
 
 
-def compile_schema(schema_json: bytes) -> Contract:
-    """Compile a schema; raise `Refused(invalid_definition)` when it is unusable or refers to a remote document."""
+def read_schema(schema_json: bytes) -> dict[str, Any] | bool:
+    """Read a schema within its bounds; raise `Refused`: invalid_definition, body_too_large."""
+    bounds.check_text(schema_json)
     try:
-        schema = orjson.loads(schema_json)
+        schema = orjson.loads(memoryview(schema_json))  # it takes no subclass of bytes
     except ValueError as exc:
         raise Refused(Reason.INVALID_DEFINITION, f"the schema is not JSON: {exc}") from exc
     if not isinstance(schema, dict | bool):
         raise Refused(Reason.INVALID_DEFINITION, "a JSON Schema is an object or a boolean")
+    bounds.check(schema)
+    return schema
+
+
+def compile_schema(schema_json: bytes) -> Contract:
+    """Compile a schema; raise `Refused(invalid_definition)` when it is unusable or refers to a remote document.
+
+    Formats are asserted where the text is `Asserted`.
+    """
+    schema = read_schema(schema_json)
     try:
         return Contract(
             jsonschema_rs.validator_for(
                 schema,
-                validate_formats=False,
+                validate_formats=isinstance(schema_json, Asserted),
                 offline=True,
-                pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=_BACKTRACKING),
+                mask=_MASK,
+                pattern_options=PATTERNS,
             )
         )
     except (ValueError, jsonschema_rs.ReferencingError) as exc:
@@ -69,8 +95,3 @@ def compile_schema(schema_json: bytes) -> Contract:
 def check_schema(schema_json: bytes) -> None:
     """Raise `Refused(invalid_definition)`, with (pointer, message), when a schema cannot be used as a contract."""
     compile_schema(schema_json)
-
-
-def pointer(path: Iterable[str | int]) -> str:
-    """Return the JSON pointer of a path (RFC 6901); the empty text is the whole value."""
-    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)

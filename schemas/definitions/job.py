@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+REDRIVE = "streams.redrive"
+"""The kind of job that redrives what is in quarantine."""
+
 
 class JobState(StrEnum):
     """Where a job is."""

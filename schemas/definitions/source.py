@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from schemas import names
 from schemas.definitions.auth_any import AnyAuth
 from schemas.definitions.base import Definition
+from schemas.definitions.parse import Parse
 
 DAY_S = 86_400
 MAX_PINS = 2_000
@@ -44,12 +45,6 @@ class Overload(Definition):
     """What happens past the capacity; `queue` accepts slower, `reject` answers 429."""
 
     policy: Literal["queue", "reject", "shed"] | None = None
-
-
-class Parse(Definition):
-    """How bodies are read; None = by their content type."""
-
-    content_type: Literal["application/json"] | None = None
 
 
 class Retention(Definition):

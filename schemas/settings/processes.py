@@ -184,7 +184,7 @@ class ApiSettings(DoorSettings, LakeSettings):
     api_port: Port = Field(default=8080, description="port of the API")
 
 
-class StreamsSettings(KafkaSettings, RegistrySettings, LogSettings):
+class StreamsSettings(KafkaSettings, RegistrySettings, LakeSettings, LogSettings):
     """`hookberg streams`, the Faust stage."""
 
     state_dir: Path = Field(default=Path(".hookberg/state"), description="RocksDB of each worker group")

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 
@@ -51,17 +52,23 @@ def validation(hello: Hello) -> Answer | None:
     return Answer(200, msgspec.json.encode({"validationResponse": event.data.validationCode}))
 
 
+def attributes(headers: Headers) -> dict[str, str]:
+    """Return a binary event's attributes, percent signs undone (HTTP binding, section 3.1.3.2)."""
+    said = {name[3:]: unquote(value) for name, value in headers.items() if name.startswith("ce-") and len(name) > 3}  # noqa: PLR2004
+    kind = headers.get("content-type")
+    return said if kind is None else said | {"datacontenttype": kind}
+
+
 def facts(item: Mapping[str, Any], headers: Headers) -> Facts:
     """Return the envelope's attributes: of the body (structured, batched, Event Grid's schema) or of ce-* headers."""
-    binary = "ce-id" in headers
-    said = {name: headers.get(f"ce-{name}") for name in ("id", "source", "type", "time")} if binary else item
+    said = attributes(headers) if "ce-id" in headers else item
     origin = read.text(said, "source", "topic")
     return Facts(
         event_type=read.text(said, "type", "eventType"),
         vendor_event_id=read.joined(" ", origin, read.text(said, "id")),
         event_time_ms=read.epoch_ms(said.get("time") or said.get("eventTime")),
         source_identifier=origin,
-        correlation_id=headers.get("ce-correlationid") if binary else read.text(item, "correlationid"),
+        correlation_id=read.text(said, "correlationid"),
     )
 
 

@@ -14,6 +14,8 @@ from schemas.vendors import read
 from schemas.vendors.base import HOUR_S, Answer, Facts, Handshake, Headers, Hello, Vendor
 
 _MAX_PING = 65_536
+_TYPED = (("Content-Type", "application/json"),)
+"""Discord wants it of an answer to a ping even where there is no body, of which a server says no type by itself."""
 
 
 class _Ping(msgspec.Struct):
@@ -34,7 +36,7 @@ def ping(hello: Hello) -> Answer | None:
         return None
     if said.event is not None:
         return None
-    return {0: Answer(204, b""), 1: Answer(200, b'{"type":1}')}.get(said.type)
+    return {0: Answer(204, b"", headers=_TYPED), 1: Answer(200, b'{"type":1}')}.get(said.type)
 
 
 def facts(item: Mapping[str, Any], _headers: Headers) -> Facts:

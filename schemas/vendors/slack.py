@@ -3,6 +3,7 @@
 Facts: https://api.slack.com/authentication/verifying-requests-from-slack and https://api.slack.com/apis/events-api.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from schemas.vendors.base import HOUR_S, Answer, Facts, Handshake, Headers, Hell
 
 _MAX_CHALLENGE = 4096
 _MAX_HANDSHAKE = 16_384
+_SECONDS = re.compile(r"([0-9]{9,11})\.([0-9]{3})[0-9]{3}", re.ASCII)
 
 
 class _UrlVerification(msgspec.Struct, tag_field="type", tag="url_verification"):
@@ -39,15 +41,25 @@ def challenge(hello: Hello) -> Answer | None:
 
 
 def facts(item: Mapping[str, Any], _headers: Headers) -> Facts:
-    """Return `event.type` (with its subtype), else the outer type; the account is the team."""
+    """Return `event.type` (with its subtype), else the outer type or the command; the account is the team.
+
+    Interactivity (form field `payload`) has no id: Slack never sends one again.
+    """
     event = read.inner(item, "event")
     kind, subtype = read.text(event, "type"), read.text(event, "subtype")
     return Facts(
         event_type=(f"{kind}.{subtype}" if kind and subtype else kind) or read.text(item, "type", "command"),
         vendor_event_id=read.text(item, "event_id"),
-        event_time_ms=read.epoch_ms(item.get("event_time")),
-        source_identifier=read.text(item, "team_id", "enterprise_id"),
+        event_time_ms=read.epoch_ms(item.get("event_time"))
+        or _moment(read.text(read.first(item, "actions"), "action_ts")),
+        source_identifier=read.text(item, "team_id", "enterprise_id") or read.text(read.inner(item, "team"), "id"),
     )
+
+
+def _moment(text: str | None) -> int | None:
+    """Read Slack's seconds with six decimals."""
+    found = _SECONDS.fullmatch(text or "")
+    return int(found[1] + found[2]) if found else None
 
 
 SLACK = Vendor(

@@ -1,7 +1,9 @@
 """The quarantine record (topic `{tenant}.quarantine.{platform}`, Avro): what failed, why, and its bytes as sent."""
 
+import hashlib
+import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from schemas.wire.avro import Codec, microseconds
 from schemas.wire.position import Position
@@ -9,6 +11,7 @@ from schemas.wire.position import Position
 FAILED = "failed"
 RESOLVED = "resolved"
 CODEC = Codec("quarantine.v1")
+_LEFT_OUT = re.compile(r"\(payload of ([0-9]+) bytes left out: ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,36 @@ class Quarantine:
     auth_coverage: str
     payload: bytes
     by: Position | None = None
+
+
+class OpenRow(NamedTuple):
+    """A row that failed and is not resolved, as a redrive asks for it.
+
+    `digest`: of the payload (`payload_digest`); `size`: its bytes, also of one that was left out (then no digest).
+    """
+
+    position: Position
+    event_id: str
+    source_id: str
+    reason: str
+    size: int
+    digest: bytes | None
+
+
+def payload_digest(payload: bytes) -> bytes:
+    """Return what tells two payloads apart: 16-byte BLAKE2b."""
+    return hashlib.blake2b(payload, digest_size=16).digest()
+
+
+def left_out(size: int, position: Position) -> str:
+    """Return what a message says of a payload that did not fit the record."""
+    return f"(payload of {size} bytes left out: it stands at {position})"
+
+
+def left_out_size(message: str) -> int | None:
+    """Return the size that `left_out` told, None when nothing was left out."""
+    found = _LEFT_OUT.search(message)
+    return None if found is None else int(found[1])
 
 
 def encode(record: Quarantine) -> bytes:

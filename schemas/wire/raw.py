@@ -182,6 +182,12 @@ def encode(meta: RawMeta) -> list[Header]:
     return out
 
 
+def redriven(headers: Iterable[tuple[str, bytes | None]], redrive: Redrive) -> list[tuple[str, bytes | None]]:
+    """Return the headers of a redrive's record: the original ones as they are, and what is redriven."""
+    kept = [(name, value) for name, value in headers if name != HB_REDRIVE]
+    return [*kept, (HB_REDRIVE, orjson.dumps(_redrive_to_wire(redrive)))]
+
+
 def decode(headers: Iterable[tuple[str, bytes | None]]) -> RawMeta:
     """Read a raw record's headers; raise `Poison(bad_record)` when one that must be there is missing or unreadable."""
     found = {name: value or b"" for name, value in headers}

@@ -143,7 +143,8 @@ class RawReading:
             self.stored[source] += 1
             return
         try:
-            self.redrives[offset] = frozenset(int(item) for item in orjson.loads(redrive)["items"])
+            if named := frozenset(int(item) for item in orjson.loads(redrive)["items"]):
+                self.redrives[offset] = named  # none named: all of the delivery, as of any other record
         except (ValueError, KeyError, TypeError):
             self.redrives[offset] = frozenset({0})  # the stage quarantines the record whole
 

@@ -30,7 +30,7 @@ _EQUAL = {"reason": "reason", "schema": "schema", "eventType": "event_type"}
 FILTERS = ("source", *_EQUAL, "after", "before", "kind")
 """What a page may be filtered by: exactly the query parameters of `GET /quarantine`."""
 _KINDS = ("open", FAILED, RESOLVED, "all")
-_KEY = ("position_topic", "position_partition", "position_offset", "position_item")
+KEY = ("position_topic", "position_partition", "position_offset", "position_item")
 _SHOWN = (
     "kind", "event_id", "platform", "source", "source_id", "source_kind", "event_type", "vendor_event_id",
     "delivery_id", "received_at", "decided_at", "reason", "pointer", "message", "schema", "content_type",
@@ -44,17 +44,17 @@ def page(table: Table, query: Mapping[str, str], limit: int, cursor: str | None)
     if kind not in _KINDS:
         raise Refused(Reason.BAD_REQUEST, f"kind is one of {', '.join(_KINDS)}")
     after = _read_cursor(cursor)
-    small = ["kind", *_KEY, "decided_at", "_partition", "_offset"]
-    keys = table.scan(row_filter=_where(query), selected_fields=tuple(small), limit=MAX_ROWS).to_arrow()
+    small = ["kind", *KEY, "decided_at", "_partition", "_offset"]
+    keys = table.scan(row_filter=where(query), selected_fields=tuple(small), limit=MAX_ROWS).to_arrow()
     resolved: set[tuple[Any, ...]] = set()
     if kind == "open":
-        done = table.scan(row_filter=equal("kind", RESOLVED), selected_fields=_KEY, limit=MAX_ROWS).to_arrow()
-        resolved = set(zip(*(done.column(name).to_pylist() for name in _KEY), strict=True))
+        done = table.scan(row_filter=equal("kind", RESOLVED), selected_fields=KEY, limit=MAX_ROWS).to_arrow()
+        resolved = set(zip(*(done.column(name).to_pylist() for name in KEY), strict=True))
     found = []
     for row in keys.to_pylist():
         if kind != "all" and (row["kind"] == RESOLVED) != (kind == RESOLVED):
             continue
-        if kind == "open" and tuple(row[name] for name in _KEY) in resolved:
+        if kind == "open" and tuple(row[name] for name in KEY) in resolved:
             continue
         order = (int(row["decided_at"].timestamp() * 1e6), row["_partition"], row["_offset"])
         if after is None or order < after:
@@ -67,7 +67,7 @@ def page(table: Table, query: Mapping[str, str], limit: int, cursor: str | None)
         at_least("decided_at", _iso(chosen[-1][0])),
         below("decided_at", _iso(chosen[0][0] + 1)),
     )
-    rows = table.scan(row_filter=And(between, _where(query))).to_arrow()
+    rows = table.scan(row_filter=And(between, where(query))).to_arrow()
     return {"items": _items(rows, chosen), "nextCursor": _cursor(chosen[-1]) if more else None}
 
 
@@ -96,7 +96,8 @@ def _position(row: dict[str, Any], prefix: str) -> dict[str, Any]:
     }
 
 
-def _where(query: Mapping[str, str]) -> BooleanExpression:
+def where(query: Mapping[str, Any]) -> BooleanExpression:
+    """Return the filter that the list and a redrive share; raises `Refused(bad_request)`."""
     made: BooleanExpression = AlwaysTrue()
     for name, column in _EQUAL.items():
         if name in query:

@@ -18,7 +18,7 @@ from schemas.errors import Refused
 from schemas.reasons import Reason
 from schemas.settings.processes import LakeSettings
 from sinks.fleet import QUARANTINE
-from sinks.read import columns, quarantine, rows, snippets
+from sinks.read import columns, quarantine, redrivable, rows, snippets
 
 THREADS = 4
 T = TypeVar("T")
@@ -59,6 +59,18 @@ class Reader:
             except Refused:
                 return {"items": [], "nextCursor": None}
             return quarantine.page(table, query, limit, cursor)
+
+        return await self._run(read)
+
+    async def redrivable(self, tenant: str, query: Mapping[str, Any]) -> dict[str, Any]:
+        """Return how many rows a redrive would take now; none before the table exists."""
+
+        def read() -> dict[str, Any]:
+            try:
+                table = self._load((tenant, QUARANTINE))
+            except Refused:
+                return redrivable.nothing()
+            return redrivable.count(table, query)
 
         return await self._run(read)
 

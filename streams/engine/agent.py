@@ -18,8 +18,8 @@ from streams.engine.directory import LiveTopic
 from streams.engine.table import FirstSeenTable, Partition, Stand
 from streams.engine.transaction import Transactions
 
-_MOST_WRITTEN = 3
-"""Records that one decision writes at most: the clean event, what it resolves, its state."""
+_MOST_WRITTEN = 4
+"""Records that one decision writes at most: the clean event, two that it resolves, its state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +92,10 @@ class Ledger:
         groups: int,
         now_us: Callable[[], int],
         count: Callable[[dict[str, int]], None],
+        note: Callable[[dict[str, tuple[int, int]]], None] = lambda _failures: None,
     ) -> None:
         self._transactions, self._group, self._groups = transactions, group, groups
-        self._now_us, self.count = now_us, count
+        self._now_us, self.count, self._note = now_us, count, note
         self._open: dict[Partition, Account] = {}
 
     def account(self, topic: LiveTopic, partition: int, first: int) -> Account:
@@ -109,6 +110,7 @@ class Ledger:
     def _close(self, key: Partition, topic: LiveTopic, partition: int) -> list[Record]:
         account = self._open.pop(key)
         self.count(account.outcomes())
+        self._note(account.failures())
         record = account.record(str(topic.name), topic.topic_id, partition, self._group, self._now_us())
         where = f"{topic.name}:{partition}".encode()
         index = int(self._group) if self._group.isdecimal() else 0

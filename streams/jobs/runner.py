@@ -26,8 +26,11 @@ class Stopped(Exception):
 class Beat(Protocol):
     """What a job calls at least every 20 s, and before anything that must not be done twice."""
 
-    def __call__(self, share: float) -> None:
-        """Store the share done (0..1) and renew the lease; raises `Stopped`."""
+    def __call__(self, share: float, so_far: Mapping[str, Any] | None = None) -> None:
+        """Store the share done (0..1) and renew the lease; raises `Stopped`.
+
+        `so_far` is kept as the job's result until it is done: whoever takes the job over finds it there.
+        """
 
 
 Work = Callable[[Job, Beat], Mapping[str, Any]]
@@ -93,11 +96,11 @@ class JobRunner:
         return True
 
     def _beat_of(self, job: Job) -> Beat:
-        def beat(share: float) -> None:
+        def beat(share: float, so_far: Mapping[str, Any] | None = None) -> None:
             if self._draining.is_set():
                 raise Stopped
             try:
-                ours = self._queue.progress(job.id, self._owner, share, self._lease_s)
+                ours = self._queue.progress(job.id, self._owner, share, self._lease_s, so_far)
             except Exception as error:  # noqa: BLE001 the registry is away: whoever takes the job over does it again
                 _log.warning("job_not_renewed", job=job.id, error=str(error))
                 return

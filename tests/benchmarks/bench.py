@@ -23,6 +23,7 @@ from tests.benchmarks import measure, stage
 from tests.benchmarks.ids import ids
 from tests.benchmarks.live import live
 from tests.benchmarks.measure import Figure
+from tests.benchmarks.parsers import parsers
 from tests.benchmarks.peers.compare import peers
 from tests.benchmarks.restart import restart
 from tests.house import stack
@@ -69,6 +70,7 @@ PARTS: Mapping[str, Callable[[Ground], list[Figure]]] = {
     "ids": partial(_on_kafka, ids),
     "restart": partial(_on_server, restart),
     "live": partial(_on_server, live),
+    "parsers": lambda _ground: parsers(),
     "peers": partial(_on_kafka, peers),
 }
 

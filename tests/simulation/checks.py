@@ -59,6 +59,11 @@ class State(NamedTuple):
     time_ms: int
     content: str
     at: Position
+    healed: bool = False
+
+    def counts(self, time_ms: int, window_ms: int) -> bool:
+        """Tell whether it is known at a time; what was in quarantine, or came by a redrive, outlives its window."""
+        return time_ms - self.time_ms <= (window_ms if self.clean and not self.healed else QUARANTINE_MS)
 
 
 class Walk:
@@ -167,13 +172,22 @@ class Walk:
             event_id = other.event_id or ""
         if other is not None and other.event_id != event_id:
             raise Violation("ledger", f"{place}: ledger says {other.event_id}, quarantine {event_id}")
-        self._judge(place, known, outcome, event_id, other, time_ms)
+        redrive = None if posted.meta is None else posted.meta.redrive
+        row = None if redrive is None else redrive.row(known.number)
+        self._judge(place, known, outcome, event_id, other, time_ms, row)
         source = "" if posted.meta is None else posted.source
         kind = known.item.kind if known.fate in ("decide", "control") else "received"
         return source, kind, outcome
 
-    def _judge(  # noqa: C901, PLR0912 one branch for each outcome
-        self, place: Position, known: Known, outcome: str, event_id: str, other: Other | None, time_ms: int
+    def _judge(  # noqa: C901, PLR0912, PLR0915 one branch for each outcome
+        self,
+        place: Position,
+        known: Known,
+        outcome: str,
+        event_id: str,
+        other: Other | None,
+        time_ms: int,
+        row: Position | None,
     ) -> None:
         def wrong(why: str) -> Violation:
             return Violation("allowed outcomes", f"{place} {known.item.key or known.fate} is {outcome}: {why}")
@@ -186,8 +200,8 @@ class Walk:
         if known.fate != "decide":
             verdicts = {known.fate}
         own = self._states.get(known.event_id)
-        gone = own is None or time_ms - own.time_ms > (self._least if own.clean else QUARANTINE_MS)
-        there = own is not None and time_ms - own.time_ms <= (self._most if own.clean else QUARANTINE_MS)
+        gone = own is None or not own.counts(time_ms, self._least)
+        there = own is not None and own.counts(time_ms, self._most)
         if outcome == "dropped_denied":
             if outcome not in verdicts:
                 raise wrong("no definition denies it")
@@ -201,10 +215,14 @@ class Walk:
                 raise wrong(f"its id is {known.event_id}, not {event_id}")
             if own is not None and own.clean and not gone:
                 raise Violation("no id clean twice", f"{place} {known.item.key} was clean at {own.at}")
-            self._settle(place, event_id, own if there and own is not None and not own.clean else None)
-            self._states[event_id] = State(True, time_ms, known.content, place)
+            quarantined = own if there and own is not None and not own.clean else None
+            settled = {at for at in (row, quarantined and quarantined.at) if at is not None}
+            self._settle(place, event_id, settled)
+            self._states[event_id] = State(True, time_ms, known.content, place, healed=bool(settled))
         elif outcome == "duplicate":
-            self._duplicate(place, known, event_id, other, time_ms)
+            first = self._duplicate(place, known, event_id, other, time_ms)
+            if row is not None and first.clean:
+                self._states[event_id] = first._replace(time_ms=time_ms, healed=True)
         elif outcome == "quarantined":
             reason = None if other is None else other.reason
             if event_id == known.event_id:
@@ -218,7 +236,7 @@ class Walk:
                 if reason not in verdicts and not (reason == "id_conflict" and own.clean):
                     raise wrong(f"reason {reason}")
                 before = self._states.get(event_id)
-                if before is not None and time_ms - before.time_ms <= min(self._least, QUARANTINE_MS):
+                if before is not None and before.counts(time_ms, self._least):
                     raise wrong(f"it is known: {before}")
             else:
                 raise wrong(f"an id that is not its own: {event_id}")
@@ -226,28 +244,29 @@ class Walk:
         else:
             raise wrong("no such outcome")
 
-    def _duplicate(self, place: Position, known: Known, event_id: str, other: Other | None, time_ms: int) -> None:
+    def _duplicate(self, place: Position, known: Known, event_id: str, other: Other | None, time_ms: int) -> State:
         first = self._states.get(event_id)
         if event_id not in (known.event_id, known.distinct_id) or first is None:
             raise Violation("orphan", f"{place} {known.item.key} is a duplicate of nothing ({event_id})")
-        if time_ms - first.time_ms > (self._most if first.clean else QUARANTINE_MS):
+        if not first.counts(time_ms, self._most):
             raise Violation("orphan", f"{place} {known.item.key} is a duplicate of {first.at}, which is expired")
         if first.content != known.content:
             raise Violation("orphan", f"{place}: another content than {first.at}")
         of = None if other is None or other.of is None else (other.of.partition, other.of.offset, other.of.item)
         if of != tuple(first.at)[1:]:
             raise Violation("orphan", f"{place} is a duplicate of {first.at}, the ledger says {of}")
+        return first
 
-    def _settle(self, place: Position, event_id: str, quarantined: State | None) -> None:
-        """Check the note that a quarantined id became clean: there exactly when it must be."""
+    def _settle(self, place: Position, event_id: str, rows: set[Position]) -> None:
+        """Check the notes that quarantined copies became clean: `rows` and no others, the one of a redrive always."""
         notes = self._resolved.get(place)
-        note = notes.popleft() if notes and notes[0].event_id == event_id else None
+        found = set()
+        while notes and notes[0].event_id == event_id and notes[0].position not in found:
+            found.add(notes.popleft().position)
         if notes is not None and not notes:
             del self._resolved[place]
-        if quarantined is None and note is not None:
-            raise Violation("resolved", f"{place} resolves {note.position}, which was not in quarantine")
-        if quarantined is not None and (note is None or note.position != quarantined.at):
-            raise Violation("resolved", f"{place} became clean, {quarantined.at} is not resolved by it")
+        if found != rows:
+            raise Violation("resolved", f"{place} became clean and resolves {found} instead of {rows}")
 
 
 def _odd(known: Known, place: Position, posted: Posted) -> Known:

@@ -13,6 +13,7 @@ from typing import Any
 from schemas import ids, topics
 from schemas.ids import IdKind
 from schemas.wire import raw
+from schemas.wire.quarantine import Quarantine
 from schemas.wire.raw import AuthResult, RawMeta, Redrive
 from tests.simulation.definitions import NOTHING, NUMBER, PARTITIONS, SOURCES, TENANT, TEXT
 from tests.simulation.log import Header
@@ -123,31 +124,31 @@ def post(posting: Posting, number: int) -> Posted:
     return Posted(posting.source, topic, topics.partition(key.encode(), count), body, kept, headers, known, text)
 
 
-def redrive(
-    original: Posted, place: tuple[str, int, int], numbers: tuple[int, ...], *, distinct: bool
-) -> Posted | None:
-    """Return the raw record that a redrive writes (rule 16), None for a record without readable headers."""
+def redrive(original: Posted, row: Quarantine, *, distinct: bool) -> Posted | None:
+    """Return the raw record that a redrive of a row writes (rule 16), None for a record without readable headers.
+
+    A row of a delivery that nobody could read is all of it. `distinct` is for rows under an id of their own only; the
+    others are redriven as they would be without it.
+    """
     if original.meta is None:
         return None
+    place, number = row.position[:3], row.position.item
+    whole = row.payload == original.body
     meta = RawMeta(
         **{
             **{name: getattr(original.meta, name) for name in original.meta.__struct_fields__},
-            "redrive": Redrive(*place, "job", numbers, as_distinct=distinct),
+            "redrive": Redrive(*place, "job", () if whole else (number,), distinct, (row.event_id,)),
         }
     )
     items = tuple(
-        replace(one, event_id=one.distinct_id, distinct_id=_distinct(one)) if distinct else one
+        replace(one, event_id=one.distinct_id, distinct_id="") if distinct and one.distinct_id == row.event_id else one
         for one in original.items
-        if one.number in numbers
+        if whole or one.number == number
     )
     return replace(
         original, meta=meta, headers=tuple(raw.encode(meta)), items=items,
-        text=f"redrive{' as distinct' if distinct else ''} of {place} items {numbers}",
+        text=f"redrive{' as distinct' if distinct else ''} of {place} {'whole' if whole else f'item {number}'}",
     )  # fmt: skip
-
-
-def _distinct(_one: Known) -> str:
-    return ""  # a distinct id is of one content: it meets no other
 
 
 def _body(posting: Posting) -> bytes:

@@ -293,8 +293,7 @@ class World:
             return
         if self.broker.topics[original.topic].id != position.topic_id:
             return
-        distinct = row.reason == "id_conflict"
-        made = traffic.redrive(original, position[:3], (position.item,), distinct=distinct)
+        made = traffic.redrive(original, row, distinct=row.reason == "id_conflict" or pick % 2 == 1)
         for _ in range(2 if twice else 1):
             if made is not None:
                 self._append(made)

@@ -9,6 +9,7 @@ from pydantic import create_model
 from ingress.api.call import Call
 from ingress.api.resources import shapes
 from schemas.backing.registry import SourceRecord
+from schemas.definitions.alert import AlertKind
 from schemas.definitions.auth import Auth
 from schemas.definitions.auth_any import KINDS
 from schemas.definitions.base import Definition
@@ -123,7 +124,8 @@ def _wire(call: Call, record: SourceRecord) -> dict[str, Any]:
             "rejected": rejected,
             "rejectedByReason": dict(tally.refused),
             "handshakes": tally.handshakes,
-            "degraded": _degraded(definition, tally.accepted, rejected),
+            "degraded": _degraded(definition, tally.accepted, rejected)
+            or bool(registry.alerts.opened(AlertKind.QUARANTINE, [record.id])),
         },
     }
 

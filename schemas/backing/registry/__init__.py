@@ -9,6 +9,7 @@ import os
 
 from schemas.backing.registry import changes as _changes
 from schemas.backing.registry import schema
+from schemas.backing.registry.alerts import Alerts
 from schemas.backing.registry.changes import Changes
 from schemas.backing.registry.database import Database
 from schemas.backing.registry.idempotency import Idempotency, SavedAnswer
@@ -91,6 +92,7 @@ class Registry:
         self.subjects = Subjects(rim)
         self.topics = Topics(rim, groups)
         self.jobs = Jobs(rim)
+        self.alerts = Alerts(rim)
         self.tallies = Tallies(rim)
         self.refusals = Refusals(rim)
         self.removed_secrets = RemovedSecrets(rim, vault)

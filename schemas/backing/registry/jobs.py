@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, and_, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, case, insert, or_, select, update
 
+from schemas.backing.registry.changes import diff
 from schemas.backing.registry.objects.repository import Rim, alive, page_of
 from schemas.backing.registry.record import Actor, Page, PageRequest
 from schemas.backing.registry.tables import JOBS
@@ -28,8 +29,16 @@ class Jobs:
 
     rim: Rim
 
-    def create(self, tenant: str, kind: str, arguments: Mapping[str, Any], *, actor: Actor) -> Job:
-        """Queue a job; raises `Refused(not_found)` for a tenant that is not there."""
+    def create(
+        self,
+        tenant: str,
+        kind: str,
+        arguments: Mapping[str, Any],
+        *,
+        actor: Actor,
+        told: Mapping[str, Any] | None = None,
+    ) -> Job:
+        """Queue a job; raises `Refused(not_found)` for a tenant that is not there. `told`: what the audit log shows."""
         now = self.rim.now_ms()
         with self.rim.database.change() as connection:
             alive(connection, tenant)
@@ -49,7 +58,8 @@ class Jobs:
                 )
                 .returning(*JOBS.c)
             ).one()
-            self.rim.changes.append(connection, actor, ("job", row.id, kind), Op.CREATED, tenant=tenant)
+            named, fields = ("job", row.id, kind), diff(None, told)
+            self.rim.changes.append(connection, actor, named, Op.CREATED, tenant=tenant, fields=fields)
         return _job(row)
 
     def get(self, tenant: str, job_id: str) -> Job:
@@ -70,7 +80,7 @@ class Jobs:
     def claim(self, kinds: Sequence[str], owner: str, lease_s: float) -> Job | None:
         """Take the oldest queued job of one of `kinds`, or one whose lease has run out; None if there is none.
 
-        A job that was taken five times and never finished becomes failed instead.
+        A job that was taken five times in a row and got no further becomes failed instead.
         """
         now = self.rim.now_ms()
         free = or_(
@@ -88,12 +98,21 @@ class Jobs:
                 values = {"state": JobState.FAILED.value, "result": orjson.dumps(_LOST).decode(), "updated_at_ms": now}
                 connection.execute(update(JOBS).where(JOBS.c.id == row.id).values(**values))
 
-    def progress(self, job_id: str, owner: str, share: float, lease_s: float) -> bool:
-        """Renew the lease and store the share done (0..1); False when the job is no longer this owner's."""
-        values = {
-            "progress": min(1.0, max(0.0, share)),
+    def progress(
+        self, job_id: str, owner: str, share: float, lease_s: float, so_far: Mapping[str, Any] | None = None
+    ) -> bool:
+        """Renew the lease and store the share done (0..1); False when the job is no longer this owner's.
+
+        `so_far`: the result until now, which whoever takes the job over finds in it.
+        """
+        share = min(1.0, max(0.0, share))
+        values: dict[str, Any] = {
+            "progress": share,
             "lease_until_ms": self.rim.now_ms() + int(lease_s * 1000),
+            "attempts": case((JOBS.c.progress < share, 1), else_=JOBS.c.attempts),
         }
+        if so_far is not None:
+            values["result"] = orjson.dumps(dict(so_far)).decode()
         return self._own(job_id, owner, values)
 
     def finish(self, job_id: str, owner: str, result: Mapping[str, Any], *, failed: bool = False) -> bool:

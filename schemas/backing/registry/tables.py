@@ -189,6 +189,24 @@ JOBS = Table(
     Index("jobs_claim", "state", "kind", "created_at_ms"),
 )
 
+ALERTS = Table(
+    "alerts",
+    METADATA,
+    Column("id", ID, primary_key=True),
+    Column("tenant_id", NAME, ForeignKey("tenants.id"), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("entity_type", String(32), nullable=False),
+    Column("entity_id", ID, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("details", Text, nullable=False),
+    Column("opened_at_ms", BigInteger, nullable=False),
+    Column("updated_at_ms", BigInteger, nullable=False),
+    Column("closed_at_ms", BigInteger),
+    Index("alerts_newest", "tenant_id", "opened_at_ms", "id"),
+    Index("alerts_entity", "entity_id", "status", "kind"),
+)
+
 CHANGES = Table(
     "changes",
     METADATA,

@@ -76,3 +76,16 @@ def test_two_claimers_never_get_the_same_job(registry: Registry) -> None:
     with ThreadPoolExecutor(4) as pool:
         taken = [job.id for jobs in pool.map(drain, "abcd") for job in jobs]
     assert sorted(taken) == sorted(made)
+
+
+def test_a_job_that_gets_on_is_never_given_up_and_keeps_its_result_so_far(
+    registry: Registry, clock: ManualClock
+) -> None:
+    job = registry.jobs.create("acme", KIND, {}, actor=SYSTEM)
+    for step in range(1, 9):
+        taken = registry.jobs.claim([KIND], "a", 1)
+        assert taken is not None
+        assert taken.result == (None if step == 1 else {"step": step - 1})
+        assert registry.jobs.progress(job.id, "a", step / 10, 1, {"step": step})
+        clock.advance(2)
+    assert registry.jobs.get("acme", job.id).state is JobState.RUNNING

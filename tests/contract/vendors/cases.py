@@ -174,6 +174,8 @@ def _urls(sender: Sender) -> Iterator[Case]:
     yield case("signed-with-its-port", replace(send(with_port, NOW), url=sent.url), port)
     yield case("signed-without-its-port", replace(sent, url=with_port.url), port)
     other_port = replace(sender, url=sender.url.replace(".com/", ".com:8443/"))
+    yield case("signed-with-the-port-that-is-called", send(other_port, NOW), 0)
+    yield case("signed-without-the-port-that-is-called", replace(sent, url=other_port.url), port)
     yield case("signed-with-another-port", replace(send(other_port, NOW), url=sent.url), MISMATCH)
 
 

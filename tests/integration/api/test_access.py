@@ -60,8 +60,8 @@ def test_permissions_are_those_of_the_contract() -> None:
         expected: str | None
         if resource in {"keys", "tenants", "audit"}:
             expected = "keys:admin"
-        elif resource in {"quarantine", "jobs"}:
-            expected = "events:read"
+        elif resource in {"quarantine", "jobs", "deliveries", "alerts"}:
+            expected = f"events:{'read' if method == 'GET' else 'write'}"
         elif resource == "platforms":
             expected = None
         elif path.endswith(("/table", "/rows", "/columns")):

@@ -46,6 +46,7 @@ CALLS: dict[tuple[str, str], tuple[str, Any, str, str]] = {
     ),
     ("PATCH", "/streams/{id}"): ("/streams/slack-events", {"description": "changed"}, "stream", "updated"),
     ("DELETE", "/streams/{id}"): ("/streams/spare?dropTable=true", None, "stream", "deleted"),
+    ("POST", "/quarantine/redrive"): ("/quarantine/redrive", {"source": "github-main"}, "job", "created"),
     ("POST", "/streams/{id}/start"): ("/streams/slack-events/start", None, "stream", "updated"),
     ("POST", "/streams/{id}/stop"): ("/streams/running/stop", None, "stream", "updated"),
     ("POST", "/streams/{id}/restart"): ("/streams/slack-events/restart", None, "stream", "updated"),

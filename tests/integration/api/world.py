@@ -87,6 +87,7 @@ class FakeTables:
 
     tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     asked: list[tuple[str, dict[str, str], int, str | None]] = field(default_factory=list)
+    counted: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     async def table(self, stream: StreamView) -> dict[str, Any]:
         self._of(stream)
@@ -102,10 +103,38 @@ class FakeTables:
         self.asked.append((tenant, dict(query), limit, cursor))
         return {"items": [{"reason": "schema_violation", "pointer": "/a"}], "nextCursor": None}
 
+    async def redrivable(self, tenant: str, query: Mapping[str, Any]) -> dict[str, Any]:
+        self.counted.append((tenant, dict(query)))
+        return {"matching": 7, "byReason": {"schema_violation": 7}}
+
     def _of(self, stream: StreamView) -> list[dict[str, Any]]:
         if stream.name not in self.tables:
             raise Refused(Reason.NOT_FOUND, "the table has no commit yet")
         return self.tables[stream.name]
+
+
+@dataclass
+class FakeDeliveries:
+    """One delivery a tenant, by its id; remembers what was asked."""
+
+    known: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
+
+    async def way(
+        self, tenant: str, delivery_id: str, at: tuple[str, int, int] | None, first: int, limit: int
+    ) -> dict[str, Any]:
+        self.asked.append((tenant, delivery_id, at, first, limit))
+        if (tenant, delivery_id) not in self.known:
+            raise Refused(Reason.NOT_FOUND, "no such delivery")
+        return self.known[tenant, delivery_id]
+
+    async def page(self, tenant: str, query: Mapping[str, str], limit: int, cursor: str | None) -> dict[str, Any]:
+        self.asked.append((tenant, dict(query), limit, cursor))
+        items = [one for (owner, _), one in self.known.items() if owner == tenant]
+        return {"items": items, "nextCursor": None, "incomplete": False, "why": []}
+
+
+RECEIPT_KEY = b"receipt key of the tests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +166,7 @@ class Api:
     env: ApiEnv
     topics: FakeTopics
     tables: FakeTables
+    deliveries: FakeDeliveries
     key: str
 
     async def send(
@@ -205,7 +235,7 @@ async def running(
     registry.tenants.create("default", actor=SYSTEM)
     everything = KeyDefinition(permissions=tuple(Permission), name="admin")
     _, key = registry.keys.create(everything, actor=SYSTEM)
-    view, made, tables = DirectView(registry), FakeTopics(), FakeTables()
+    view, made, tables, deliveries = DirectView(registry), FakeTopics(), FakeTables(), FakeDeliveries()
     await view.refresh()
     settings = ApiSettings(
         kafka_bootstrap_servers="127.0.0.1:1",
@@ -221,11 +251,13 @@ async def running(
         view=view,
         topics=made,
         tables=tables,
+        deliveries=deliveries,
         clock=SystemClock(),
         metrics=metrics,
         settings=settings,
         ready=dict,
         random_bytes=os.urandom,
+        receipt_key=RECEIPT_KEY,
         static=static,
         rates=Rates.of(settings, SystemClock(), metrics),
     )
@@ -237,7 +269,7 @@ async def running(
     port = site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
     try:
         async with aiohttp.ClientSession() as http:
-            yield Api(f"http://127.0.0.1:{port}", http, env, made, tables, key)
+            yield Api(f"http://127.0.0.1:{port}", http, env, made, tables, deliveries, key)
     finally:
         await runner.cleanup()
         registry.close()

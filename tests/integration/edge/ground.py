@@ -152,11 +152,12 @@ def stored(bootstrap: str, topic: str) -> Iterator[RawMeta]:
     try:
         _, end = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=30)
         consumer.assign([TopicPartition(topic, 0, 0)])
-        for _ in range(end):
-            message = wait_until(lambda: consumer.poll(1.0), 60, what="the next record")
-            assert message is not None
-            assert message.error() is None, message.error()
-            yield decode(cast("list[tuple[str, bytes]]", message.headers()))
+        while end > 0:
+            messages = wait_until(lambda: consumer.consume(1_000, 0.02), 60, what="the next records")
+            end -= len(messages)
+            for message in messages:
+                assert message.error() is None, message.error()
+                yield decode(cast("list[tuple[str, bytes]]", message.headers()))
     finally:
         consumer.close()
 

@@ -11,7 +11,7 @@ from tests.integration.edge.ground import MIB, Figure, Ground, ground
 from tests.integration.ingress.door import Answer, Wire
 from tests.integration.ingress.real import TENANT
 
-LIMIT = 2_000_000
+LIMIT, GRACE_S = 2_000_000, 4
 HEAD_LIMIT = 64 << 10
 WEBHOOKS = "/api/v1/webhooks/"
 END = b"Content-Length: 2\r\n\r\n{}"
@@ -20,7 +20,8 @@ TENANT_HEADER = b"X-Tenant-Id: %b\r\n" % TENANT.encode()
 
 @pytest.fixture(scope="module")
 def at(tmp_path_factory: pytest.TempPathFactory, kafka_bootstrap: str) -> Iterator[Ground]:
-    with ground(tmp_path_factory.mktemp("edge"), kafka_bootstrap, BODY_LIMIT_BYTES=str(LIMIT)) as made:
+    settings = {"BODY_LIMIT_BYTES": str(LIMIT), "BODY_GRACE_S": str(GRACE_S)}
+    with ground(tmp_path_factory.mktemp("edge"), kafka_bootstrap, **settings) as made:
         yield made
         assert made.launched.output.read_text().count("worker_died") == 0
 

@@ -3,7 +3,6 @@
 import os
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,9 +14,10 @@ ROLLS = 3
 LIMIT_S = 90.0
 
 
-@pytest.fixture
-def at(tmp_path: Path, kafka_bootstrap: str) -> Iterator[Ground]:
-    with ground(tmp_path, kafka_bootstrap) as made:
+@pytest.fixture(scope="module")
+def at(tmp_path_factory: pytest.TempPathFactory, kafka_bootstrap: str) -> Iterator[Ground]:
+    """Yield one pair of workers for both tests: the last one ends them."""
+    with ground(tmp_path_factory.mktemp("edge"), kafka_bootstrap) as made:
         yield made
 
 

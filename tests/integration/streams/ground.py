@@ -64,12 +64,12 @@ class World:
     def written(self) -> list[bytes]:
         """Return the values in the output topic, read_committed."""
         config = self.kafka | {"group.id": uuid.uuid4().hex, "isolation.level": "read_committed"}
-        config["enable.partition.eof"] = True
+        config |= {"enable.partition.eof": True, "fetch.wait.max.ms": 10}
         consumer = Consumer(config)
         consumer.assign([TopicPartition(self.output, 0, 0)])
         found: list[bytes] = []
         while True:
-            for message in consumer.consume(100, 0.5):
+            for message in consumer.consume(100, 0.02):
                 if message.error():
                     consumer.close()
                     return found

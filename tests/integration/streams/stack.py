@@ -43,6 +43,7 @@ def read_to_end(bootstrap: str, topics: list[str], partitions: int, deadline_s: 
     config = {
         "bootstrap.servers": bootstrap, "group.id": uuid.uuid4().hex, "enable.auto.commit": False,
         "auto.offset.reset": "earliest", "isolation.level": "read_committed", "enable.partition.eof": True,
+        "fetch.wait.max.ms": 10,  # how long an end is waited for: by default half a second a reading
     }  # fmt: skip
     left = {(topic, number) for topic in topics for number in range(partitions)}
     consumer, deadline = Consumer(config), time.monotonic() + deadline_s
@@ -50,7 +51,7 @@ def read_to_end(bootstrap: str, topics: list[str], partitions: int, deadline_s: 
         consumer.assign([TopicPartition(topic, number, 0) for topic, number in left])
         while left:
             assert time.monotonic() < deadline, f"no end of {sorted(left)} within {deadline_s:g} s"
-            for message in consumer.consume(1000, 0.2):
+            for message in consumer.consume(1000, 0.02):
                 if message.error():
                     left.discard((message.topic() or "", message.partition() or 0))
                 else:

@@ -17,7 +17,7 @@ LONG_AGO_MS = 1_500_000_000_000
 
 @pytest.fixture
 def stage(kafka_bootstrap: str, tmp_path: Path) -> Iterator[Stage]:
-    made = Stage(kafka_bootstrap, tmp_path)
+    made = Stage(kafka_bootstrap, tmp_path, commit_interval_s=0.6)  # the sweep meets an open transaction soon
     yield made
     made.close()
 

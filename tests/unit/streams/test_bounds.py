@@ -3,7 +3,7 @@
 import json
 
 from schemas.reasons import Outcome, Reason
-from streams.parse import MAX_DEPTH
+from streams.shapes.json_text import MAX_DEPTH
 from streams.split import MAX_ITEMS
 from tests.unit.streams.made import Partition, record, source
 

@@ -8,7 +8,7 @@ import pytest
 from schemas.reasons import Outcome, Reason
 from schemas.wire import quarantine
 from schemas.wire.raw import Overrides, Redrive
-from tests.unit.streams.made import PLACE, TOPIC_ID, Partition, record, source
+from tests.unit.streams.made import PLACE, TOPIC_ID, Partition, record, snapshot, source
 
 DAY_MS = 86_400_000
 INTEGER = b'{"properties": {"n": {"type": "integer"}}}'
@@ -153,7 +153,7 @@ def test_a_pin_that_the_registry_does_not_hold_keeps_the_event_in_quarantine() -
         (b"7", "application/vnd.shop+json; charset=utf-8", Reason.NOT_AN_OBJECT),
         (b"[" * 101 + b"]" * 101, "application/json", Reason.TOO_DEEP),
         (b"[" + b"{}," * 10_000 + b"{}]", "application/json", Reason.TOO_MANY_ITEMS),
-        (b"a=b", "application/x-www-form-urlencoded", Reason.UNSUPPORTED_CONTENT_TYPE),
+        (b"<a/>", "text/xml", Reason.UNSUPPORTED_CONTENT_TYPE),
     ],
 )
 def test_what_cannot_be_read_is_one_quarantined_item_with_its_reason(
@@ -258,3 +258,89 @@ def test_a_conflict_redriven_as_distinct_becomes_clean_and_resolves_itself() -> 
     again = Redrive(TOPIC_ID, 1, 1, "job", (0,), as_distinct=True)
     (found,) = partition.decide(record(body(id="a", n=2), 2, redrive=again))
     assert (found.outcome, found.resolves) == (Outcome.CLEAN, PLACE.position(1, 0))
+
+
+def again(offset: int, *items: int, named: tuple[str, ...] = (), distinct: bool = False) -> Redrive:
+    return Redrive(TOPIC_ID, 1, offset, "job", items, as_distinct=distinct, event_ids=named)
+
+
+def test_what_a_redrive_made_clean_counts_for_as_long_as_its_row_may_be_redriven() -> None:
+    partition = Partition(source(pins={"*": "s@1"}), s=INTEGER)
+    value, late = body(id="a", n="x"), 89 * DAY_MS
+    (failed,) = partition.decide(record(value, 0, DAY_MS))
+    partition.snapshot = snapshot(source())
+    redrive = again(0, 0, named=(failed.event_id,))
+    first, second = partition.decide(
+        record(value, 1, 2 * DAY_MS, redrive=redrive), record(value, 2, 2 * DAY_MS + late, redrive=redrive)
+    )
+    assert (first.outcome, first.resolves, first.settles) == (Outcome.CLEAN, PLACE.position(0, 0), None)
+    assert (second.outcome, second.settles) == (Outcome.DUPLICATE, None)
+    (third,) = partition.decide(record(value, 3, 2 * DAY_MS + 2 * late, redrive=redrive))
+    assert third.outcome is Outcome.DUPLICATE, "the second one made it count anew"
+
+
+def test_a_delivery_nobody_could_read_is_redriven_whole_and_its_row_settled_by_what_is_clean() -> None:
+    kept = Partition(source(parse={"contentType": "application/json"}))
+    kept.snapshot = snapshot(source())
+    value = b'[{"id":"a"},{"id":"b"}]'
+    (failed,) = kept.decide(record(value, 0, headers=(("Content-Type", "text/x-unknown"),)))
+    assert (failed.outcome, failed.event.item.payload) == (Outcome.QUARANTINED, value)
+    kept.snapshot = snapshot(source(parse={"contentType": "application/json"}))
+    more: dict[str, Any] = {"headers": (("Content-Type", "text/x-unknown"),)}
+    more["redrive"] = again(0, named=(failed.event_id,))
+    found = kept.emit(record(value, 1, **more), record(value, 2, **more))
+    assert [one.decision.outcome for one in found] == [Outcome.CLEAN] * 2 + [Outcome.DUPLICATE] * 2
+    notes = [quarantine.decode(each.value or b"") for one in found[:2] for each in one.records[1:]]
+    assert [(note.kind, note.position, note.by) for note in notes] == [
+        ("resolved", PLACE.position(0, 0), PLACE.position(1, 0)),
+        ("resolved", PLACE.position(0, 0), PLACE.position(1, 1)),
+    ]
+
+
+def test_a_redriven_copy_of_what_is_clean_elsewhere_settles_its_row() -> None:
+    partition = Partition(source(parse={"contentType": "application/json"}))
+    value, odd = body(id="a"), (("Content-Type", "text/x-unknown"),)
+    settings, partition.snapshot = partition.snapshot, snapshot(source())
+    clean, failed = partition.decide(record(value, 0), record(value, 1, headers=odd))
+    partition.snapshot = settings
+    (found,) = partition.emit(record(value, 2, headers=odd, redrive=again(1, named=(failed.event_id,))))
+    assert (found.decision.outcome, found.decision.of) == (Outcome.DUPLICATE, PLACE.position(0, 0))
+    note = quarantine.decode(found.records[0].value or b"")
+    assert (note.kind, note.position, note.by) == ("resolved", PLACE.position(1, 0), PLACE.position(0, 0))
+    assert clean.event_id == found.decision.event_id
+
+
+@pytest.mark.parametrize("value", [b"not json", b"[]", b'[{"id":"a"}]'])
+def test_items_that_a_redrive_names_and_nobody_finds_stay_as_they_are(value: bytes) -> None:
+    redrive = again(0, 1, 2, named=("one", "two"))
+    found = Partition(source()).decide(record(value, 9, redrive=redrive))
+    assert [(one.outcome, one.event.item.number, one.event_id, one.of, one.write) for one in found] == [
+        (Outcome.DUPLICATE, 1, "one", PLACE.position(0, 1), None),
+        (Outcome.DUPLICATE, 2, "two", PLACE.position(0, 2), None),
+    ]
+
+
+def test_as_distinct_is_for_rows_under_an_id_of_their_own_and_changes_no_other() -> None:
+    partition = Partition(source(pins={"*": "s@1"}), s=INTEGER)
+    plain, other = body(id="a", n="x"), body(id="a", n="y")
+    one, two = partition.decide(record(plain, 0), record(other, 1))
+    partition.snapshot = snapshot(source())
+    first, second, third = partition.decide(
+        record(plain, 2, redrive=again(0, 0, named=(one.event_id,), distinct=True)),
+        record(other, 3, redrive=again(1, 0, named=(two.event_id,), distinct=True)),
+        record(plain, 4, redrive=again(0, 0, named=(one.event_id,))),
+    )
+    assert (first.outcome, first.event_id, first.resolves) == (Outcome.CLEAN, one.event_id, PLACE.position(0, 0))
+    assert (second.outcome, second.event_id, second.resolves) == (Outcome.CLEAN, two.event_id, PLACE.position(1, 0))
+    assert third.outcome is Outcome.DUPLICATE
+
+
+@pytest.mark.parametrize("bad", [b"{", b"[7]", b"7"])
+def test_what_cannot_be_read_under_a_clean_id_is_no_conflict(bad: bytes) -> None:
+    partition = Partition(source("event"))
+    clean, failed = partition.decide(record(b'{"n":1}', 0, event_id="a"), record(bad, 1, event_id="a"))
+    assert clean.outcome is Outcome.CLEAN
+    assert failed.fault is not None
+    assert failed.fault.reason in (Reason.NOT_PARSEABLE, Reason.NOT_AN_OBJECT)
+    (repeat,) = partition.decide(record(bad, 2, event_id="a"))
+    assert (repeat.outcome, repeat.of) == (Outcome.DUPLICATE, PLACE.position(1, 0))

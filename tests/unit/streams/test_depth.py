@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from streams.parse import MAX_DEPTH, deeper_than
+from streams.shapes.json_text import MAX_DEPTH, deeper_than
 
 
 def nested(depth: int, kind: str) -> Any:

@@ -19,6 +19,7 @@ class Queue:
         self.job: Job | None = Job("j1", "acme", kind, {"n": 1}, JobState.QUEUED, 0.0, None, 0, 0, 1)
         self.away = self.lost = False
         self.beats: list[tuple[float, float]] = []
+        self.so_far: Mapping[str, Any] = {}
         self.finished: list[tuple[dict[str, Any], bool]] = []
 
     def claim(self, kinds: Sequence[str], _owner: str, _lease_s: float) -> Job | None:
@@ -29,8 +30,11 @@ class Queue:
         self.job = None
         return job
 
-    def progress(self, _job_id: str, _owner: str, share: float, lease_s: float) -> bool:
+    def progress(
+        self, _job_id: str, _owner: str, share: float, lease_s: float, so_far: Mapping[str, Any] | None = None
+    ) -> bool:
         self._here()
+        self.so_far = so_far or self.so_far
         self.beats.append((share, lease_s))
         return not self.lost
 
@@ -52,10 +56,11 @@ def test_a_job_is_done_once_and_its_result_stored() -> None:
     queue = Queue()
 
     def work(job: Job, beat: Beat) -> dict[str, Any]:
-        beat(0.5)
+        beat(0.5, {"got": 0})
         return {"got": job.arguments["n"]}
 
     assert runner(queue, work).run_one()
+    assert queue.so_far == {"got": 0}
     assert not runner(queue, work).run_one()
     assert (queue.beats, queue.finished) == ([(0.5, 9.0)], [({"got": 1}, False)])
 
