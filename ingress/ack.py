@@ -5,6 +5,7 @@ The short way is one `transport.write` of a head prepared per status and type. I
 holds it. Measured: README.
 """
 
+import asyncio
 import time
 from email.utils import formatdate
 from http import HTTPStatus
@@ -53,16 +54,42 @@ class Heads:
             self._made.clear()
         made = self._made.get((status, content_type))
         if made is None:
-            phrase = HTTPStatus(status).phrase
-            made = self._made[status, content_type] = (
-                f"HTTP/1.1 {status} {phrase}\r\nDate: {formatdate(second, usegmt=True)}\r\n"
-                f"Content-Type: {content_type}\r\nContent-Length: "
-            ).encode("latin-1")
+            rest = f"Content-Type: {content_type}\r\nContent-Length: ".encode("latin-1")
+            made = self._made[status, content_type] = self.line(status) + rest
         return made
+
+    def line(self, status: int) -> bytes:
+        """Return the status line and the Date."""
+        phrase = HTTPStatus(status).phrase
+        return f"HTTP/1.1 {status} {phrase}\r\nDate: {formatdate(time.time(), usegmt=True)}\r\n".encode("latin-1")
 
 
 _HEADS = Heads()
 _WRITTEN = _Written()
+
+
+def is_unread(transport: asyncio.WriteTransport) -> bool:
+    """Cut off a sender that leaves its answers unread; True when it was, or is gone already."""
+    if transport.get_write_buffer_size() > _UNREAD:
+        transport.abort()
+        return True
+    return transport.is_closing()
+
+
+def text(reply: Reply, *, closing: bool = False) -> bytes:
+    """Return a reply as it stands on the wire of HTTP/1.1, head and body."""
+    body = reply.body
+    if not (closing or reply.headers) and body:
+        return b"%b%d\r\n\r\n%b" % (_HEADS.head(reply.status, reply.content_type), len(body), body)
+    head = _HEADS.line(reply.status)
+    head += b"".join([f"{name}: {value}\r\n".encode("latin-1") for name, value in reply.headers])
+    if closing:
+        head += b"Connection: close\r\n"
+    if body:
+        head += b"Content-Type: %b\r\n" % reply.content_type.encode("latin-1")
+    if reply.status != HTTPStatus.NO_CONTENT:  # which has no length (RFC 9110 section 8.6)
+        head += b"Content-Length: %d\r\n" % len(body)
+    return b"%b\r\n%b" % (head, body)
 
 
 def respond(request: web.BaseRequest, reply: Reply, body: RequestBody, *, closing: bool) -> web.StreamResponse:
@@ -71,23 +98,18 @@ def respond(request: web.BaseRequest, reply: Reply, body: RequestBody, *, closin
         length = request.content_length
         closing = closing or body.waits or length is None or length > LINGER_BYTES
     transport = request.transport
-    if transport is not None and transport.get_write_buffer_size() > _UNREAD:
-        transport.abort()
+    if transport is not None and is_unread(transport):
         return _WRITTEN
     if (
         closing
         or reply.close
-        or reply.headers
-        or not reply.body
         or request.method == "HEAD"
         or request.version != HttpVersion11
         or not request.keep_alive
         or transport is None
-        or transport.is_closing()
     ):
         return ordinary(reply, closing=closing)
-    text = reply.body
-    transport.write(b"%b%d\r\n\r\n%b" % (_HEADS.head(reply.status, reply.content_type), len(text), text))
+    transport.write(text(reply))
     return _WRITTEN
 
 

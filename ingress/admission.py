@@ -6,8 +6,6 @@ grows past the budget (measured: the resident peak is base + 1.4 to 1.8 times th
 
 import random
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 from schemas.errors import Overloaded
 from schemas.reasons import Reason
@@ -42,7 +40,7 @@ class Admission:
 
 
 class Ticket:
-    """One admitted request; leave it with `with`, which gives everything back."""
+    """One admitted request; `leave` it once."""
 
     __slots__ = ("_admission", "_held")
 
@@ -63,12 +61,8 @@ class Ticket:
         admission.held += more
         self._held += more
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _exc: BaseException | None, _trace: TracebackType | None
-    ) -> None:
+    def leave(self) -> None:
+        """Give everything back."""
         self._admission.held -= self._held
         self._admission.requests -= 1
         self._held = 0

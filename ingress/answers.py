@@ -6,7 +6,7 @@ from ingress import receipt
 from ingress.arrival import JSON, PROBLEM, Reply
 from ingress.env import Env
 from ingress.record import Outgoing
-from ingress.resolve import Target
+from ingress.target import Target
 from schemas.errors import Overloaded, Refused
 from schemas.ports import Stored
 from schemas.reasons import Reason

@@ -4,25 +4,18 @@ Lives here: which way a source's auth type goes: schemes (presets and what users
 API key. The MACs themselves: schemas/signing.
 """
 
-from dataclasses import replace
-from functools import lru_cache
-
 from ingress import jwt, mtls
 from ingress.jwks import KeySource, NoKeys
 from ingress.mtls import NOBODY, Client
-from ingress.resolve import Target
-from schemas.definitions.auth_free import FreeAuth
+from ingress.target import Target
 from schemas.definitions.auth_jwt import TokenAuth
 from schemas.definitions.auth_mtls import MtlsAuth
 from schemas.definitions.key import Permission
-from schemas.definitions.view import SourceView
 from schemas.reasons import Reason
 from schemas.signing import Invalid, Scheme, SignedRequest, Valid, verify_any
 from schemas.vendors import VENDORS
-from schemas.vendors.base import TOKEN_PREFIX, Vendor
 from schemas.wire.raw import AuthResult
 
-_TOKEN = TOKEN_PREFIX.encode()
 _NO_KEYS = NoKeys()
 
 
@@ -45,46 +38,12 @@ def authenticate(  # noqa: PLR0911 one line for each kind
         return AuthResult("url", "none", target.url_id)
     if kind == "none":
         return _by_key(target)
-    schemes, secrets = schemes_of(target.source), target.source.secrets
-    if not schemes:
+    if not target.schemes:
         return Invalid(Reason.UNAUTHENTICATED)
-    scheme, verdict = verify_any(schemes, request, keys_of(target.source), now_s)
+    scheme, verdict = verify_any(target.schemes, request, target.keys, now_s)
     if isinstance(verdict, Valid):
-        return AuthResult(scheme.name, verdict.coverage, secrets[verdict.secret].id)
+        return AuthResult(scheme.name, verdict.coverage, target.source.secrets[verdict.secret].id)
     return verdict
-
-
-def schemes_of(source: SourceView) -> tuple[Scheme, ...]:
-    """Return the schemes that a source's senders may sign by; () where nothing is signed."""
-    auth = source.definition.auth
-    if isinstance(auth, FreeAuth):
-        return (auth.scheme,)
-    vendor = VENDORS.get(auth.type)
-    return () if vendor is None else _tolerant(vendor, source)
-
-
-def keys_of(source: SourceView) -> list[bytes]:
-    """Return the secrets as the schemes take them; what is no key is empty, so that the others keep their places."""
-    auth = source.definition.auth
-    if isinstance(auth, FreeAuth):
-        return [auth.key_of(secret.value) for secret in source.secrets]
-    return [b"" if secret.value.startswith(_TOKEN) else secret.value for secret in source.secrets]
-
-
-def _tolerant(vendor: Vendor, source: SourceView) -> tuple[Scheme, ...]:
-    """Return the vendor's schemes with the source's own tolerance where it has one."""
-    tolerance_s = source.definition.auth.tolerance_seconds
-    return vendor.schemes if tolerance_s is None else _with_tolerance(vendor.schemes, tolerance_s)
-
-
-@lru_cache(maxsize=1024)
-def _with_tolerance(schemes: tuple[Scheme, ...], tolerance_s: int) -> tuple[Scheme, ...]:
-    return tuple(
-        scheme
-        if scheme.freshness is None
-        else replace(scheme, freshness=replace(scheme.freshness, past_s=tolerance_s, future_s=tolerance_s))
-        for scheme in schemes
-    )
 
 
 def _by_key(target: Target) -> AuthResult | Invalid:
@@ -104,7 +63,7 @@ def remedy(target: Target, reason: Reason) -> str:
     auth = target.source.definition.auth
     if isinstance(auth, TokenAuth):
         return jwt.remedy(auth, reason)
-    schemes = schemes_of(target.source)
+    schemes = target.schemes
     if not schemes:
         if kind == "mtls":
             return mtls.remedy(reason)

@@ -6,6 +6,7 @@ out) and the check for a JSON object. Not here: parsing bodies, which is the sta
 
 import asyncio
 import zlib
+from io import BytesIO
 
 import msgspec
 
@@ -36,7 +37,7 @@ async def read(stream: BodyStream, limit: int, ticket: Ticket, limits: Limits) -
         ticket.cover(len(whole))
         return whole
     start = asyncio.get_running_loop().time() + limits.body_grace_s
-    received = bytearray()
+    received = BytesIO()  # one buffer, handed over without a copy; a list of two-byte chunks would take 20 times more
     size = 0
     try:
         async with asyncio.timeout_at(start) as deadline:
@@ -45,14 +46,14 @@ async def read(stream: BodyStream, limit: int, ticket: Ticket, limits: Limits) -
                 if size > limit:
                     raise _too_large(limit)
                 ticket.cover(size)
-                received += chunk
+                received.write(chunk)
                 deadline.reschedule(start + size / limits.body_min_rate)
     except TimeoutError:
         raise Refused(
             Reason.BODY_TIMEOUT,
             f"{size} bytes of the body arrived, slower than {limits.body_min_rate} bytes a second",
         ) from None
-    return bytes(received)  # one buffer: a list of two-byte chunks would take twenty times their size
+    return received.getvalue()
 
 
 def weight(body: bytes, content_encoding: str) -> int:

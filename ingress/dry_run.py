@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from ingress.authenticate import authenticate, keys_of, remedy, schemes_of
+from ingress.authenticate import authenticate, remedy
 from ingress.diagnosis import Budget, Cause, Finding, Secret
 from ingress.diagnosis.addresses import shown
 from ingress.explain import explain
 from ingress.jwks import KeySource
-from ingress.resolve import Target
 from ingress.routes import Platform, SecretUrl, find
+from ingress.schemes import keys_of, schemes_of
+from ingress.target import Target
 from schemas.definitions.auth_mtls import MtlsAuth
 from schemas.definitions.key import PREFIX, digest
 from schemas.definitions.view import Snapshot, SourceView

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from ingress.admission import Admission
 from ingress.arrival import Arrival
 from ingress.jwks import KeySets
+from ingress.known import Known
 from ingress.mtls import Clients
 from ingress.rates import Rates
 from ingress.refusals import Refusals
@@ -42,6 +43,7 @@ class Env:
     clients: Clients = field(default_factory=Clients)
     public_tls_url: str | None = None
     rates: Rates = field(default_factory=Rates)
+    known: Known = field(default_factory=Known, repr=False)
 
     def base_url(self, arrival: Arrival) -> str:
         """Return how the sender of a request reached us: what some vendors sign begins with it."""

@@ -6,8 +6,8 @@ caller's. A token is explained by what it says; a certificate or an API key by i
 
 from collections.abc import Sequence
 
-from ingress.authenticate import keys_of, schemes_of
 from ingress.diagnosis import MAX_SECRETS, Budget, Case, Finding, Secret, cheap, diagnose, tokens
+from ingress.schemes import keys_of, schemes_of
 from schemas.definitions.auth_free import FreeAuth
 from schemas.definitions.auth_jwt import TokenAuth
 from schemas.definitions.view import SourceView

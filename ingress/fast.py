@@ -15,13 +15,15 @@ from aiohttp.web_protocol import RequestHandler
 
 from ingress import ack, answers
 from ingress.arrival import Reply
+from ingress.connection import Connection, ConnectionServer
 from ingress.env import Env
-from ingress.heads import BoundedServer
 from ingress.receive import receive
 from ingress.request import RequestBody, arrival_of
 from schemas.reasons import Reason
 
 LINGERING_S = 1.0
+DISCARDED_BYTES = 256 << 10
+"""Read away of a body that was refused, so that its sender sees why."""
 Probe = Callable[[], Reply]
 _PROBED = frozenset({"GET", "HEAD"})
 
@@ -44,12 +46,12 @@ class Door:
 
     def __init__(self, env: Env, probes: Mapping[str, Probe]) -> None:
         self.draining = False
-        self._env = env
+        self.env = env
         self._probes = dict(probes)
 
     def server(self, keepalive_s: float) -> web.Server:
         """Make the server: `keepalive_s` bounds idle connections and the header phase alike."""
-        return BoundedServer(self.handle, request_factory=_make_request, **server_options(keepalive_s))
+        return ConnectionServer(self, self.handle, request_factory=_make_request, **server_options(keepalive_s))
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -57,10 +59,14 @@ class Door:
         if probe is not None and not request.secure:  # the TLS listener faces senders: health and figures stay inside
             return ack.ordinary(probe() if request.method in _PROBED else _only_get(), closing=self.draining)
         arrival = arrival_of(request)
-        reply = await receive(arrival, self._env)
+        reply = await receive(arrival, self.env)
         body = arrival.body
         assert isinstance(body, RequestBody)  # noqa: S101 arrival_of made it
-        return ack.respond(request, reply, body, closing=self.draining)
+        unread = not request.content.is_eof()
+        response = ack.respond(request, reply, body, closing=self.draining)
+        if unread and isinstance(request.protocol, Connection):
+            request.protocol.discard(DISCARDED_BYTES)
+        return response
 
 
 def server_options(keepalive_s: float) -> dict[str, Any]:

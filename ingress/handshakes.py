@@ -7,8 +7,8 @@ vendor's (schemas/vendors).
 from collections.abc import Iterable
 
 from ingress.arrival import Arrival, Reply
-from ingress.resolve import Target
 from ingress.routes import query
+from ingress.target import Target
 from schemas.definitions.view import SecretView
 from schemas.vendors.base import TOKEN_PREFIX, Hello
 
@@ -22,7 +22,7 @@ def answer(target: Target, arrival: Arrival, body: bytes, *, proven: bool) -> Re
         if arrival.method not in handshake.methods or handshake.signed is not proven:
             continue
         said = handshake.reply(
-            Hello(arrival.method, query(arrival.query), arrival.by_name, body, tokens(target.source.secrets))
+            Hello(arrival.method, query(arrival.query), arrival.headers.by_name, body, tokens(target.source.secrets))
         )
         if said is not None:
             outcome = "handshake" if said.status < _REFUSED else "refused"

@@ -79,7 +79,7 @@ class Clients:
         if link is None:
             return NOBODY
         if self.header and self._is_proxy(link.peer()):
-            values = [value for name, value in arrival.headers if name.lower() == self.header]
+            values = [value for name, value in arrival.headers.pairs if name.lower() == self.header]
             return Client(client_header.read(self.form, values), given=bool(values))
         shown = None if self.listener is None else link.certificate()
         if shown is None or self.listener is None:

@@ -1,8 +1,8 @@
-"""The publisher: one idempotent producer a worker, polled on the event loop.
+"""The publisher: records out, delivery reports in, polled on the event loop.
 
-Lives here: produce, delivery reports, the acknowledgement budget, draining. Polling on the loop (every millisecond
-while something is outstanding, else once a second) needs no thread and no wake-up across threads; it was the cheapest
-of the documented ways (README). Private or undocumented API of the client: none.
+Lives here: the acknowledgement budget, what a report means, draining. The clients: producers.py. Polling on the loop
+(every millisecond while something is outstanding, else once a second) needs no thread and no wake-up across threads; it
+was the cheapest of the documented ways (README). Private or undocumented API of the client: none.
 """
 
 import asyncio
@@ -10,25 +10,26 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, cast
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message
 
 from ingress.admission import spread
+from ingress.producers import LARGE_BYTES, Producers
 from schemas import topics
 from schemas.backing.kafka import fatal
 from schemas.errors import Overloaded, Refused
 from schemas.logs import logger
-from schemas.ports import Publisher, Stored
+from schemas.ports import Done, Publisher, Stored
 from schemas.reasons import Reason
 from schemas.wire.raw import Header
 
 BUSY_POLL_S = 0.001
 IDLE_POLL_S = 1.0
-_MIB = 1 << 20
-_OVERHEAD = 2 * _MIB
 _DRAIN_STEP_S = 0.005
 _ASK_S = 2.0
 _MS = 1000
 _Headers = list[tuple[str, str | bytes | None]]
+_Lane = tuple[str, int, bool]
+"""Topic, partition, whether of large records: what is slow for one is not for the other."""
 _log = logger("ingress")
 
 
@@ -50,27 +51,21 @@ class DoorPublisher(Publisher, Protocol):
         """Wait for what is outstanding, at most `limit_s`; return how many records were left unknown."""
 
 
-def producer_config(client: Mapping[str, Any], body_limit: int) -> dict[str, Any]:
-    """Complete a client's connection settings: acks=all, idempotent, small linger, bounded queues and times."""
-    return {
-        **client,
-        "acks": "all",
-        "enable.idempotence": True,
-        "max.in.flight.requests.per.connection": 5,
-        "linger.ms": 2,
-        "batch.size": _MIB,
-        "compression.type": "none",
-        "message.max.bytes": body_limit + _OVERHEAD,
-        "queue.buffering.max.messages": 100_000,
-        "queue.buffering.max.kbytes": 512 << 10,
-        "delivery.timeout.ms": 30_000,
-        "socket.nagle.disable": True,
-        "reconnect.backoff.ms": 50,
-        "reconnect.backoff.max.ms": 1_000,
-        "topic.metadata.propagation.max.ms": 5_000,
-        "topic.metadata.refresh.interval.ms": 10_000,  # until then a topic that was gone stays unknown
-        "log_level": 2,
-    }
+class _Sent:
+    """One record on its way; `done` None: told."""
+
+    __slots__ = ("deadline", "done", "sequence")
+
+    def __init__(self, sequence: int, deadline: float, done: Done) -> None:
+        self.sequence = sequence
+        self.deadline = deadline
+        self.done: Done | None = done
+
+    def settle(self, result: Stored | Exception) -> None:
+        """Tell what became of it, once."""
+        done, self.done = self.done, None
+        if done is not None:
+            done(result)
 
 
 class KafkaPublisher:
@@ -90,12 +85,12 @@ class KafkaPublisher:
         retry_after: Callable[[], int] = spread,
     ) -> None:
         self.failed = asyncio.Event()
-        self._producer = Producer({**config, "error_cb": self._on_error})
+        self._producers = Producers({**config, "error_cb": self._on_error})
         self._budget = ack_budget_s
         self._now_ns = now_ns
         self._retry_after = retry_after
-        self._lanes: dict[tuple[str, int], dict[int, float]] = {}
-        self._waiting: deque[tuple[float, asyncio.Future[Stored]]] = deque()
+        self._lanes: dict[_Lane, dict[int, float]] = {}
+        self._waiting: deque[_Sent] = deque()
         self._outstanding = 0
         self._sequence = 0
         self._away: str | None = "no broker has answered yet"
@@ -123,70 +118,83 @@ class KafkaPublisher:
         self, topic: str, partition: int, key: bytes, value: bytes | bytearray, headers: list[Header]
     ) -> Stored:
         """Return after acks=all with an offset >= 0; raise `Overloaded(broker_slow|broker_away)` otherwise."""
+        future: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
+
+        def done(result: Stored | Exception) -> None:
+            if future.done():
+                return
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+
+        self.send(topic, partition, key, value, headers, done)
+        return await future
+
+    def send(
+        self, topic: str, partition: int, key: bytes, value: bytes | bytearray, headers: list[Header], done: Done
+    ) -> None:
+        """Publish and call `done` once with where it was stored, or with what `publish` would raise.
+
+        Raises `Overloaded` or `Refused` when it cannot even be tried; `done` is not called then.
+        """
         loop = self._loop or asyncio.get_running_loop()
         now = loop.time()
-        lane = self._lanes.get((topic, partition))
+        large = len(value) > LARGE_BYTES
+        place = topic, partition, large
+        lane = self._lanes.get(place)
         if lane is None:
-            lane = self._lanes[topic, partition] = {}
+            lane = self._lanes[place] = {}
         elif now - next(iter(lane.values()), now) > self._budget:
             raise Overloaded(Reason.BROKER_SLOW, self._retry_after())
         self._sequence += 1
-        sequence = self._sequence
-        future: asyncio.Future[Stored] = loop.create_future()
+        sent = _Sent(self._sequence, now + self._budget, done)
 
         def reported(error: KafkaError | None, message: Message) -> None:
             self._outstanding -= 1
-            lane.pop(sequence, None)
-            if not lane and self._lanes.get((topic, partition)) is lane:
-                del self._lanes[topic, partition]
-            self._settle(future, error, message)
+            lane.pop(sent.sequence, None)
+            if not lane and self._lanes.get(place) is lane:
+                del self._lanes[place]
+            sent.settle(self._result(error, message))
 
         try:
-            self._producer.produce(
+            self._producers.of(len(value)).produce(
                 topic, bytes(value), key, partition, on_delivery=reported, headers=cast("_Headers", headers)
             )
         except BufferError:
             raise Overloaded(Reason.BROKER_SLOW, self._retry_after()) from None
         except KafkaException as exc:
             raise self._meaning(exc.args[0]) from None
-        lane[sequence] = now
+        lane[sent.sequence] = now
         self._outstanding += 1
-        self._waiting.append((now + self._budget, future))
+        self._waiting.append(sent)
         if not self._busy:
             self._schedule()
-        return await future
 
     async def drain(self, limit_s: float) -> int:
         """Wait for what is outstanding, at most `limit_s`; stop polling; return how many records stay unknown."""
         loop = asyncio.get_running_loop()
         end = loop.time() + limit_s
-        while len(self._producer) and loop.time() < end:
+        while len(self._producers) and loop.time() < end:
             self._poll()
             await asyncio.sleep(_DRAIN_STEP_S)
         if self._timer is not None:
             self._timer.cancel()
-        left = len(self._producer)
+        left = len(self._producers)
         if left:
-            self._producer.purge()
+            self._producers.purge()
             self._poll()
         return left
 
-    def _settle(self, future: "asyncio.Future[Stored]", error: KafkaError | None, message: Message) -> None:
+    def _result(self, error: KafkaError | None, message: Message) -> Stored | Exception:
         if error is not None:
-            if fatal(error):
-                self.failed.set()
-            if not future.done():
-                future.set_exception(self._meaning(error))
-            return
+            return self._meaning(error)
         self._away = None
         offset, partition = message.offset(), message.partition()
         self._read_clock(message)
-        if future.done():
-            return
         if offset is None or partition is None or offset < 0:
-            future.set_exception(Overloaded(Reason.BROKER_SLOW, self._retry_after()))
-        else:
-            future.set_result(Stored(partition, offset))
+            return Overloaded(Reason.BROKER_SLOW, self._retry_after())
+        return Stored(partition, offset)
 
     def _read_clock(self, message: Message) -> None:
         now = self._loop.time() if self._loop else 0.0
@@ -214,7 +222,7 @@ class KafkaPublisher:
     def _ask_broker(self) -> None:
         """Ask for metadata, in a thread, bounded: a worker that is not ready gets no delivery that could heal it."""
         try:
-            self._producer.list_topics(topics.PRESSURE, timeout=_ASK_S)
+            self._producers.ask(topics.PRESSURE, _ASK_S)
         except KafkaException as exc:
             self._away = f"no broker answers: {exc.args[0].name()}"
         else:
@@ -224,10 +232,8 @@ class KafkaPublisher:
 
     def _poll(self) -> None:
         """Serve what has come. A dead client is told by `poll` itself: its error callback is not called then."""
-        try:
-            self._producer.poll(0)
-        except KafkaException as exc:
-            self._on_error(exc.args[0])
+        for fault in self._producers.poll():
+            self._on_error(fault)
 
     def _tick(self) -> None:
         self._poll()
@@ -241,11 +247,11 @@ class KafkaPublisher:
     def _expire(self) -> None:
         now = self._loop.time() if self._loop else 0.0
         while self._waiting:
-            deadline, future = self._waiting[0]
-            if not future.done():
-                if deadline > now:
+            sent = self._waiting[0]
+            if sent.done is not None:
+                if sent.deadline > now:
                     return
-                future.set_exception(Overloaded(Reason.BROKER_SLOW, self._retry_after()))
+                sent.settle(Overloaded(Reason.BROKER_SLOW, self._retry_after()))
             self._waiting.popleft()
 
     def _schedule(self) -> None:

@@ -6,16 +6,16 @@ computed in schemas/topics.py from the source's frozen count.
 
 import hashlib
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from ingress import redact
 from ingress.arrival import Arrival
 from ingress.env import Env
-from ingress.resolve import Target
+from ingress.target import Target
 from schemas import topics
-from schemas.ids import uuid7
-from schemas.wire import raw
-from schemas.wire.raw import AuthResult, Header, RawMeta
+from schemas.ids import uuid7_text
+from schemas.wire.raw import AuthResult, Header
 
 MAX_EVENT_ID = 512
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
@@ -24,8 +24,7 @@ _NS_IN_MS = 1_000_000
 _RANDOM = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
     """A record ready for `Publisher.publish`, and the delivery's id."""
 
     delivery_id: str
@@ -39,33 +38,25 @@ def make(target: Target, arrival: Arrival, body: bytes, proof: AuthResult, env: 
     """Make the record of a request; nothing secret of the request is in it."""
     now_ns = env.clock.time_ns()
     source = target.source
-    delivery_id = str(uuid7(now_ns // _NS_IN_MS, env.random_bytes(_RANDOM)))
+    delivery_id = uuid7_text(now_ns // _NS_IN_MS, env.random_bytes(_RANDOM))
     event_id = None
     if source.partitioning == "event":
-        event_id = bounded(target.vendor.event_key(arrival.by_name, body))
+        event_id = bounded(target.vendor.event_key(arrival.headers.by_name, body))
         key = delivery_id if event_id is None else f"{source.id}:{event_id}"
     else:
         key = source.id
     key_bytes = key.encode("utf-8", "surrogateescape")
-    secret = redact.carriers(source.definition.auth)
-    trace = arrival.by_name.get("traceparent")
-    meta = RawMeta(
-        delivery_id=delivery_id,
-        source_id=source.id,
-        tenant=source.tenant,
-        received_at_us=now_ns // _NS_IN_US,
-        method=arrival.method,
-        path=target.path,
-        query=redact.query(arrival.query, secret),
-        headers=redact.headers(arrival.headers, secret),
-        auth=proof,
-        event_id=event_id,
-        overrides=target.overrides,
-        traceparent=trace if trace and _TRACEPARENT.fullmatch(trace) else None,
+    trace = arrival.headers.by_name.get("traceparent")
+    headers = target.stencil.fill(
+        delivery_id,
+        now_ns // _NS_IN_US,
+        redact.query(arrival.query, target.carriers),
+        arrival.headers.redacted(target.carriers),
+        proof,
+        event_id,
+        trace if trace and _TRACEPARENT.fullmatch(trace) else None,
     )
-    return Outgoing(
-        delivery_id, source.topic, topics.partition(key_bytes, source.partitions), key_bytes, raw.encode(meta)
-    )
+    return Outgoing(delivery_id, source.topic, topics.partition(key_bytes, source.partitions), key_bytes, headers)
 
 
 def bounded(event_id: str | None) -> str | None:

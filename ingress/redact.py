@@ -47,7 +47,7 @@ def carriers(auth: Auth) -> Carriers:
 
 def headers(given: tuple[tuple[str, str], ...], also: Carriers = NO_CARRIERS) -> tuple[tuple[str, str], ...]:
     """Return the headers in order, values of secret ones hidden."""
-    shown = tuple((name, HIDDEN) if _is_secret(name) else (name, value) for name, value in given)
+    shown = tuple((name, HIDDEN) if is_secret(name) else (name, value) for name, value in given)
     if not also.header:
         return shown
     return tuple((name, HIDDEN) if name.lower() == also.header else (name, value) for name, value in shown)
@@ -67,7 +67,8 @@ def _parameter(part: str, also: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _is_secret(name: str) -> bool:
+def is_secret(name: str) -> bool:
+    """Tell whether a header of this name holds a secret."""
     return _HEADER.search(name) is not None
 
 

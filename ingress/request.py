@@ -1,9 +1,13 @@
 """The joint to aiohttp: a request becomes an Arrival. Only this file, ack.py and the doors know aiohttp's types."""
 
-from aiohttp import ClientPayloadError, web
+import asyncio
+from typing import Protocol
+
+from aiohttp import ClientPayloadError, StreamReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from ingress.arrival import Arrival, by_name
+from ingress import headers
+from ingress.arrival import Arrival
 from schemas.errors import Refused
 from schemas.reasons import Reason
 
@@ -13,11 +17,16 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 class RequestBody:
     """Implements BodyStream on aiohttp's payload; the request's own `read()` has no deadline."""
 
-    __slots__ = ("_request", "waits")
+    __slots__ = ("_continued", "_request")
 
     def __init__(self, request: web.BaseRequest) -> None:
         self._request = request
-        self.waits = request.headers.get("Expect", "").lower() == "100-continue"
+        self._continued = False
+
+    @property
+    def waits(self) -> bool:
+        """Tell whether the sender keeps its body back until it is told to go on."""
+        return not self._continued and self._request.headers.get("Expect", "").lower() == "100-continue"
 
     def whole(self) -> bytes | None:
         """Return the body when all of it is here already, else None."""
@@ -38,18 +47,48 @@ class RequestBody:
 
     def go_on(self) -> None:
         """Write 100 Continue, once, to a sender that waits for it (RFC 9110 section 10.1.1)."""
+        if self._request.content.is_eof() or not self.waits:
+            return
+        self._continued = True
         transport = self._request.transport
-        if self.waits and transport is not None:
-            self.waits = False
+        if transport is not None:
             transport.write(_CONTINUE)
 
 
-class RequestLink:
+class WholeBody:
+    """Implements BodyStream on a payload that is here whole: whoever sent it waits for nothing."""
+
+    __slots__ = ("_payload",)
+
+    def __init__(self, payload: StreamReader) -> None:
+        self._payload = payload
+
+    def whole(self) -> bytes:
+        """Return the body, once."""
+        return self._payload.read_nowait()
+
+    async def chunk(self) -> bytes:
+        """Return what is left of it."""
+        return self._payload.read_nowait()
+
+    def go_on(self) -> None:
+        """Do nothing: it is here."""
+
+
+class HasTransport(Protocol):
+    """A request or a connection of aiohttp."""
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """Return the transport, None when the other end has left."""
+
+
+class TransportLink:
     """Implements Link on aiohttp's transport."""
 
     __slots__ = ("_request",)
 
-    def __init__(self, request: web.BaseRequest) -> None:
+    def __init__(self, request: HasTransport) -> None:
         self._request = request
 
     def peer(self) -> str:
@@ -74,18 +113,16 @@ class RequestLink:
 
 
 def arrival_of(request: web.BaseRequest) -> Arrival:
-    """Return a request as received; header texts are latin-1, so that they encode back to the exact bytes."""
+    """Return a request as received."""
     path, _, query = request.raw_path.partition("?")
-    headers = tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.raw_headers])
     return Arrival(
         request.method,
         path,
         query,
-        headers,
-        by_name(headers),
+        headers.read(request.raw_headers),
         request.content_length,
         RequestBody(request),
-        RequestLink(request),
+        TransportLink(request),
     )
 
 

@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 
 from ingress.arrival import Arrival
 from ingress.env import Env
+from ingress.known import TENANT
 from ingress.routes import Platform, Route, SecretUrl, Workspace, query
+from ingress.target import Target
 from schemas import names
 from schemas.definitions.key import PREFIX, Permission, digest
 from schemas.definitions.view import KeyView, Snapshot, SourceView
 from schemas.errors import Overloaded, Refused, Transient
 from schemas.reasons import Reason
 from schemas.vendors import adapter
-from schemas.vendors.base import Vendor
 from schemas.wire.raw import Overrides
 
 GENERIC = "generic"
@@ -25,23 +26,9 @@ NOT_FOUND = (
     "no open source is here for this tenant, or its URL was revoked; register the source, or post with an API key of "
     "the tenant that holds ingestion:write"
 )
-_TENANT = "x-tenant-id"
 _REFRESH_S = 1.0
 _NONE = Overrides()
 _MAX_OVERRIDE = 512
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The source a request is for, and what of the request bears on it; `path` is fit to be stored."""
-
-    source: SourceView
-    vendor: Vendor
-    path: str
-    key: KeyView | None = None
-    url_id: str | None = None
-    overrides: Overrides = _NONE
-    object_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +47,14 @@ class _Ask:
 async def find(route: Route, arrival: Arrival, env: Env) -> Target:
     """Return the target; raise `Refused(not_found|invalid_name|bad_request)`, or what registering raises."""
     snapshot = env.view.current()
+    target = env.known.find(arrival, snapshot)
+    if target is not None:
+        return target
     ask = _ask(route, arrival, snapshot, env.default_tenant)
     target = _look(snapshot, ask)
-    if target is None or (ask.key is not None and target.key is None):
+    if target is not None and (ask.key is None or target.key is not None):
+        env.known.remember(arrival, snapshot, target)
+    else:
         snapshot = await _refreshed(env)
         ask = _ask(route, arrival, snapshot, env.default_tenant)
         target = _look(snapshot, ask) or await _register(snapshot, ask, env)
@@ -74,7 +66,7 @@ async def find(route: Route, arrival: Arrival, env: Env) -> Target:
 
 
 def _ask(route: Route, arrival: Arrival, snapshot: Snapshot, default_tenant: str | None) -> _Ask:
-    key = _key_digest(arrival.by_name.get("authorization", ""))
+    key = _key_digest(arrival.headers.by_name.get("authorization", ""))
     named = _named_tenant(arrival)
     if isinstance(route, SecretUrl):
         return _Ask(route, "", named, None, None, key)
@@ -89,8 +81,8 @@ def _ask(route: Route, arrival: Arrival, snapshot: Snapshot, default_tenant: str
 
 
 def _named_tenant(arrival: Arrival) -> str | None:
-    first = arrival.by_name.get(_TENANT)
-    if first is not None and any(value != first for name, value in arrival.headers if name.lower() == _TENANT):
+    first = arrival.headers.by_name.get(TENANT)
+    if first is not None and any(value != first for name, value in arrival.headers.pairs if name.lower() == TENANT):
         raise Refused(Reason.BAD_REQUEST, "X-Tenant-Id is sent twice with different values")
     return first
 

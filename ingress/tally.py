@@ -43,7 +43,7 @@ class Tally:
         self._outcomes: dict[tuple[str, str], int] = {}
         self._exported: dict[tuple[str, str], int] = {}
         self._deliveries = metrics.counter("hookberg_deliveries_total")
-        self._seconds = metrics.histogram("hookberg_delivery_seconds")
+        self._seconds = metrics.timings("hookberg_delivery_seconds")
         self._log_left = LOGGED_A_SECOND
         self._not_logged = 0
 
@@ -65,14 +65,14 @@ class Tally:
         self._dirty.add(source_id)
         if reply.outcome == "accepted":
             row.accepted += 1
-            row.last_event_at_ms = self._now_ms()
+            row.last_event_at_ms = now_ms = self._now_ms()
+            _used(row.secret_last_used, now_ms, secret_id, url_id)
         elif reply.outcome == "handshake":
             row.handshakes += 1
+            _used(row.secret_last_used, self._now_ms(), secret_id, url_id)
         elif reply.reason is not None:
             code = reply.reason.value
             row.refused[code] = row.refused.get(code, 0) + 1
-        if reply.outcome in {"accepted", "handshake"}:
-            _used(row.secret_last_used, self._now_ms(), secret_id, url_id)
 
     def handshake_refused(self, reason: Reason, why: str) -> None:
         """Count a TLS handshake that failed: no request, no source."""

@@ -10,6 +10,7 @@ from enum import StrEnum
 _NAMESPACE = uuid.UUID("6f1f7bb4-3a0e-5b0a-9f0e-0d3c1a2b4c5d").bytes
 _V7_TIME_BITS = 48
 _RANDOM_BYTES = 10
+_HEX = 32
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 """A hex digit with its two upper bits made `10` (RFC 9562 section 4.1)."""
 
@@ -31,6 +32,14 @@ def uuid7(epoch_ms: int, random_bytes: bytes) -> uuid.UUID:
     value = epoch_ms << 80 | int.from_bytes(random_bytes)
     value = value & ~(0xF000 << 64) & ~(0xC000 << 48) | 0x7000 << 64 | 0x8000 << 48
     return uuid.UUID(int=value)
+
+
+def uuid7_text(epoch_ms: int, random_bytes: bytes) -> str:
+    """Return `str(uuid7(...))`, without the object."""
+    text = (epoch_ms.to_bytes(6) + random_bytes).hex()
+    if len(text) != _HEX:
+        raise ValueError("uuid7 takes a 48-bit time in ms and 10 random bytes")
+    return f"{text[:8]}-{text[8:12]}-7{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:]}"
 
 
 def uuid7_epoch_ms(value: uuid.UUID) -> int:

@@ -4,8 +4,9 @@ Whoever implements one says so in its docstring. Fakes are in tests/fakes and pa
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from schemas.definitions.alert import Alert, AlertKind
 from schemas.definitions.job import Job
@@ -34,12 +35,15 @@ class RegistryView(Protocol):
         """Ask the database now (rate-limited inside); the last snapshot known when it is away."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True, gc=False):
     """Where a record was stored, told by the broker's delivery report."""
 
     partition: int
     offset: int
+
+
+Done = Callable[[Stored | Exception], None]
+"""Told once what became of a record; must not raise."""
 
 
 class Publisher(Protocol):
@@ -49,6 +53,11 @@ class Publisher(Protocol):
         self, topic: str, partition: int, key: bytes, value: bytes | bytearray, headers: list[Header]
     ) -> Stored:
         """Return after acks=all; raise `Overloaded(broker_slow|broker_away)` when not known in time (rule 1)."""
+
+    def send(
+        self, topic: str, partition: int, key: bytes, value: bytes | bytearray, headers: list[Header], done: Done
+    ) -> None:
+        """Publish without a task: `done` gets what `publish` would return or raise; raise what is known at once."""
 
 
 class Registrar(Protocol):

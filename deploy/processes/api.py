@@ -14,7 +14,8 @@ from ingress.app import BACKLOG, counted, ended, flushed, make_env, stop_accepti
 from ingress.env import Env
 from ingress.mount import add_data_plane, server_options
 from ingress.probes import export, problems
-from ingress.publish import KafkaPublisher, producer_config
+from ingress.producers import producer_config
+from ingress.publish import KafkaPublisher
 from schemas import settings
 from schemas.backing.egress import HttpEgress
 from schemas.backing.kafka import Topics, client_config

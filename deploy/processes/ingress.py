@@ -6,7 +6,8 @@ import sys
 
 from deploy.processes.foundation import foundation, listen, run
 from ingress import app, receipt
-from ingress.publish import KafkaPublisher, producer_config
+from ingress.producers import producer_config
+from ingress.publish import KafkaPublisher
 from ingress.workers import Control, Workers, raise_descriptors
 from schemas import settings
 from schemas.backing.egress import HttpEgress

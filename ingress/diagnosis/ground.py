@@ -52,7 +52,7 @@ def _with_headers(scheme: Scheme, request: SignedRequest) -> tuple[SignedRequest
                 detail = f"{name} is signed too and came as {given}: stop the proxy that renames headers"
                 findings.append(Finding(Cause.HEADER_NAME, detail, certain=True))
                 break
-    return (replace(request, headers=(*added, *request.headers)) if added else request), tuple(findings)
+    return (replace(request, headers=(*added, *request.headers), by_name=None) if added else request), tuple(findings)
 
 
 def _params(scheme: Scheme, request: SignedRequest) -> Mapping[str, str]:

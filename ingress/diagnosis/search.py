@@ -98,7 +98,7 @@ def _bodies(ground: Ground, _case: Case, budget: Budget) -> Match | None:
         headers = request.headers
         if body.content_type is not None:
             headers = (("Content-Type", body.content_type), *headers)
-        other = replace(request, body=body.content, headers=headers)
+        other = replace(request, body=body.content, headers=headers, by_name=None)
         match = _tried(ground, ground.own, budget, request=other, why=body.finding)
         if match is not None:
             return match

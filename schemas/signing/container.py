@@ -5,18 +5,21 @@ Bounds: a header of at most MAX_HEADER characters, at most MAX_CANDIDATES signat
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import msgspec
 
 from schemas.signing.scheme import MAX_CANDIDATES, MAX_HEADER, Container
 from schemas.signing.template import to_bytes
 
+_NO_PARAMS: Mapping[str, str] = MappingProxyType({})
 
-@dataclass(frozen=True, slots=True)
-class Presented:
+
+class Presented(msgspec.Struct, frozen=True):
     """What a header holds: signatures as presented, and parameters by name (kv only), the first of a name wins."""
 
     candidates: tuple[bytes, ...]
-    params: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = _NO_PARAMS
 
 
 def read(container: Container, value: str) -> Presented | None:
@@ -27,10 +30,14 @@ def read(container: Container, value: str) -> Presented | None:
         return _read_kv(container, value)
     if container.kind == "credentials":
         name, _, text = value.strip().partition(" ")
-        return _presented((to_bytes(text.strip()),) if name.lower() == container.tag.lower() else (), {})
-    texts = [item.strip() for item in (value.split(container.separator) if container.kind == "list" else [value])]
+        return _presented((to_bytes(text.strip()),) if name.lower() == container.tag.lower() else ())
+    if container.kind != "list":
+        text = value.strip()
+        alone = to_bytes(text[len(container.tag) :]) if text.startswith(container.tag) else b""
+        return Presented((alone,)) if alone else None
+    texts = [item.strip() for item in value.split(container.separator)]
     found = tuple(to_bytes(text[len(container.tag) :]) for text in texts if text.startswith(container.tag))
-    return _presented(found, {})
+    return _presented(found)
 
 
 def write(container: Container, signatures: Sequence[str], timestamp: str | None) -> str:
@@ -60,7 +67,7 @@ def _read_kv(container: Container, value: str) -> Presented | None:
     return _presented(tuple(found), params)
 
 
-def _presented(found: tuple[bytes, ...], params: Mapping[str, str]) -> Presented | None:
+def _presented(found: tuple[bytes, ...], params: Mapping[str, str] = _NO_PARAMS) -> Presented | None:
     usable = tuple(candidate for candidate in found if candidate)
     if not usable or len(usable) > MAX_CANDIDATES:
         return None

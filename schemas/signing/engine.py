@@ -93,7 +93,7 @@ def sign(scheme: Scheme, request: SignedRequest, secrets: Sequence[bytes], now_s
             added.append((scheme.freshness.name, at))
         else:
             params[scheme.freshness.name] = at
-    stamped = replace(request, headers=(*added, *request.headers))
+    stamped = replace(request, headers=(*added, *request.headers), by_name=None)
     pieces = template.fill(scheme.message, stamped, params)
     texts = [] if isinstance(pieces, Reason) else _signatures(scheme, pieces, secrets)
     if not texts:

@@ -1,7 +1,10 @@
 """The shapes of a signature scheme: data that says what is signed, how, and where the signature stands."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+
+import msgspec
 
 from schemas.reasons import Reason
 
@@ -92,24 +95,26 @@ class Scheme:
 
 @dataclass(frozen=True, slots=True)
 class SignedRequest:
-    """What a signature is checked over: all of it as received, `url` as the sender knew it."""
+    """What a signature is checked over: all of it as received, `url` as the sender knew it.
+
+    `by_name`: the same headers by lower-case name, the first value wins; given by who has them, else they are searched.
+    """
 
     method: str
     url: str
     headers: tuple[tuple[str, str], ...]
     body: bytes | bytearray | memoryview = field(repr=False)
+    by_name: Mapping[str, str] | None = field(default=None, repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Valid:
+class Valid(msgspec.Struct, frozen=True, gc=False):
     """A signature matched; `secret` is the index of the secret, `coverage` what it covers of the first item."""
 
     secret: int
     coverage: Coverage = "full"
 
 
-@dataclass(frozen=True, slots=True)
-class Invalid:
+class Invalid(msgspec.Struct, frozen=True, gc=False):
     """None matched, or nothing could be read; `reason` is one of the 401 codes."""
 
     reason: Reason

@@ -18,6 +18,7 @@ from schemas.signing.scheme import SignedRequest
 Filler = Callable[[SignedRequest, Mapping[str, str]], Bytes | Reason]
 _TOKEN = re.compile(r"\{(body|item0|params|method|url|h\.[A-Za-z0-9-]+|p\.[A-Za-z0-9_-]+)\}")
 
+_WHOLE = "{body}"
 _BRACES = re.compile(r"\{[^{}]*\}?|\}")
 
 
@@ -32,6 +33,8 @@ def to_bytes(text: str) -> bytes:
 def header(request: SignedRequest, name: str) -> str | None:
     """Return the first value of a header, names compared without case; None if it is absent."""
     wanted = name.lower()
+    if request.by_name is not None:
+        return request.by_name.get(wanted)
     for given, value in request.headers:
         if given.lower() == wanted:
             return value
@@ -40,6 +43,8 @@ def header(request: SignedRequest, name: str) -> str | None:
 
 def fill(message: str, request: SignedRequest, params: Mapping[str, str]) -> list[Bytes] | Reason:
     """Return the message in pieces (the body is not copied), or why a token has no value in this request."""
+    if message == _WHOLE:
+        return [request.body]
     pieces: list[Bytes] = []
     for part in _compiled(message):
         value = part if isinstance(part, bytes) else part(request, params)

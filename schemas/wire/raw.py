@@ -33,6 +33,8 @@ HB_OVERRIDES = "hb-overrides"
 HB_TRACEPARENT = "hb-traceparent"
 HB_SHED = "hb-shed"
 HB_REDRIVE = "hb-redrive"
+_VERSION: Header = (HB_VERSION, VERSION)
+_NO_QUERY: Header = (HB_QUERY, b"")
 SOURCE_AT = 2
 """Where `encode` puts HB_SOURCE_ID among the headers; others may put it elsewhere."""
 
@@ -114,27 +116,65 @@ class RawRecord(msgspec.Struct, frozen=True, gc=False):
     headers: tuple[Header, ...]
 
 
+class Stencil:
+    """The headers of records that agree in source, tenant, method, path and overrides: those are encoded once."""
+
+    __slots__ = ("_method", "_overrides", "_path", "_source", "_tenant")
+
+    def __init__(
+        self, source_id: str, tenant: str, method: str, path: str, overrides: Overrides = NOTHING_SAID
+    ) -> None:
+        self._source: Header = (HB_SOURCE_ID, source_id.encode())
+        self._tenant: Header = (HB_TENANT, tenant.encode())
+        self._method: Header = (HB_METHOD, method.encode())
+        self._path: Header = (HB_PATH, path.encode("utf-8", "surrogateescape"))
+        said = _overrides_to_wire(overrides)
+        self._overrides: Header | None = (HB_OVERRIDES, orjson.dumps(said)) if said else None
+
+    def fill(
+        self,
+        delivery_id: str,
+        received_at_us: int,
+        query: str,
+        headers: tuple[tuple[str, str], ...],
+        auth: AuthResult,
+        event_id: str | None = None,
+        traceparent: str | None = None,
+    ) -> list[Header]:
+        """Return the Kafka headers of one record, in a fixed order; text is UTF-8, request headers one JSON array."""
+        out: list[Header] = [
+            _VERSION,
+            (HB_DELIVERY_ID, delivery_id.encode()),
+            self._source,
+            self._tenant,
+            (HB_RECEIVED_AT, b"%d" % received_at_us),
+            self._method,
+            self._path,
+            (HB_QUERY, query.encode("utf-8", "surrogateescape")) if query else _NO_QUERY,
+            (HB_HEADERS, orjson.dumps(headers)),
+            _auth_to_wire(auth),
+        ]
+        if event_id is not None:
+            out.append((HB_EVENT_ID, event_id.encode("utf-8", "surrogateescape")))
+        if self._overrides is not None:
+            out.append(self._overrides)
+        if traceparent is not None:
+            out.append((HB_TRACEPARENT, traceparent.encode()))
+        return out
+
+
 def encode(meta: RawMeta) -> list[Header]:
-    """Return the Kafka headers of `meta`, in a fixed order; text is UTF-8, request headers one JSON array."""
-    auth = {"scheme": meta.auth.scheme, "coverage": meta.auth.coverage, "secretId": meta.auth.secret_id}
-    out: list[Header] = [
-        (HB_VERSION, VERSION),
-        (HB_DELIVERY_ID, meta.delivery_id.encode()),
-        (HB_SOURCE_ID, meta.source_id.encode()),
-        (HB_TENANT, meta.tenant.encode()),
-        (HB_RECEIVED_AT, b"%d" % meta.received_at_us),
-        (HB_METHOD, meta.method.encode()),
-        (HB_PATH, meta.path.encode("utf-8", "surrogateescape")),
-        (HB_QUERY, meta.query.encode("utf-8", "surrogateescape")),
-        (HB_HEADERS, orjson.dumps(meta.headers)),
-        (HB_AUTH, orjson.dumps(auth)),
-    ]
-    if meta.event_id is not None:
-        out.append((HB_EVENT_ID, meta.event_id.encode("utf-8", "surrogateescape")))
-    if said := _overrides_to_wire(meta.overrides):
-        out.append((HB_OVERRIDES, orjson.dumps(said)))
-    if meta.traceparent is not None:
-        out.append((HB_TRACEPARENT, meta.traceparent.encode()))
+    """Return the Kafka headers of `meta`; whoever writes many records of one source keeps a `Stencil`."""
+    stencil = Stencil(meta.source_id, meta.tenant, meta.method, meta.path, meta.overrides)
+    out = stencil.fill(
+        meta.delivery_id,
+        meta.received_at_us,
+        meta.query,
+        meta.headers,
+        meta.auth,
+        meta.event_id,
+        meta.traceparent,
+    )
     if meta.shed is not None:
         out.append((HB_SHED, meta.shed.encode()))
     if meta.redrive is not None:
@@ -181,6 +221,12 @@ def _auth(text: bytes) -> AuthResult:
     """Read how senders proved themselves: a few texts for all records."""
     auth = orjson.loads(text)
     return AuthResult(auth["scheme"], auth["coverage"], auth["secretId"])
+
+
+@lru_cache(maxsize=1024)
+def _auth_to_wire(auth: AuthResult) -> Header:
+    """Write how a sender proved itself: a few texts for all records."""
+    return HB_AUTH, orjson.dumps({"scheme": auth.scheme, "coverage": auth.coverage, "secretId": auth.secret_id})
 
 
 def _text(found: Mapping[str, bytes], name: str) -> str | None:

@@ -15,7 +15,7 @@ import orjson
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
 
-from ingress.publish import producer_config
+from ingress.producers import producer_config
 from schemas.reasons import Outcome
 from schemas.wire import ledger as ledger_wire
 from schemas.wire import raw

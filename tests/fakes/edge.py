@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+from ingress import headers as heads
 from ingress.admission import Admission
-from ingress.arrival import Arrival, Reply, by_name
+from ingress.arrival import Arrival, Reply
 from ingress.env import Env, Limits
 from ingress.explain import explain
 from ingress.jwks import KeySets, KeyTimes
@@ -56,7 +57,8 @@ def arrival(
     pairs = tuple(headers.items()) if isinstance(headers, Mapping) else headers
     name, _, query = path.partition("?")
     size = len(body) if length == -1 else length
-    return Arrival(method, name, query, pairs, by_name(pairs), size, stream or MemoryBody(body))
+    read = heads.read([(each.encode("latin-1"), value.encode("latin-1")) for each, value in pairs])
+    return Arrival(method, name, query, read, size, stream or MemoryBody(body))
 
 
 @dataclass

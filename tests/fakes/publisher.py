@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from schemas.errors import Overloaded
-from schemas.ports import Stored
+from schemas.ports import Done, Stored
 from schemas.wire.raw import Header, RawMeta, decode
 
 
@@ -31,13 +30,14 @@ class MemoryPublisher:
     def __init__(self, *, keep: bool = True) -> None:
         self.failed = asyncio.Event()
         self.records: list[Kept] = []
-        self.fault: Overloaded | None = None
+        self.fault: Exception | None = None
         self.gate: asyncio.Event | None = None
         self.offset_given: int | None = None
         self.away: str | None = None
         self.skew_s: float | None = None
         self.on_publish: Callable[[], None] | None = None
         self._keep = keep
+        self._publishing: set[asyncio.Task[Stored]] = set()
         self._next: dict[tuple[str, int], int] = {}
 
     def start(self) -> None:
@@ -65,6 +65,20 @@ class MemoryPublisher:
         if self._keep:
             self.records.append(Kept(topic, partition, key, bytes(value), headers, offset))
         return Stored(partition, offset)
+
+    def send(
+        self, topic: str, partition: int, key: bytes, value: bytes | bytearray, headers: list[Header], done: Done
+    ) -> None:
+        publishing = asyncio.ensure_future(self.publish(topic, partition, key, value, headers))
+        self._publishing.add(publishing)
+
+        def told(task: asyncio.Task[Stored]) -> None:
+            self._publishing.discard(task)
+            if not task.cancelled():
+                fault = task.exception()
+                done(task.result() if not isinstance(fault, Exception) else fault)
+
+        publishing.add_done_callback(told)
 
     async def drain(self, limit_s: float) -> int:  # noqa: ARG002 the port's signature
         return 0

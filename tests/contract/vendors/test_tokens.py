@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ingress.authenticate import authenticate, remedy
-from ingress.resolve import Target
+from ingress.target import Target
 from schemas.definitions.auth_any import KINDS
 from schemas.definitions.auth_jwt import TokenPreset
 from schemas.signing import Invalid, SignedRequest, jwk

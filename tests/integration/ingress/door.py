@@ -64,6 +64,7 @@ class Served:
     door: Door
     edge: Edge
     port: int
+    runner: web.ServerRunner
 
     @asynccontextmanager
     async def wire(self) -> AsyncIterator[Wire]:
@@ -84,7 +85,7 @@ async def served(edge: Edge, keepalive_s: float = 30.0) -> AsyncIterator[Served]
     await runner.setup()
     await web.SockSite(runner, sock).start()
     try:
-        yield Served(door, edge, sock.getsockname()[1])
+        yield Served(door, edge, sock.getsockname()[1], runner)
     finally:
         await runner.cleanup()
         sock.close()

@@ -19,7 +19,8 @@ from typing import cast
 import uvloop
 
 from ingress.app import serve
-from ingress.publish import DoorPublisher, KafkaPublisher, producer_config
+from ingress.producers import producer_config
+from ingress.publish import DoorPublisher, KafkaPublisher
 from ingress.workers import bind
 from schemas.metrics import Metrics
 from schemas.settings.processes import IngressSettings

@@ -13,7 +13,8 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from ingress.app import serve
-from ingress.publish import KafkaPublisher, producer_config
+from ingress.producers import producer_config
+from ingress.publish import KafkaPublisher
 from ingress.workers import bind
 from schemas.errors import Overloaded
 from schemas.metrics import Metrics

@@ -12,7 +12,8 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from ingress.publish import KafkaPublisher, producer_config
+from ingress.producers import producer_config
+from ingress.publish import KafkaPublisher
 from schemas.errors import Overloaded
 from schemas.ports import Stored
 

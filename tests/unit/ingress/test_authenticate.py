@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ingress.authenticate import authenticate, remedy
-from ingress.resolve import Target
+from ingress.target import Target
 from schemas.definitions.auth import Auth
 from schemas.reasons import Reason
 from schemas.signing import Invalid, SignedRequest, sign

@@ -3,7 +3,7 @@
 import pytest
 
 from ingress import receipt, redact
-from ingress.publish import producer_config
+from ingress.producers import producer_config
 from ingress.routes import Platform, SecretUrl, Workspace, find, query
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from msgspec import structs
 
 from ingress import mtls
 from ingress.arrival import Reply
@@ -73,7 +74,7 @@ def edge(*, proxies: str = "", form: str = "pem", listener: FixedListener | None
 
 async def post(made: Edge, link: FixedLink | None, *headers: tuple[str, str]) -> Reply:
     plain = arrival("/api/v1/webhooks/shop", b"{}", (("X-Tenant-Id", "acme"), *headers))
-    return await receive(replace(plain, link=link), made.env)
+    return await receive(structs.replace(plain, link=link), made.env)
 
 
 def passed_on(held: Held) -> tuple[str, str]:
@@ -213,4 +214,4 @@ def test_settings_that_would_trust_somebody_else_are_refused(given: dict[str, st
 
 def test_without_a_listener_and_proxies_nobody_has_a_certificate() -> None:
     plain = arrival("/in/x")
-    assert Clients().of(replace(plain, link=FixedLink(shown=SENDER))) is mtls.NOBODY
+    assert Clients().of(structs.replace(plain, link=FixedLink(shown=SENDER))) is mtls.NOBODY

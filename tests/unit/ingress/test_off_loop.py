@@ -11,7 +11,7 @@ import pytest
 from ingress import body, receive
 from ingress.authenticate import authenticate
 from ingress.env import Limits
-from ingress.receive import OFF_LOOP_BYTES
+from ingress.life import OFF_LOOP_BYTES, Life
 from schemas.reasons import Reason
 from schemas.signing import SignedRequest, sign
 from schemas.vendors.github import GITHUB
@@ -26,17 +26,17 @@ GENERIC = "/api/v1/webhooks/generic/acme"
 def threads() -> Iterator[dict[str, int]]:
     """Note in which thread a request was authenticated and its body looked into."""
     seen: dict[str, int] = {}
-    judge, checked = authenticate, receive._checked
+    judge, outgoing = authenticate, Life.outgoing
 
     def noted_authenticate(*given: object) -> object:
         seen["authenticate"] = threading.get_ident()
         return judge(*given)  # type: ignore[arg-type]
 
-    def noted_checked(*given: object) -> object:
-        seen["checked"] = threading.get_ident()
-        return checked(*given)  # type: ignore[arg-type]
+    def noted_outgoing(*given: object) -> object:
+        seen["outgoing"] = threading.get_ident()
+        return outgoing(*given)  # type: ignore[arg-type]
 
-    with patch.object(receive, "authenticate", noted_authenticate), patch.object(receive, "_checked", noted_checked):
+    with patch.object(receive, "authenticate", noted_authenticate), patch.object(Life, "outgoing", noted_outgoing):
         yield seen
 
 
@@ -49,7 +49,7 @@ async def test_a_body_above_a_mebibyte_is_judged_in_a_thread(size: int, off: boo
     with threads() as seen:
         assert (await edge.post("/api/v1/webhooks/github", large, headers)).status == 200
     here = threading.get_ident()
-    assert (seen["authenticate"] != here, seen["checked"] != here) == (off, off)
+    assert (seen["authenticate"] != here, seen["outgoing"] != here) == (off, off)
 
 
 async def test_a_small_gzip_bomb_is_inflated_in_a_thread_and_to_the_limit_only() -> None:
@@ -60,7 +60,7 @@ async def test_a_small_gzip_bomb_is_inflated_in_a_thread_and_to_the_limit_only()
     with threads() as seen:
         reply = await edge.post(GENERIC, bomb, headers)
     assert reply.reason is Reason.BODY_NOT_OBJECT
-    assert seen["checked"] != threading.get_ident()
+    assert seen["outgoing"] != threading.get_ident()
 
 
 def test_compressed_bodies_weigh_what_they_may_become() -> None:

@@ -59,8 +59,9 @@ async def test_what_is_accepted_unknown_or_overloaded_is_in_no_ring() -> None:
     assert (await given.post(PATH, BODY, signature())).status == 200
     assert (await given.post("/api/v1/webhooks/slack", BODY)).status == 404
     assert (await given.post("/in/unknown", BODY)).status == 404
-    with given.admission.enter(8 << 20):
-        assert (await given.post(PATH, BODY, signature())).status == 429
+    ticket = given.admission.enter(8 << 20)
+    assert (await given.post(PATH, BODY, signature())).status == 429
+    ticket.leave()
     assert await told(given) == []
 
 
@@ -127,7 +128,7 @@ async def test_an_entry_is_bounded_whatever_was_sent() -> None:
     given = edge()
     headers = tuple((f"X-{number:03}-" + "n" * 200, "ü" * 400) for number in range(100))
     await given.post(f"{PATH}?{'q' * 5000}", BODY, headers)
-    await given.post(PATH, BODY, (("X-Odd", "\udcff\x00"),))
+    await given.post(PATH, BODY, (("X-Odd", "\x9f\x00"),))
     long, odd = await told(given)
     assert len(json.dumps(long, ensure_ascii=False)) < 8_000
     assert all(len(name) <= 80 and len(value) <= 300 for name, value in long["headers"])

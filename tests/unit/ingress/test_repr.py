@@ -26,9 +26,20 @@ async def test_a_requests_values_show_no_secret() -> None:
     target = await resolve.find(route, came, edge.env)
     by_url = routes.find(f"/in/{SECRET}")
     assert by_url is not None
-    request = SignedRequest("POST", "https://hooks.example/", came.headers, SECRET.encode())
-    refusal = Refusal(SOURCE, "r", 401, "d", "POST", target.path, "", came.headers, 1, request)
-    for value in (came, route, target, by_url, edge.now, edge.env.rates, SOURCE, refusal, edge.env.limits):
+    request = SignedRequest("POST", "https://hooks.example/", came.headers.pairs, SECRET.encode())
+    refusal = Refusal(SOURCE, "r", 401, "d", "POST", target.path, "", came.headers.pairs, 1, request)
+    for value in (
+        came,
+        came.headers,
+        route,
+        target,
+        by_url,
+        edge.now,
+        edge.env.rates,
+        SOURCE,
+        refusal,
+        edge.env.limits,
+    ):
         assert not held(repr(value)), type(value)
 
 

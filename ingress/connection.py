@@ -1,0 +1,194 @@
+"""One connection of the fast door: a bounded head, and an answer without a task where nothing has to be waited for.
+
+aiohttp reads a request in a task of its connection and answers it in another one. That is right for what is slow, and a
+third of what a small delivery costs. So a request that is here whole, of an address that was resolved before, whose
+proof needs nothing but itself, is answered between `data_received` and Kafka's report; everything else is left where
+aiohttp has put it. Lives here: telling the two apart, the pause between request and report, the end of a connection.
+
+It rests on names of aiohttp that are not public; README lists them, the version is pinned, and
+tests/unit/ingress/test_connection.py holds that they mean what they are taken for.
+"""
+
+import asyncio
+from typing import Any, Protocol
+
+from aiohttp import StreamReader, web
+from aiohttp.http import HttpVersion11, RawRequestMessage
+from aiohttp.web_protocol import RequestHandler
+
+from ingress import ack, headers, heads
+from ingress.arrival import Arrival, Reply
+from ingress.env import Env
+from ingress.life import OFF_LOOP_BYTES, Life
+from ingress.record import Outgoing
+from ingress.request import TransportLink, WholeBody
+from ingress.target import Target
+from schemas.ports import Stored
+
+_REFUSED = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+
+class Owner(Protocol):
+    """Whose connections these are. Implemented by ingress.fast.Door."""
+
+    draining: bool
+    env: Env
+
+
+class Connection(RequestHandler):
+    """One connection; `_pending` is the delivery answered here that Kafka has not reported yet: one at a time."""
+
+    __slots__ = ("_left", "_owner", "_pending", "_spare", "_unfinished")
+
+    def __init__(self, manager: web.Server, owner: Owner, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(manager, loop=loop, **options)
+        self._owner = owner
+        self._unfinished = 0
+        self._pending: tuple[Life, Target, Outgoing] | None = None
+        self._left: asyncio.Future[None] | None = None
+        self._spare: int | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came; answer it here, or wake aiohttp's task."""
+        if self._spare is not None and not self._is_spared(len(data)):
+            return
+        waiter = self._waiter
+        if waiter is None or waiter.done():  # that task has a request in hand and asks for the next itself
+            super().data_received(data)
+            return
+        self._waiter = None  # else the task would be woken for what may be answered here
+        try:
+            super().data_received(data)
+        finally:
+            self._waiter = waiter
+        if self._messages:
+            self._unfinished = 0
+            self._go_on()
+        else:
+            self._count(len(data))
+
+    def discard(self, most: int) -> None:
+        """Read at most so many bytes more of a body that was refused; aiohttp ends the connection a second later.
+
+        Reading none would reset it before the answer was seen; reading all would let refused uploads take the worker.
+        """
+        self._spare = most
+
+    def _is_spared(self, more: int) -> bool:
+        self._spare = (self._spare or 0) - more
+        if self._spare < 0 and self.transport is not None:
+            self.transport.pause_reading()
+        return self._spare >= 0
+
+    def _count(self, more: int) -> None:
+        """Count what came since the last head; a head that is still coming may not pass the bound either."""
+        self._unfinished += more
+        if self._unfinished > heads.MAX_BYTES and self.transport is not None:
+            self.transport.write(_REFUSED)
+            self.force_close()
+
+    def _go_on(self) -> None:
+        """Take what has come in turn, unless an answer is owed; leave the first that is not for here to aiohttp."""
+        while self._messages and self._pending is None and not self._force_close:
+            if self._buffer_paused or not self._taken(*self._messages[0]):
+                if self._waiter is not None and not self._waiter.done():
+                    self._waiter.set_result(None)
+                return
+
+    def _taken(self, message: object, payload: StreamReader) -> bool:
+        """Answer a request here, or begin to; False when it is not for here, and nothing was done."""
+        owner = self._owner
+        if (
+            not isinstance(message, RawRequestMessage)
+            or message.method != "POST"
+            or not payload.is_eof()
+            or payload.exception() is not None
+            or message.should_close
+            or message.upgrade
+            or message.version != HttpVersion11
+            or payload.total_bytes > OFF_LOOP_BYTES
+            or owner.draining
+        ):
+            return False
+        path, _, query = message.path.partition("?")
+        read = headers.read(message.raw_headers)
+        body = WholeBody(payload)
+        arrival = Arrival("POST", path, query, read, payload.total_bytes, body, TransportLink(self))
+        env = owner.env
+        target = env.known.find(arrival, env.view.current())
+        if target is None or not target.is_self_evident or read.size > heads.MAX_BYTES:
+            return False
+        self._messages.popleft()
+        if self._parser is not None:
+            self._parser.message_consumed()
+        self._begin(Life(arrival, env), target, body)
+        return True
+
+    def _begin(self, life: Life, target: Target, body: WholeBody) -> None:
+        """Judge a request; hand its record to Kafka, or answer it."""
+        try:
+            life.admit(target)
+            received = life.received = body.whole()
+            made = life.at_once(target, received)
+            if isinstance(made, Reply):
+                self._end(life, made)
+                return
+            self._pending = life, target, made
+            life.env.publisher.send(made.topic, made.partition, made.key, received, made.headers, self._reported)
+        except Exception as exc:  # noqa: BLE001 one request's bug is its own 500
+            self._pending = None
+            self._end(life, life.failed(exc))
+
+    def _reported(self, result: Stored | Exception) -> None:
+        """Answer what Kafka has reported; total, for it is called by the Kafka client."""
+        assert self._pending is not None  # noqa: S101 set when the record was sent
+        life, target, made = self._pending
+        self._pending = None
+        try:
+            reply = life.failed(result) if isinstance(result, Exception) else life.stored(target, made, result)
+        except Exception as exc:  # noqa: BLE001 as above
+            reply = life.failed(exc)
+        self._end(life, reply)
+        self._go_on()
+
+    def _end(self, life: Life, reply: Reply) -> None:
+        life.leave()
+        self._write(life.ended(reply))
+
+    def _write(self, reply: Reply) -> None:
+        transport = self.transport
+        if self._left is not None and not self._left.done():
+            self._left.set_result(None)
+        if transport is None or ack.is_unread(transport):
+            return
+        closing = reply.close or self._close or self._owner.draining
+        transport.write(ack.text(reply, closing=closing))
+        if closing:
+            self.force_close()
+        else:
+            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+
+    def _process_keepalive(self) -> None:
+        """End an idle connection; one that waits for Kafka is not idle."""
+        if self._pending is not None:
+            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        super()._process_keepalive()
+
+    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 aiohttp's signature
+        """Wait for the answer that is owed, then end."""
+        if self._pending is not None:
+            self._left = self._loop.create_future()
+            await asyncio.wait([self._left], timeout=timeout)
+        await super().shutdown(timeout)
+
+
+class ConnectionServer(web.Server):
+    """A low-level server of such connections."""
+
+    def __init__(self, owner: Owner, handler: Any, **options: Any) -> None:  # noqa: ANN401 aiohttp's own
+        super().__init__(handler, **options)
+        self._owner = owner
+
+    def __call__(self) -> RequestHandler:
+        """Make the handler of a new connection."""
+        return Connection(self, self._owner, loop=self._loop, **self._kwargs)

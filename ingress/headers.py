@@ -1,0 +1,81 @@
+"""A request's headers read once: texts, an index by name, and what is known of their names.
+
+Lives here: decoding, and the cache of names. A sender sends the same names in the same order for ever, so what depends
+on names alone is worked out once for each such row of names and looked up after. Bounded: MAX_ROWS rows of at most
+MAX_NAMES names; past it the cache begins anew. Not here: what of a request may be kept (redact.py).
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from ingress import redact
+from ingress.redact import Carriers
+
+MAX_ROWS = 2_048
+MAX_NAMES = 40
+MAX_NAME_BYTES = 1_024
+Pairs = tuple[tuple[str, str], ...]
+
+
+class Names(msgspec.Struct, frozen=True, gc=False):
+    """A row of header names: as received, in lower case, their bytes; each there once, any secret."""
+
+    given: tuple[str, ...]
+    lower: tuple[str, ...]
+    size: int
+    distinct: bool
+    secret: bool
+
+
+class Headers(msgspec.Struct, frozen=True, gc=False):
+    """Headers in wire order, repeated ones too; `by_name` in lower case, the first value wins; `size` in bytes.
+
+    Texts are latin-1 as received, so that `text.encode("latin-1")` gives the exact bytes back.
+    """
+
+    pairs: Pairs
+    by_name: dict[str, str]
+    names: Names
+    size: int
+
+    def redacted(self, also: Carriers) -> Pairs:
+        """Return the headers as they may be kept: values of secret ones hidden."""
+        return redact.headers(self.pairs, also) if self.names.secret or also.header else self.pairs
+
+    def __repr__(self) -> str:
+        """Show how many; the values may be credentials."""
+        return f"Headers({len(self.pairs)})"
+
+
+_ROWS: dict[tuple[bytes, ...], Names] = {}
+
+
+def read(raw: Sequence[tuple[bytes, bytes]]) -> Headers:
+    """Read headers as they stood on the wire."""
+    row = tuple([name for name, _ in raw])
+    names = _ROWS.get(row)
+    if names is None:
+        names = _remembered(row)
+    values = [value.decode("latin-1") for _, value in raw]
+    pairs = tuple(zip(names.given, values, strict=True))
+    if names.distinct:
+        by_name = dict(zip(names.lower, values, strict=True))
+    else:
+        by_name = {}
+        for name, value in zip(names.lower, values, strict=True):
+            by_name.setdefault(name, value)
+    return Headers(pairs, by_name, names, names.size + sum(map(len, values)))
+
+
+def _remembered(row: tuple[bytes, ...]) -> Names:
+    given = tuple([name.decode("latin-1") for name in row])
+    lower = tuple([name.lower() for name in given])
+    size = sum(map(len, row))
+    secret = any(map(redact.is_secret, given))
+    made = Names(given, lower, size, len(set(lower)) == len(lower), secret)
+    if len(row) <= MAX_NAMES and size <= MAX_NAME_BYTES:
+        if len(_ROWS) >= MAX_ROWS:
+            _ROWS.clear()
+        _ROWS[row] = made
+    return made
