@@ -38,6 +38,10 @@ exclude-method = "DELETE"
 parameters = {{ "path.id" = "slack-events" }}
 
 [[operations]]
+include-path-regex = "^/api/v1/deliveries/"
+parameters = {{ "path.id" = "{delivery}" }}
+
+[[operations]]
 include-path-regex = "^/api/v1/webhooks/.platform"
 parameters = {{ "path.platform" = "github" }}
 
@@ -63,7 +67,9 @@ def test_generated_requests_get_documented_answers(server: Server, tmp_path: Pat
     admin.call("POST", "/api/v1/streams", STREAM, expect=201)
     admin.call("POST", "/api/v1/schemas", {"subject": "order"}, expect=201)
     admin.call("POST", "/api/v1/schemas/order/versions", {"schema": {"type": "object"}}, expect=201)
-    (tmp_path / "schemathesis.toml").write_text(CONFIG.format(tenant=admin.tenant), "utf-8")
+    admin.call("POST", "/api/v1/sources", {"platform": "orders", "auth": {"type": "none"}}, expect=201)
+    delivery = admin.post_event("orders", b'[{"event":"order"},1]').json()["deliveryId"]
+    (tmp_path / "schemathesis.toml").write_text(CONFIG.format(tenant=admin.tenant, delivery=delivery), "utf-8")
     report = tmp_path / "report.txt"
     command = (
         sys.executable, "-m", "schemathesis.cli", "run", f"{server.api}/api/v1/openapi.json",
