@@ -10,14 +10,16 @@ from deploy.processes.foundation import Foundation, foundation, run
 from schemas import logs, settings
 from schemas.backing.health import HealthServer
 from schemas.backing.kafka import client_config
-from schemas.definitions.job import REDRIVE, Job
+from schemas.definitions.job import DRY_RUN, REDRIVE, Job
 from schemas.metrics import Metrics
 from schemas.vendors import adapter
 from streams import supervise
 from streams.app import Env, Health, run_group
+from streams.jobs.dry_run import DryRunner
 from streams.jobs.log import Log
 from streams.jobs.redrive import Redriver
 from streams.jobs.runner import Beat, JobRunner, Work
+from streams.jobs.tail import Tail
 
 
 def main(given: settings.StreamsSettings) -> int:
@@ -48,7 +50,9 @@ async def _stage(given: settings.StreamsSettings, group: str) -> int:
 
 def _kinds(given: settings.StreamsSettings, base: Foundation) -> Mapping[str, Work]:
     """Return the jobs that a stage process does, by kind."""
-    return {REDRIVE: _redrive(given, base)}
+    kafka, monotonic = client_config(given), base.clock.monotonic
+    dry_run = DryRunner(base.view, adapter, lambda topic: Tail(kafka, topic, monotonic), base.clock)
+    return {REDRIVE: _redrive(given, base), DRY_RUN: dry_run}
 
 
 def _redrive(given: settings.StreamsSettings, base: Foundation) -> Work:

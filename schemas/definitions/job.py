@@ -6,6 +6,8 @@ from typing import Any
 
 REDRIVE = "streams.redrive"
 """The kind of job that redrives what is in quarantine."""
+DRY_RUN = "streams.dry_run"
+"""The kind of job that tries a schema over the newest raw events."""
 
 
 class JobState(StrEnum):

@@ -10,8 +10,6 @@ from schemas.definitions.base import Definition
 MAX_SCHEMA_BYTES = 2 << 20
 MAX_CANDIDATE_BYTES = 256 << 10
 """Of a schema that is tried without being added: it stands in the job's arguments."""
-DRY_RUN = "streams.dry_run"
-"""The kind of job that a dry run is."""
 
 
 class SubjectDefinition(Definition):

@@ -6,8 +6,9 @@ from ingress.api.call import Answer, Call
 from ingress.api.resources import shapes
 from ingress.api.resources.schema_versions import checked, schema_text
 from ingress.api.routes import Route
+from schemas.definitions.job import DRY_RUN
 from schemas.definitions.key import Permission
-from schemas.definitions.schema import DRY_RUN, MAX_CANDIDATE_BYTES, DryRunDefinition
+from schemas.definitions.schema import MAX_CANDIDATE_BYTES, DryRunDefinition
 from schemas.reasons import Reason
 
 
@@ -29,6 +30,7 @@ async def dry_run_schema(call: Call) -> Answer:
     if asked.source is not None:
         source = await call.threads.run(call.env.registry.sources.get, call.tenant, asked.source)
         arguments["sourceId"] = source.id
+    arguments["revision"] = await call.threads.run(call.env.registry.revision)
     job = await call.threads.run(call.env.registry.jobs.create, call.tenant, DRY_RUN, arguments, actor=call.actor)
     return Answer(shapes.job(job), status=202, headers={"Location": f"/api/v1/jobs/{job.id}"})
 
