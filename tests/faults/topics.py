@@ -52,6 +52,7 @@ def read_all(bootstrap: str, topics: list[str]) -> Everything:
         "isolation.level": "read_committed",
         "enable.partition.eof": True,
         "auto.offset.reset": "error",
+        "fetch.wait.max.ms": 10,  # an end is told after it
     }
     consumer = Consumer(settings)
     try:
@@ -98,7 +99,7 @@ def _drain(consumer: Any, open_: set[tuple[str, int]]) -> list[Read]:
     deadline = time.monotonic() + READ_TIMEOUT_S
     while open_:
         assert time.monotonic() < deadline, f"no end met of {sorted(open_)}: does a transaction hang?"
-        for message in consumer.consume(500, 0.5):
+        for message in consumer.consume(500, 0.02):
             error = message.error()
             if error is not None and error.code() == KafkaError._PARTITION_EOF:
                 open_.discard((message.topic(), message.partition()))
