@@ -14,7 +14,7 @@ from schemas.topics import TopicName
 from schemas.wire import event as event_wire
 from schemas.wire import quarantine as quarantine_wire
 from schemas.wire.position import Position
-from schemas.wire.quarantine import FAILED, RESOLVED, Quarantine
+from schemas.wire.quarantine import FAILED, RESOLVED, Quarantine, left_out
 from streams.decide import Decision, Known, refused
 from streams.parse import MAX_TIME_US, Fault
 from streams.texts import MAX_TEXT, clean_text, rfc3339
@@ -172,7 +172,7 @@ def _bounded(make: Callable[[bytes, str], bytes], payload: bytes, message: str, 
         value = make(payload, message)
         if len(value) + OVERHEAD <= limit:
             return value
-    return make(b"", f"{message} (payload of {len(payload)} bytes left out: it stands at {own})"[: 2 * MAX_TEXT])
+    return make(b"", f"{message} {left_out(len(payload), own)}"[: 2 * MAX_TEXT])
 
 
 def _received(decision: Decision) -> int:
