@@ -25,8 +25,6 @@ from ingress.request import TransportLink, WholeBody
 from ingress.target import Target
 from schemas.ports import Stored
 
-_REFUSED = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-
 
 class Owner(Protocol):
     """Whose connections these are. Implemented by ingress.fast.Door."""
@@ -62,7 +60,7 @@ class Connection(RequestHandler):
         finally:
             self._waiter = waiter
         if self._messages:
-            self._unfinished = 0
+            self._count(-self._unfinished)
             self._go_on()
         else:
             self._count(len(data))
@@ -81,11 +79,21 @@ class Connection(RequestHandler):
         return self._spare >= 0
 
     def _count(self, more: int) -> None:
-        """Count what came since the last head; a head that is still coming may not pass the bound either."""
+        """Count what came since the last head: one that is still coming is bounded, and so are all of them together."""
+        if not more:
+            return
+        unfinished = self._owner.env.unfinished
         self._unfinished += more
-        if self._unfinished > heads.MAX_BYTES and self.transport is not None:
-            self.transport.write(_REFUSED)
+        unfinished.held += more
+        answer = unfinished.answer(self._unfinished) if more > 0 else None
+        if answer is not None and self.transport is not None:
+            self.transport.write(answer)
             self.force_close()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Give back what an unfinished head held."""
+        self._count(-self._unfinished)
+        super().connection_lost(exc)
 
     def _go_on(self) -> None:
         """Take what has come in turn, unless an answer is owed; leave the first that is not for here to aiohttp."""

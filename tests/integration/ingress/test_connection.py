@@ -165,6 +165,23 @@ async def test_the_end_of_the_worker_waits_for_an_answer_that_is_owed(tasks: lis
     assert (tasks, len(edge.publisher.records)) == ([], 1)
 
 
+async def test_heads_that_do_not_end_are_bounded_together() -> None:
+    edge = await known(shop())
+    edge.env.unfinished.max_bytes = 100_000
+    async with served(edge) as at:
+        async with at.wire() as one, at.wire() as two, at.wire() as last, at.wire() as other:
+            for wire in (one, two):
+                wire.send(POST + b"".join(b"X-%d: %b\r\n" % (number, b"x" * 4_000) for number in range(10)))
+            await until(lambda: edge.env.unfinished.held > 80_000)
+            last.send(POST + b"".join(b"X-%d: %b\r\n" % (number, b"x" * 4_000) for number in range(7)))
+            answer = await last.answer()
+            assert (answer.status, answer.headers["retry-after"], answer.headers["connection"]) == (429, "5", "close")
+            assert await last.ended()
+            other.send(ONE)
+            assert (await other.answer()).status == 200
+        await until(lambda: not edge.env.unfinished.held)
+
+
 async def test_of_a_refused_upload_only_a_little_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     read, received = [0], Connection.data_received
 
