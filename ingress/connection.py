@@ -36,12 +36,13 @@ class Owner(Protocol):
 class Connection(RequestHandler):
     """One connection; `_pending` is the delivery answered here that Kafka has not reported yet: one at a time."""
 
-    __slots__ = ("_left", "_owner", "_pending", "_spare", "_unfinished")
+    __slots__ = ("_busy", "_left", "_owner", "_pending", "_spare", "_unfinished")
 
     def __init__(self, manager: web.Server, owner: Owner, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:  # noqa: ANN401
         super().__init__(manager, loop=loop, **options)
         self._owner = owner
         self._unfinished = 0
+        self._busy = False
         self._pending: tuple[Life, Target, Outgoing] | None = None
         self._left: asyncio.Future[None] | None = None
         self._spare: int | None = None
@@ -78,6 +79,11 @@ class Connection(RequestHandler):
             self.transport.pause_reading()
         return self._spare >= 0
 
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Do what aiohttp does after each body that is read, where reading was paused at all."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     def _count(self, more: int) -> None:
         """Count what came since the last head: one that is still coming is bounded, and so are all of them together."""
         if not more:
@@ -97,7 +103,7 @@ class Connection(RequestHandler):
 
     def _go_on(self) -> None:
         """Take what has come in turn, unless an answer is owed; leave the first that is not for here to aiohttp."""
-        while self._messages and self._pending is None and not self._force_close:
+        while self._messages and not self._busy and not self._force_close:
             if self._buffer_paused or not self._taken(*self._messages[0]):
                 if self._waiter is not None and not self._waiter.done():
                     self._waiter.set_result(None)
@@ -126,6 +132,7 @@ class Connection(RequestHandler):
         target = env.known.find(arrival, env.view.current())
         if target is None or not target.is_self_evident or read.size > heads.MAX_BYTES:
             return False
+        self._busy = True  # reading the body may let aiohttp parse on
         self._messages.popleft()
         if self._parser is not None:
             self._parser.message_consumed()
@@ -160,6 +167,7 @@ class Connection(RequestHandler):
         self._go_on()
 
     def _end(self, life: Life, reply: Reply) -> None:
+        self._busy = False
         life.leave()
         self._write(life.ended(reply))
 
@@ -178,13 +186,13 @@ class Connection(RequestHandler):
 
     def _process_keepalive(self) -> None:
         """End an idle connection; one that waits for Kafka is not idle."""
-        if self._pending is not None:
+        if self._busy:
             self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
         super()._process_keepalive()
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 aiohttp's signature
         """Wait for the answer that is owed, then end."""
-        if self._pending is not None:
+        if self._busy:
             self._left = self._loop.create_future()
             await asyncio.wait([self._left], timeout=timeout)
         await super().shutdown(timeout)

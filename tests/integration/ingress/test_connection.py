@@ -136,6 +136,16 @@ async def test_many_at_once_are_answered_in_order_by_whichever_way() -> None:
     assert [kept.meta.delivery_id for kept in edge.publisher.records] == ids
 
 
+async def test_what_follows_a_body_for_which_reading_was_paused_comes_after_it() -> None:
+    edge = await known(shop())
+    bodies = [b"x" * 900_000, b"{}", b"y" * 400_000, b"[]"] * 3
+    async with served(edge) as at, at.wire() as wire:
+        wire.send(b"".join(POST + b"Content-Length: %d\r\n\r\n%b" % (len(body), body) for body in bodies))
+        ids = [(await wire.answer()).json()["deliveryId"] for _ in bodies]
+    assert [kept.value for kept in edge.publisher.records] == bodies
+    assert [kept.meta.delivery_id for kept in edge.publisher.records] == ids
+
+
 async def test_a_connection_that_waits_for_kafka_is_not_idle_and_is_afterwards(tasks: list[str]) -> None:
     edge = await known(shop())
     gate = edge.publisher.gate = asyncio.Event()
@@ -224,6 +234,9 @@ def test_it_rests_on_this_aiohttp() -> None:
     assert "self._next_keepalive_close_time = close_time" in start
     assert "self._messages.append((msg, payload))" in received
     assert "waiter.set_result(None)" in received
+    resumed = inspect.getsource(RequestHandler.resume_reading)
+    assert "self._reading_paused = False" in resumed
+    assert 'self.data_received(b"")' in resumed
     assert "self._waiter and not self._waiter.done()" in inspect.getsource(RequestHandler._process_keepalive)
     used: Callable[[str], bool] = RequestHandler.__slots__.__contains__
     assert all(map(used, ("_waiter", "_messages", "_close", "_force_close", "_next_keepalive_close_time")))
