@@ -19,6 +19,7 @@ from ingress.admission import Admission
 from ingress.env import Env, Limits
 from ingress.explain import explain
 from ingress.fast import Door
+from ingress.heads import Unfinished
 from ingress.jwks import KeySets, KeyTimes
 from ingress.mtls import clients
 from ingress.probes import probes
@@ -81,6 +82,7 @@ def make_env(
         clients=clients(settings, listener),
         public_tls_url=settings.public_tls_ingest_url,
         rates=Rates.of(settings, clock, metrics),
+        unfinished=Unfinished(settings.in_flight_bytes // 4),
     )
 
 

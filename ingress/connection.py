@@ -25,8 +25,6 @@ from ingress.request import TransportLink, WholeBody
 from ingress.target import Target
 from schemas.ports import Stored
 
-_REFUSED = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-
 
 class Owner(Protocol):
     """Whose connections these are. Implemented by ingress.fast.Door."""
@@ -38,12 +36,13 @@ class Owner(Protocol):
 class Connection(RequestHandler):
     """One connection; `_pending` is the delivery answered here that Kafka has not reported yet: one at a time."""
 
-    __slots__ = ("_left", "_owner", "_pending", "_spare", "_unfinished")
+    __slots__ = ("_busy", "_left", "_owner", "_pending", "_spare", "_unfinished")
 
     def __init__(self, manager: web.Server, owner: Owner, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:  # noqa: ANN401
         super().__init__(manager, loop=loop, **options)
         self._owner = owner
         self._unfinished = 0
+        self._busy = False
         self._pending: tuple[Life, Target, Outgoing] | None = None
         self._left: asyncio.Future[None] | None = None
         self._spare: int | None = None
@@ -62,7 +61,7 @@ class Connection(RequestHandler):
         finally:
             self._waiter = waiter
         if self._messages:
-            self._unfinished = 0
+            self._count(-self._unfinished)
             self._go_on()
         else:
             self._count(len(data))
@@ -80,16 +79,31 @@ class Connection(RequestHandler):
             self.transport.pause_reading()
         return self._spare >= 0
 
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Do what aiohttp does after each body that is read, where reading was paused at all."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     def _count(self, more: int) -> None:
-        """Count what came since the last head; a head that is still coming may not pass the bound either."""
+        """Count what came since the last head: one that is still coming is bounded, and so are all of them together."""
+        if not more:
+            return
+        unfinished = self._owner.env.unfinished
         self._unfinished += more
-        if self._unfinished > heads.MAX_BYTES and self.transport is not None:
-            self.transport.write(_REFUSED)
+        unfinished.held += more
+        answer = unfinished.answer(self._unfinished) if more > 0 else None
+        if answer is not None and self.transport is not None:
+            self.transport.write(answer)
             self.force_close()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Give back what an unfinished head held."""
+        self._count(-self._unfinished)
+        super().connection_lost(exc)
 
     def _go_on(self) -> None:
         """Take what has come in turn, unless an answer is owed; leave the first that is not for here to aiohttp."""
-        while self._messages and self._pending is None and not self._force_close:
+        while self._messages and not self._busy and not self._force_close:
             if self._buffer_paused or not self._taken(*self._messages[0]):
                 if self._waiter is not None and not self._waiter.done():
                     self._waiter.set_result(None)
@@ -118,6 +132,7 @@ class Connection(RequestHandler):
         target = env.known.find(arrival, env.view.current())
         if target is None or not target.is_self_evident or read.size > heads.MAX_BYTES:
             return False
+        self._busy = True  # reading the body may let aiohttp parse on
         self._messages.popleft()
         if self._parser is not None:
             self._parser.message_consumed()
@@ -152,6 +167,7 @@ class Connection(RequestHandler):
         self._go_on()
 
     def _end(self, life: Life, reply: Reply) -> None:
+        self._busy = False
         life.leave()
         self._write(life.ended(reply))
 
@@ -170,13 +186,13 @@ class Connection(RequestHandler):
 
     def _process_keepalive(self) -> None:
         """End an idle connection; one that waits for Kafka is not idle."""
-        if self._pending is not None:
+        if self._busy:
             self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
         super()._process_keepalive()
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 aiohttp's signature
         """Wait for the answer that is owed, then end."""
-        if self._pending is not None:
+        if self._busy:
             self._left = self._loop.create_future()
             await asyncio.wait([self._left], timeout=timeout)
         await super().shutdown(timeout)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from ingress.admission import Admission
 from ingress.arrival import Arrival
+from ingress.heads import Unfinished
 from ingress.jwks import KeySets
 from ingress.known import Known
 from ingress.mtls import Clients
@@ -43,6 +44,7 @@ class Env:
     clients: Clients = field(default_factory=Clients)
     public_tls_url: str | None = None
     rates: Rates = field(default_factory=Rates)
+    unfinished: Unfinished = field(default_factory=lambda: Unfinished(16 << 20))
     known: Known = field(default_factory=Known, repr=False)
 
     def base_url(self, arrival: Arrival) -> str:

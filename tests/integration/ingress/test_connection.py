@@ -136,6 +136,16 @@ async def test_many_at_once_are_answered_in_order_by_whichever_way() -> None:
     assert [kept.meta.delivery_id for kept in edge.publisher.records] == ids
 
 
+async def test_what_follows_a_body_for_which_reading_was_paused_comes_after_it() -> None:
+    edge = await known(shop())
+    bodies = [b"x" * 900_000, b"{}", b"y" * 400_000, b"[]"] * 3
+    async with served(edge) as at, at.wire() as wire:
+        wire.send(b"".join(POST + b"Content-Length: %d\r\n\r\n%b" % (len(body), body) for body in bodies))
+        ids = [(await wire.answer()).json()["deliveryId"] for _ in bodies]
+    assert [kept.value for kept in edge.publisher.records] == bodies
+    assert [kept.meta.delivery_id for kept in edge.publisher.records] == ids
+
+
 async def test_a_connection_that_waits_for_kafka_is_not_idle_and_is_afterwards(tasks: list[str]) -> None:
     edge = await known(shop())
     gate = edge.publisher.gate = asyncio.Event()
@@ -163,6 +173,23 @@ async def test_the_end_of_the_worker_waits_for_an_answer_that_is_owed(tasks: lis
         assert await wire.ended()
         await ending
     assert (tasks, len(edge.publisher.records)) == ([], 1)
+
+
+async def test_heads_that_do_not_end_are_bounded_together() -> None:
+    edge = await known(shop())
+    edge.env.unfinished.max_bytes = 100_000
+    async with served(edge) as at:
+        async with at.wire() as one, at.wire() as two, at.wire() as last, at.wire() as other:
+            for wire in (one, two):
+                wire.send(POST + b"".join(b"X-%d: %b\r\n" % (number, b"x" * 4_000) for number in range(10)))
+            await until(lambda: edge.env.unfinished.held > 80_000)
+            last.send(POST + b"".join(b"X-%d: %b\r\n" % (number, b"x" * 4_000) for number in range(7)))
+            answer = await last.answer()
+            assert (answer.status, answer.headers["retry-after"], answer.headers["connection"]) == (429, "5", "close")
+            assert await last.ended()
+            other.send(ONE)
+            assert (await other.answer()).status == 200
+        await until(lambda: not edge.env.unfinished.held)
 
 
 async def test_of_a_refused_upload_only_a_little_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,6 +234,9 @@ def test_it_rests_on_this_aiohttp() -> None:
     assert "self._next_keepalive_close_time = close_time" in start
     assert "self._messages.append((msg, payload))" in received
     assert "waiter.set_result(None)" in received
+    resumed = inspect.getsource(RequestHandler.resume_reading)
+    assert "self._reading_paused = False" in resumed
+    assert 'self.data_received(b"")' in resumed
     assert "self._waiter and not self._waiter.done()" in inspect.getsource(RequestHandler._process_keepalive)
     used: Callable[[str], bool] = RequestHandler.__slots__.__contains__
     assert all(map(used, ("_waiter", "_messages", "_close", "_force_close", "_next_keepalive_close_time")))
