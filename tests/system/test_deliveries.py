@@ -106,6 +106,39 @@ def test_a_quarantined_items_receipt_says_why(shop: Caller) -> None:
     assert bad["tables"][0]["table"] == f"{shop.tenant}.hookberg_quarantine"
 
 
+def test_a_redriven_item_tells_by_which_copy_it_became_clean_and_where_that_landed(shop: Caller) -> None:
+    delivery, receipt = post(
+        shop, [{"id": "w-7", "type": "open", "amount": "much"}, {"id": "w-8", "type": "paid", "amount": 1}]
+    )
+    committed(shop, receipt)
+    shop.call("POST", "/api/v1/schemas/order/versions", {"schema": {"type": "object"}}, expect=201)
+    merge = {"Content-Type": "application/merge-patch+json"}
+    pins = {"pins": {"*": "order@2"}}
+    assert shop.send("PATCH", "/api/v1/sources/orders", pins, merge).status == 200
+    shop.call("POST", "/api/v1/quarantine/redrive", {"source": "orders"}, expect=202)
+
+    def resolved() -> dict[str, Any] | None:
+        found: dict[str, Any] = shop.call("GET", receipt)["items"][0]["resolved"]
+        return found if found is not None and found["tables"][0]["state"] == "committed" else None
+
+    told = eventually("the redriven item is in its table", resolved)
+    assert told["deliveryId"] == delivery
+    orders, paid = told["tables"]
+    assert (orders["table"], paid["state"]) == (f"{shop.tenant}.orders", "notSelected")
+    table = lake.table(shop.server.data_dir, str(shop.tenant), "orders")
+    assert table is not None
+    rows = (
+        table.scan(snapshot_id=int(orders["snapshotId"]), selected_fields=("vendor_event_id",)).to_arrow().to_pylist()
+    )
+    assert {"vendor_event_id": "w-7"} in rows
+    found = shop.call("GET", f"/api/v1/deliveries/{delivery}")
+    assert found["accepted"]["redriveOf"] is None, "the id means the request, not its redrive"
+    redrives = [line for line in shop.call("GET", "/api/v1/deliveries")["items"] if line["redrive"]]
+    assert delivery in [line["deliveryId"] for line in redrives]
+    again = shop.call("GET", redrives[0]["receipt"])
+    assert again["accepted"]["redriveOf"]["items"] == [0]
+
+
 def test_tenants_never_see_each_others_deliveries(shop: Caller, server: Server) -> None:
     delivery, receipt = post(shop, {"id": "w-5", "type": "open", "amount": 7})
     stranger = server.new_tenant("stranger")

@@ -126,7 +126,7 @@ class ItemAnswer(Definition):
     event_id: str | None
     event_type: str | None
     vendor_event_id: str | None
-    schema_id: str | None = Field(serialization_alias="schema")
+    schema_: str | None = Field(alias="schema")
     reason: str | None
     pointer: str | None
     message: str | None

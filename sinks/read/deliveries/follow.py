@@ -53,10 +53,13 @@ class Follow:
     # ---- what was decided
     def _outcomes(self) -> None:
         until = self._ground.clock.monotonic() + SETTLE_S
+        told: book.Told | None = None
         while True:
+            at_rest = told is not None and told.record is not None and self._at_rest(self._platform.event)
             found = self._written(self._platform.event, records.clean_key(self._at.topic_id))
-            told = self._told(found)
-            if told is None or self._settled(found, told):
+            if told is None or told.record is None:
+                told = self._told(found)
+            if told is None or at_rest or self._settled(found, told):
                 break
             if self._ground.clock.monotonic() >= until:
                 self._budget.cut("a transaction is just being completed: ask again")
@@ -80,16 +83,21 @@ class Follow:
         return book.find(self._log, ledger.name, ledger.partitions, self._at, since_ms, self._budget)
 
     def _settled(self, found: Found, told: book.Told) -> bool:
-        """Tell whether ledger and clean topic show the same transactions of this record."""
+        """Tell whether ledger and clean topic, which was read first, show the same transactions of this record.
+
+        A transaction becomes visible as a whole in a partition, and those after it only then.
+        """
         if told.record is None:
             return not found.messages or not told.complete
-        if told.record.items == len(told.record.others) or found.later or self._budget.spent:
-            return True
-        return self._platform.event is None or self._at_rest((self._platform.event.name, self._at.partition))
+        nothing_clean = told.record.items == len(told.record.others)
+        return nothing_clean or bool(found.messages) or found.later or self._budget.spent
 
-    def _at_rest(self, place: Place) -> bool:
-        """Tell whether no transaction is open on a partition: then all that was committed is visible."""
-        return self._log.ends([place]) == self._log.ends([place], committed=False)
+    def _at_rest(self, topic: Topic | None) -> bool:
+        """Tell whether no transaction is open on our partition of a topic: what is read from now on is all there is."""
+        if topic is None:
+            return True
+        place = [(topic.name, self._at.partition)]
+        return self._log.ends(place) == self._log.ends(place, committed=False)
 
     def _written(self, topic: Topic | None, key: ordered.KeyOf) -> Found:
         """Return the records that the decision about our raw record wrote to an output topic."""
@@ -141,15 +149,16 @@ class Follow:
         wanted = {item.number for item in found if item.outcome == Outcome.QUARANTINED}
         until = self._ground.clock.monotonic() + SETTLE_S
         while True:
+            at_rest = self._at_rest(topic)
             written = self._written(topic, records.quarantine_key(self._at.topic_id))
             failed: dict[int, tuple[int, Quarantine]] = {}
             for message in written.messages:
                 record = records.failed(message)
                 if record is not None and record.kind == FAILED:
                     failed[record.position.item] = (int(message.offset() or 0), record)
-            if wanted <= set(failed) or written.later or written.first_kept or self._budget.spent or topic is None:
+            if wanted <= set(failed) or at_rest or written.later or self._budget.spent:
                 break
-            if self._at_rest((topic.name, self._at.partition)) or self._ground.clock.monotonic() >= until:
+            if self._ground.clock.monotonic() >= until:
                 break
             self._ground.wait(AGAIN_S)
         if not wanted <= set(failed):

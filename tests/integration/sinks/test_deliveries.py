@@ -1,8 +1,9 @@
 """The way of a delivery on a real Kafka and real tables: what is found, what is pending, what is not told."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import TopicPartition
@@ -14,6 +15,7 @@ from schemas.topics import Kind
 from schemas.wire.ledger import First
 from schemas.wire.position import Position
 from sinks.read.deliveries import Deliveries
+from sinks.read.deliveries.log import Log, Place
 from sinks.read.deliveries.reader import AT_ONCE, WAITING
 from tests.house.polling import wait_until
 from tests.integration.sinks.desk import Desk, Transaction
@@ -212,6 +214,37 @@ async def test_a_decision_in_a_long_partition_is_found_by_halving(desk: Desk) ->
         found = await desk.by_receipt(desk.posted[0, offset])
         (item,) = found["items"]
         assert (item["outcome"], item["vendorEventId"], found["incomplete"]) == ("clean", f"v{offset}", False)
+
+
+class LateLog(Log):
+    """A log in which the commit reaches the partitions of some topics a few looks later than the ledger (KIP-98)."""
+
+    def __init__(self, kafka: Mapping[str, Any], late: dict[str, int]) -> None:
+        super().__init__(kafka)
+        self.late = late
+
+    def ends(self, places: Iterable[Place], *, committed: bool = True) -> dict[Place, int]:
+        found = super().ends(places, committed=committed)
+        for place in found:
+            if committed and self.late.get(place[0], 0) > 0:
+                self.late[place[0]] -= 1
+                found[place] = 0
+        return found
+
+
+@pytest.mark.parametrize("looks", [1, 2, 3])
+async def test_a_transaction_whose_markers_come_one_after_another_hides_nothing(desk: Desk, looks: int) -> None:
+    desk.post(2)
+    failed = desk.other(1, Outcome.QUARANTINED, reason="schema_violation")
+    desk.decide(Transaction(0, 2, 0, [(0, 0)], [failed], [(1, 0)]))
+    for offset, kind in ((0, Kind.EVENT), (1, Kind.QUARANTINE)):
+        late = {desk.names[kind]: looks}
+        desk.reader._logs.put(LateLog(desk.world.kafka, late))
+        found = await desk.by_receipt(desk.posted[0, offset])
+        assert late == {desk.names[kind]: 0}
+        (item,) = found["items"]
+        assert (found["incomplete"], item["vendorEventId"]) == (False, f"v{offset}"), found
+        desk.reader._logs.get_nowait().close()
 
 
 async def test_a_table_that_cannot_be_read_is_said_and_the_topics_still_tell(desk: Desk) -> None:
