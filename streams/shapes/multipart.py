@@ -85,7 +85,7 @@ def _parts(body: bytes, boundary: str | None) -> Iterator[_Part]:
 
 def _next(body: bytes, delimiter: bytes, at: int) -> tuple[int, re.Match[bytes]]:
     """Return where a part that begins at `at` ends, and what follows the delimiter there."""
-    search = at - 2  # a part may be empty: its delimiter then begins with the line break before it
+    search = at
     while (end := body.find(delimiter, search)) >= 0:
         after = _AFTER.match(body, end + len(delimiter))
         if after is not None:
