@@ -19,8 +19,8 @@ from streams.engine.watch import Watch
 FOLDER = Path(streams.__file__).parent
 OURS = (App, BatchTransport, RegistryConductor, BatchConsumer, Watch)
 LISTED = set(re.findall(r"`([A-Za-z_]+)`", (FOLDER / "engine" / "README.md").read_text("utf-8")))
-NOT_OF_FAUST = {"_exit", "_replace"}
-"""os._exit, namedtuple._replace."""
+NOT_OF_FAUST = {"_exit", "_replace", "_PARTITION_EOF"}
+"""os._exit, namedtuple._replace, and an error code that librdkafka makes itself."""
 
 
 def trees() -> Iterator[ast.AST]:
