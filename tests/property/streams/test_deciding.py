@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from schemas.reasons import Outcome
 from streams.account import Account
+from tests.unit.streams.bodies import ROWS
 from tests.unit.streams.made import Partition, record, source
 
 SCHEMA = b'{"properties": {"n": {"type": "integer"}}}'
@@ -16,6 +17,7 @@ IDS = st.sampled_from(["a", "b", "c"])
 ITEM = st.fixed_dictionaries(
     {}, optional={"id": IDS, "n": st.integers(0, 2) | st.text(max_size=2), "type": st.sampled_from(["x", "ping", "no"])}
 )
+CE = (("ce-id", "1"), ("ce-source", "/s"), ("ce-specversion", "1.0"), ("ce-type", "x"), ("ce-\u00e9", '"\u00ff'))
 SCALAR = st.none() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False)
 
 
@@ -23,14 +25,24 @@ def partition(**definition: Any) -> Partition:
     return Partition(source(pins={"*": "s@1"}, eventTypes={"deny": ["no"]}, **definition), s=SCHEMA)
 
 
-@given(
-    st.lists(st.binary(max_size=60), max_size=5), st.sampled_from([None, "application/json", "text/plain", "\u00ff"])
-)
-def test_any_bytes_have_at_least_one_outcome(bodies: list[bytes], content_type: str | None) -> None:
-    headers = () if content_type is None else (("content-type", content_type),)
+TYPES = st.sampled_from(
+    [None, "application/json", "text/plain", "\u00ff", "application/x-ndjson", "application/x-www-form-urlencoded",
+     "multipart/form-data; boundary=b", "application/cloudevents+json", "application/json; charset=utf-16"]
+)  # fmt: skip
+BODIES = st.binary(max_size=60) | st.sampled_from([body for rows in ROWS.values() for row in rows for body in row.sent])
+
+
+@given(st.lists(BODIES, max_size=5), TYPES, st.sampled_from([(), (("content-encoding", "gzip"),), CE]))
+def test_any_bytes_have_at_least_one_outcome_and_its_records(
+    bodies: list[bytes], content_type: str | None, more: tuple[tuple[str, str], ...]
+) -> None:
+    headers = more if content_type is None else (("content-type", content_type), *more)
     records = [record(value, n, headers=headers) for n, value in enumerate(bodies)]
-    found = partition().decide(*records)
-    assert {one.event.delivery.record.offset for one in found} == set(range(len(bodies)))
+    found = partition().emit(*records)
+    assert {one.decision.event.delivery.record.offset for one in found} == set(range(len(bodies)))
+    for one in found:
+        if one.decision.outcome is Outcome.CLEAN:
+            assert json.loads(one.records[0].value or b"")["payload"] == json.loads(one.decision.event.item.payload)
 
 
 @given(st.lists(st.tuples(st.text(max_size=20), st.binary(max_size=20)), max_size=12), st.binary(max_size=20))
