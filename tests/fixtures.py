@@ -54,7 +54,13 @@ SCHEMAS = Package(
     "qW0Bwtb76r4m2WzVhKDyfEeEnt1GEQoRjkCqmq2ZeB0nNVDJ+Z2LBDS9FDPyduuMXf/ZTWiCJp9PFFHgRfBe3A==",
     ("schema.json",),
 )
-PACKAGES = (EXAMPLES, SCHEMAS)
+OPENAPI = Package(
+    "@octokit/openapi-webhooks",
+    "12.1.0",
+    "Z5eDsLCUNbx1zHpZb1LNQirADqdMTvWJQ/deahi0ws+tWWnwHXB+Pr4jfmM9OrETS9Y5iW8ZRu1fdbudObhLrg==",
+    ("generated/api.github.com.json",),
+)
+PACKAGES = (EXAMPLES, SCHEMAS, OPENAPI)
 ORACLES = TOP / "tests/contract/vendors/oracles/requirements.lock"
 """Vendors' own libraries: what they say of a signature is compared with what we say."""
 

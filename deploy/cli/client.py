@@ -40,6 +40,8 @@ class Server:
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         if self.tenant:
             headers["X-Tenant-Id"] = self.tenant
+        if method == "PATCH":
+            headers["Content-Type"] = "application/merge-patch+json"
         try:
             answer = requests.request(
                 method, f"{self.url}/api/v1{path}", json=body, params=query, headers=headers, timeout=TIMEOUT_S

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from deploy.cli import schema
 from deploy.cli.client import DataDirOption, KeyOption, Server, ServerError, TenantOption, UrlOption, find
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the answer as it came")]
@@ -44,7 +45,7 @@ def add_to(app: typer.Typer) -> None:
         if name == "stream":
             _add_stream_actions(group)
         if name == "schema":
-            _add_schema_version(group)
+            schema.add_to(group)
         app.add_typer(group)
     app.command("platforms", help="Every vendor adapter with its limits and set-up steps.")(_platforms)
 
@@ -112,20 +113,6 @@ def _add_stream_actions(group: typer.Typer) -> None:
     make("stop", "POST", "Stop a stream; events wait in Kafka.")
     make("restart", "POST", "Stop and start a stream, also after it failed.")
     make("status", "GET", "State, rows, last commit, lag and freshness.")
-
-
-def _add_schema_version(group: typer.Typer) -> None:
-    @group.command("add", help="Add a version: a JSON Schema file.")
-    def add(
-        subject: str,
-        file: FileArgument,
-        url: UrlOption = None,
-        key: KeyOption = None,
-        tenant: TenantOption = None,
-        data_dir: DataDirOption = None,
-    ) -> None:
-        server = find(url, key, tenant, data_dir)
-        show(server.call("POST", f"/schemas/{subject}/versions", {"schema": read_json(file)}))
 
 
 def _platforms(

@@ -210,18 +210,22 @@ class _Run:
         source = self._of.registry.current().sources.get(meta.source_id)
         if source is None or source.tenant != self._job.tenant_id:
             return SKIPPED, f"the source {meta.source_id[:64]} does not exist any more"
-        made = self._header(rows, _bytes(message.value()) or b"")
+        distinct = self._distinct or (meta.redrive is not None and meta.redrive.as_distinct)
+        made = self._header(rows, _bytes(message.value()) or b"", distinct)
         self._log.write(name, message, raw.redriven(original, made), rows)
         return REDRIVEN, ""
 
-    def _header(self, rows: list[OpenRow], value: bytes) -> Redrive:
-        """Return what the record says: which items of which record, by the ids that they have in quarantine."""
+    def _header(self, rows: list[OpenRow], value: bytes, distinct: bool) -> Redrive:
+        """Return what the record says: which items of which record, by the ids that they have in quarantine.
+
+        `distinct`: asked for, or the record is itself of a redrive that was, and its items have kept their ids.
+        """
         at: Position = rows[0].position
         whole = at.item == 0 and _is_whole(rows[0], value)
         kept = rows[:1] if whole else rows
         items = () if whole else tuple(row.position.item for row in kept)
         event_ids = tuple(row.event_id for row in kept)
-        return Redrive(at.topic_id, at.partition, at.offset, self._job.id, items, self._distinct, event_ids)
+        return Redrive(at.topic_id, at.partition, at.offset, self._job.id, items, distinct, event_ids)
 
 
 def _is_whole(row: OpenRow, value: bytes) -> bool:

@@ -133,6 +133,7 @@ def redrive(original: Posted, row: Quarantine, *, distinct: bool) -> Posted | No
     if original.meta is None:
         return None
     place, number = row.position[:3], row.position.item
+    distinct = distinct or (original.meta.redrive is not None and original.meta.redrive.as_distinct)
     whole = row.payload == original.body
     meta = RawMeta(
         **{

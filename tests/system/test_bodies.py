@@ -126,16 +126,34 @@ def test_what_cannot_be_read_is_in_quarantine_with_its_reason(landed: tuple[Call
     assert reasons == {(ids[name], sent.reason) for name, sent in SENT.items() if sent.reason is not None}
 
 
-def test_a_source_that_says_what_its_bodies_are_takes_what_no_header_says(
-    landed: tuple[Caller, dict[str, str]],
-) -> None:
+def test_what_no_header_says_is_a_row_once_the_source_says_it_and_it_is_redriven(server: Server) -> None:
     """Amazon SNS, for one, posts JSON as text/plain."""
-    caller, _ = landed
-    said = {"platform": "notices", "auth": {"type": "none"}, "parse": {"contentType": JSON}}
-    caller.call("POST", "/api/v1/sources", said, expect=201)
+    caller = server.new_tenant("notices")
+    caller.call("POST", "/api/v1/sources", {"platform": "notices", "auth": {"type": "none"}}, expect=201)
     caller.new_stream("notices", "notices", "notices")
-    reply = caller.post_event("notices", b'{"shape":"plain"}', {"Content-Type": "text/plain; charset=UTF-8"})
-    assert reply.status == 200, reply
+    plain = {"Content-Type": "text/plain; charset=UTF-8"}
+    before = caller.post_event("notices", b'[{"n":1},{"n":2}]', plain).json()["deliveryId"]
+    listed = "/api/v1/quarantine?limit=10"
+    eventually("it is in quarantine", lambda: len(caller.call("GET", listed)["items"]) == 1)
+
+    merge = {"Content-Type": "application/merge-patch+json"}
+    said = caller.send("PATCH", "/api/v1/sources/notices", {"parse": {"contentType": JSON}}, merge)
+    assert said.status == 200, said
     where = caller.server.data_dir, caller.tenant or "", "notices"
-    [row] = eventually("the row", lambda: lake.rows(*where) or None)
-    assert row["delivery_id"] == reply.json()["deliveryId"]
+    after = []
+
+    def told() -> bool:
+        after.append(caller.post_event("notices", b'{"n":3}', plain).json()["deliveryId"])
+        return bool(lake.rows(*where))
+
+    eventually("the stage knows what the source says", told)
+    for _again in range(2):
+        assert caller.send("POST", "/api/v1/quarantine/redrive", {}).status in {200, 202}
+    eventually("nothing is open in quarantine", lambda: caller.call("GET", listed)["items"] == [])
+    eventually("both items are rows", lambda: {(before, 0), (before, 1)} <= _places(*where))
+    redriven = [row for row in lake.rows(*where) if row["delivery_id"] == before]
+    assert sorted(row["payload"]["n"] for row in redriven) == [1, 2]
+
+
+def _places(*where: Any) -> set[tuple[str, int]]:
+    return {(row["delivery_id"], row["_item"]) for row in lake.rows(*where, "delivery_id", "_item")}

@@ -8,8 +8,6 @@ vendor.py.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import Message
-
 from schemas.errors import Refused
 from schemas.reasons import Outcome, Reason
 from schemas.wire.ledger import Ledger
@@ -23,6 +21,8 @@ from sinks.read.deliveries.walk import Cursor, Walk, cursor_at
 
 PENDING = "pending"
 OUTCOMES = (*(one.value for one in Outcome if one is not Outcome.LOST), PENDING)
+Line = tuple[Cursor, Position, int, Stored | None]
+"""Where a raw record stands in the list and in its topic, when it was stored (ms), what it says."""
 _WALKS_RAW = frozenset({None, PENDING, Outcome.CLEAN.value})
 
 
@@ -73,16 +73,17 @@ def _raw(
         ends = read.ends(ground.log, places, own=read.offset)
     walk = Walk(ground.log, ends, ground.budget)
     asked, made = Outcomes(ground, platforms), list[tuple[Cursor, dict[str, Any]]]()
-    block: list[tuple[Message, Stored]] = []
+    block: list[Line] = []
     last: Cursor | None = None
     for message in walk:
-        stored = records.stored(message, by_topic[message.topic() or ""].raw.id)
         if len(made) >= limit:
             break
         last = cursor_at(message)
-        if stored is None or (sources is not None and stored.meta.source_id not in sources):
-            continue
-        block.append((message, stored))
+        topic_id = by_topic[message.topic() or ""].raw.id
+        stored = records.stored(message, topic_id)
+        if _wanted(ground, stored, sources):
+            at = Position(topic_id, int(message.partition() or 0), int(message.offset() or 0), 0)
+            block.append((last, at, message.timestamp()[1], stored))
         if len(block) >= limit:
             made += _decided(ground, asked, block, outcome, walk)
             block = []
@@ -96,20 +97,23 @@ def _raw(
     return _answer(ground, items, made[limit - 1][0] if len(made) >= limit and last is not None else last)
 
 
+def _wanted(ground: Ground, stored: Stored | None, sources: Mapping[str, str] | None) -> bool:
+    """Tell whether a record is one of the list; one with headers that nobody can read is nobody's, and counts."""
+    if stored is None:
+        return sources is None
+    return stored.meta.tenant == ground.tenant and (sources is None or stored.meta.source_id in sources)
+
+
 def _decided(
-    ground: Ground, asked: Outcomes, block: Sequence[tuple[Message, Stored]], outcome: str | None, walk: Walk
+    ground: Ground, asked: Outcomes, block: Sequence[Line], outcome: str | None, walk: Walk
 ) -> list[tuple[Cursor, dict[str, Any]]]:
     """Return the rows of a block that meet the filter; what lies before a decided record is decided as well."""
-    said = asked.of([(stored.position, stored.stored_ms) for _, stored in block])
+    said = asked.of([(at, stored_ms) for _, at, stored_ms, _ in block])
     if outcome == PENDING:
-        for _, stored in block:
-            if said[stored.position].names is not None:
-                walk.finish((stored.topic, stored.position.partition))
-    return [
-        (cursor_at(message), row(ground, stored.position, stored, said[stored.position]))
-        for message, stored in block
-        if _meets(said[stored.position], outcome)
-    ]
+        for cursor, at, _, _ in block:
+            if said[at].names is not None:
+                walk.finish(cursor.place)
+    return [(cursor, row(ground, at, stored, said[at])) for cursor, at, _, stored in block if _meets(said[at], outcome)]
 
 
 def _meets(said: Said, outcome: str | None) -> bool:

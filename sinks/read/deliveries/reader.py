@@ -6,6 +6,7 @@ Lives here: `DeliveryReader`. May not live here: how a delivery is found (locate
 import asyncio
 import queue
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
@@ -22,8 +23,9 @@ from sinks.read.deliveries.facts import Facts
 from sinks.read.deliveries.ground import Ground
 from sinks.read.deliveries.log import Log
 
-AT_ONCE = 4
-WAITING = 16
+AT_ONCE, WAITING = 4, 16
+OF_A_TENANT, WAITING_OF_A_TENANT = 3, 9
+"""One tenant never holds all, so that its slow questions keep nobody else's out."""
 UNKNOWN = "no such delivery"
 T = TypeVar("T")
 
@@ -47,7 +49,8 @@ class Deliveries:
         self._lock = Lock()
         self._logs: queue.SimpleQueue[Log] = queue.SimpleQueue()
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="delivery-reader")
-        self._asked = 0
+        self._asked: Counter[str] = Counter()
+        self._turns: dict[str, asyncio.Semaphore] = {}
 
     async def way(
         self, tenant: str, delivery_id: str, at: tuple[str, int, int] | None, first: int, limit: int
@@ -81,13 +84,18 @@ class Deliveries:
                 return
 
     async def _run(self, tenant: str, read: Callable[[Ground], T]) -> T:
-        if self._asked >= AT_ONCE + WAITING:
+        asked = self._asked
+        if asked.total() >= AT_ONCE + WAITING or asked[tenant] >= OF_A_TENANT + WAITING_OF_A_TENANT:
             raise Overloaded(Reason.OVERLOADED_REQUESTS, 1)
-        self._asked += 1
+        asked[tenant] += 1
+        turn = self._turns.setdefault(tenant, asyncio.Semaphore(OF_A_TENANT))
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, self._with_log, tenant, read)
+            async with turn:
+                return await asyncio.get_running_loop().run_in_executor(self._pool, self._with_log, tenant, read)
         finally:
-            self._asked -= 1
+            asked[tenant] -= 1
+            if not asked[tenant]:
+                del asked[tenant], self._turns[tenant]
 
     def _with_log(self, tenant: str, read: Callable[[Ground], T]) -> T:
         try:

@@ -137,6 +137,8 @@ async def test_the_stage_finds_the_events_in_what_was_kept(vendor: Vendor, one: 
         assert event.event_time_source == ("received" if item["eventTimeMs"] is None else "payload")
         own = event.item.coverage or event.delivery.meta.auth.coverage  # type: ignore[union-attr]
         assert own == item.get("coverage", coverage)
+        around = event.item.envelope
+        assert (None if around is None else json.loads(around)) == item.get("envelope")
         if item["vendorEventId"] is not None:
             assert event.vendor_event_id is not None
             assert event.vendor_event_id.startswith(item["vendorEventId"])

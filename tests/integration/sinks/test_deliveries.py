@@ -16,7 +16,7 @@ from schemas.wire.ledger import First
 from schemas.wire.position import Position
 from sinks.read.deliveries import Deliveries
 from sinks.read.deliveries.log import Log, Place
-from sinks.read.deliveries.reader import AT_ONCE, WAITING
+from sinks.read.deliveries.reader import OF_A_TENANT, WAITING_OF_A_TENANT
 from tests.house.polling import wait_until
 from tests.integration.sinks.desk import Desk, Transaction
 from tests.integration.sinks.world import RealClock, World
@@ -270,8 +270,17 @@ async def test_too_many_at_once_are_refused_and_not_queued(desk: Desk) -> None:
     answers = await asyncio.gather(*calls, return_exceptions=True)
     refused = [one for one in answers if isinstance(one, BaseException)]
     assert all(isinstance(one, Overloaded) for one in refused), refused
-    assert len(refused) == len(posted) - AT_ONCE - WAITING
+    assert len(refused) == len(posted) - OF_A_TENANT - WAITING_OF_A_TENANT
     assert (await desk.by_id(posted[-1]))["state"] == "pending"
+
+
+async def test_a_tenant_that_asks_too_much_keeps_no_other_out(desk: Desk) -> None:
+    posted = desk.post(30)
+    calls = [asyncio.create_task(desk.by_id(one)) for one in posted]
+    await asyncio.sleep(0)  # let them all begin
+    assert (await desk.reader.page("another", {}, 5, None))["items"] == []
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert any(isinstance(one, Overloaded) for one in answers)
 
 
 async def test_a_decision_that_the_ledger_no_longer_holds_is_not_called_pending(desk: Desk) -> None:

@@ -162,6 +162,34 @@ async def test_filters_and_cursors_that_cannot_be_read_are_refused(desk: Desk) -
         assert refused.value.reason == "bad_request"
 
 
+async def test_a_list_that_bounds_cut_goes_on_by_its_cursor(desk: Desk) -> None:
+    posted = [one for partition in range(3) for one in desk.post(60, partition=partition)]
+    desk.reader.close()
+    desk.reader = desk.reading(records=150)
+    seen: list[str] = []
+    cursor: str | None = None
+    cut = 0
+    for _ in range(100):
+        page = await desk.page(200, cursor)
+        seen += delivered(page["items"])
+        cut += page["incomplete"]
+        cursor = page["nextCursor"]
+        if cursor is None:
+            break
+    assert cut > 0
+    assert sorted(seen) == sorted(ids(posted))
+
+
+async def test_a_record_that_nobody_can_read_is_in_the_list(desk: Desk) -> None:
+    desk.post(1)
+    desk.plain.produce(desk.names[Kind.WEBHOOK], b"{}", partition=0)
+    desk.plain.flush(20)
+    desk.decide(Transaction(0, 2, 0, [(0, 0)], [desk.other(1, Outcome.QUARANTINED, reason="bad_record")]))
+    first, second = (await desk.page())["items"]
+    assert (first["deliveryId"], first["outcomes"], second["outcomes"]) == (None, ["quarantined"], ["clean"])
+    assert len((await desk.page(source="shop"))["items"]) == 1
+
+
 async def test_a_cursor_beyond_the_log_begins_at_its_end(desk: Desk) -> None:
     posted = desk.post(3)
     far = _cursor([1 << 50, desk.names[Kind.WEBHOOK], 0, 1 << 50, -1])
