@@ -1,12 +1,13 @@
 """Receipts: where a delivery's record stands, authenticated so that nobody can read other positions by guessing.
 
 `/api/v1/deliveries/{deliveryId}?at={topicId or topic}.{partition}.{offset}&mac={16 hex}`. The API reads it with `check`
-and the same key.
+and the same key. The MAC is keyed BLAKE2b (RFC 7693), a third of an HMAC's cost for so short a text.
 """
 
+import hashlib
 import hmac
 
-_HEX = 16
+_BYTES = 8
 _PARTS = 3
 _CONTEXT = b"hookberg receipt 1"
 _MAX_DIGITS = 19
@@ -35,4 +36,5 @@ def check(key: bytes, delivery_id: str, at: str, mac: str) -> tuple[str, int, in
 
 
 def _mac(key: bytes, delivery_id: str, at: str) -> str:
-    return hmac.digest(key, f"{delivery_id}\n{at}".encode("utf-8", "surrogatepass"), "sha256").hex()[:_HEX]
+    text = f"{delivery_id}\n{at}".encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(text, digest_size=_BYTES, key=key).hexdigest()
