@@ -79,7 +79,8 @@ class Follow:
         if ledger is None:
             self._budget.cut("the tenant has no ledger topic")
             return None
-        since_ms = max(self._since_ms, found.before_ms or 0)
+        own = found.messages[0].timestamp()[1] if found.messages else 0
+        since_ms = max(self._since_ms, found.before_ms or 0, own)
         return book.find(self._log, ledger.name, ledger.partitions, self._at, since_ms, self._budget)
 
     def _settled(self, found: Found, told: book.Told) -> bool:

@@ -35,6 +35,8 @@ from sinks.table import state
 MAX_TABLES = 50
 MAX_FILES = 64
 MAX_MANIFESTS = 200
+MAX_PLANNED = 20_000
+"""Files of a table among which rows are looked for: planning reads all their manifest entries of a day."""
 log = logs.logger(__name__)
 equal: Any = expressions.EqualTo  # their signatures come from a plugin that mypy does not follow
 since: Any = expressions.GreaterThanOrEqual
@@ -95,6 +97,9 @@ def _load(
     catalog: Callable[[], Catalog], stream: StreamView | None, identifier: tuple[str, str], owner: str, budget: Budget
 ) -> list[Reading]:
     """Return the table; none when it cannot be read now, which the answer says."""
+    if budget.spent:
+        budget.ran_out("the tables")
+        return []
     with _asked(".".join(identifier), budget):
         try:
             table = catalog().load_table(identifier)
@@ -172,6 +177,13 @@ def of_vendor_event(source: str, vendor_event_id: str) -> BooleanExpression:
 
 
 def _tasks(table: Table, where: BooleanExpression, budget: Budget) -> Sequence[FileScanTask]:
+    current = table.metadata.current_snapshot()
+    said = current.summary.additional_properties if current is not None and current.summary else {}
+    if budget.spent or int(said.get("total-data-files", 0)) > MAX_PLANNED:
+        budget.cut(
+            f"rows of {'.'.join(table.name())} were not looked for: time is up, or it has over {MAX_PLANNED:,} files"
+        )
+        return []
     tasks = list(table.scan(row_filter=where).plan_files())
     if len(tasks) > MAX_FILES:
         budget.cut(f"{len(tasks)} files of {'.'.join(table.name())} may hold the rows: {MAX_FILES} were read")
