@@ -15,6 +15,7 @@ from rich.table import Column, Table
 
 from deploy.cli import schema
 from deploy.cli.client import DataDirOption, KeyOption, Server, ServerError, TenantOption, UrlOption, find
+from deploy.cli.drift import drift
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the answer as it came")]
 FileArgument = Annotated[Path, typer.Argument(help="JSON file; - reads standard input")]
@@ -46,6 +47,8 @@ def add_to(app: typer.Typer) -> None:
             _add_stream_actions(group)
         if name == "schema":
             schema.add_to(group)
+        if name == "source":
+            group.command("drift", help="Where its events fail their schemas, since when, how often.")(drift)
         app.add_typer(group)
     app.command("platforms", help="Every vendor adapter with its limits and set-up steps.")(_platforms)
 

@@ -14,7 +14,7 @@ from schemas.contracts.algebra import Algebra
 from schemas.contracts.compile import Asserted, read_schema
 from schemas.contracts.cover import Cover
 from schemas.contracts.normal import Node, Unlike, draft_of, normal
-from schemas.contracts.parts import Way
+from schemas.contracts.parts import Way, same
 
 Compatibility = Literal["none", "backward", "forward", "full"]
 MAX_BREAKS = 50
@@ -51,7 +51,7 @@ def breaks(
 
 def _parts(wide: Node, narrow: Node, way: Way, *, formats: bool, out_of_time: Callable[[], bool]) -> list[Break]:
     """Return where `wide` is not shown to take all that `narrow` takes."""
-    if wide == narrow:
+    if same(wide, narrow):
         return []
     lower = draft_of(wide) != draft_of(narrow)
     algebra = Algebra(formats=formats)

@@ -25,6 +25,7 @@ from schemas.contracts.parts import (
     names_integer,
     opened,
     said,
+    stated,
     texts,
     within,
 )
@@ -99,6 +100,8 @@ class Cover:
     def _group(self, wide: Mapping[str, Any], group: Sequence[str], narrow: Pairs, event: str, here: str) -> None:
         part = {name: wide[name] for name in group}
         name = group[0]
+        if len(group) == 1 and stated(name, wide[name], narrow):
+            return
         if self._takes(part, narrow) == YES or self._takes(part, self._shallow(narrow, group)) == YES:
             return
         if name in ALL_TOGETHER:

@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+import orjson
+
 from schemas.contracts.normal import Node, Normal
 from schemas.contracts.places import LISTS, MAPS, ONE
 
@@ -90,6 +92,21 @@ def flat(node: Node, group: Sequence[str]) -> Node:
     return {name: value for name, value in node.items() if name in kept or (name != "$ref" and name not in _HOLDING)}
 
 
+def stated(name: str, value: Any, narrow: Pairs) -> bool:  # noqa: ANN401 JSON
+    """Tell whether the nodes say themselves what a keyword asks; False for those that hold schemas or need others."""
+    if name in _HOLDING or name == "$ref" or any(name in group for group in _TOGETHER):
+        return False
+    own = [node[name] for node in narrow if isinstance(node, dict) and name in node]
+    if name == "required":
+        return set(value) <= {member for each in own for member in each}
+    return any(same(each, value) for each in own)
+
+
+def same(one: Any, other: Any) -> bool:  # noqa: ANN401 JSON
+    """Tell whether two JSON values are one; to Python 1, 1.0 and true are equal."""
+    return orjson.dumps(one, option=orjson.OPT_SORT_KEYS) == orjson.dumps(other, option=orjson.OPT_SORT_KEYS)
+
+
 def within(own: Tags, known: Tags) -> bool:
     """Tell whether `own` tags say all that the known ones say, or more narrowly."""
     return own.keys() >= known.keys() and all(own[name] <= known[name] for name in known)
@@ -114,7 +131,7 @@ def said(way: Way, name: str, wide: Mapping[str, Any], narrow: Pairs) -> str:
         had = {member for each in before for member in each}
         missing = ", ".join(repr(each)[:80] for each in wide[name] if each not in had)
         return f"{'required now' if backward else 'no longer required'}: {missing}"
-    if before and before[0] == wide[name]:
+    if before and same(before[0], wide[name]):
         return f"`{name}` reads as before and means something else: what it refers to or stands beside has changed"
     if before and isinstance(before[0], list) and isinstance(wide[name], list) and name in LISTS:
         counts = len(before[0]), len(wide[name])

@@ -1,6 +1,8 @@
 """A living contract, from outside: pin over REST, drift, quarantine, 409 with pointers, a dry run, the drift report."""
 
 import json
+import subprocess
+import sys
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
@@ -97,6 +99,19 @@ def test_the_drift_report_says_where_since_when_and_how_often(drifted: Drifted) 
     sample = most["sample"]["deliveryId"]
     assert sample in {item["deliveryId"] for item in _quarantine(drifted.caller)}
     assert SECRET not in json.dumps(report)
+
+
+def test_the_report_is_there_in_the_terminal(drifted: Drifted) -> None:
+    server, tenant = drifted.caller.server, drifted.caller.tenant
+    assert tenant is not None
+    command = [sys.executable, "-m", "deploy.cli", "source", "drift", "orders-main", "--tenant", tenant]
+    where = ["--url", server.api, "--key", server.admin_key]
+    done = subprocess.run(
+        command + where, capture_output=True, text=True, timeout=60, env={"COLUMNS": "240"}, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "/lines/*/price" in done.stdout
+    assert f"{DRIFTED + 2} events failed" in done.stdout
 
 
 def test_a_breaking_version_is_refused_with_its_pointers(drifted: Drifted) -> None:

@@ -138,6 +138,14 @@ def test_formats_count_where_they_are_asserted_and_only_there() -> None:
     assert breaks("forward", Asserted(plain), Asserted(dated)) == ()
 
 
+@pytest.mark.parametrize("word", ["const", "enum"])
+def test_one_is_not_true(word: str) -> None:
+    old, new = ({word: value if word == "const" else [value]} for value in (1, True))
+    assert breaks("backward", text(old), text(new))
+    assert breaks("forward", text(old), text(new))
+    assert breaks("backward", text({**old, "title": "a"}), text({**new, "maxLength": 3}))
+
+
 def test_none_compares_nothing() -> None:
     assert breaks("none", text({"type": "string"}), text({"type": "null"})) == ()
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from schemas.contracts import Library, check_schema, compile_schema
+from schemas.contracts import Asserted, Library, check_schema, compile_schema
 from schemas.errors import Refused
 from schemas.reasons import Reason
 
@@ -89,3 +89,45 @@ def test_the_library_keeps_no_more_than_its_limit_and_drops_the_oldest() -> None
 def test_a_version_that_the_registry_does_not_hold_is_none() -> None:
     assert Library().get({}, "t", "s@1") is None
     assert Library().get({("other", "s@1"): b"true"}, "t", "s@1") is None
+
+
+def test_formats_judge_where_the_text_says_so_and_the_library_keeps_the_two_apart() -> None:
+    schema = text({"format": "date"})
+    assert compile_schema(schema).validate("never") is None
+    assert compile_schema(Asserted(schema)).validate("never") == ("", 'a string is not a "date"')
+    library = Library()
+    for held, fits in ((schema, True), (Asserted(schema), False), (schema, True)):
+        contract = library.get({("t", "s@1"): held}, "t", "s@1")
+        assert contract is not None
+        assert (contract.validate("never") is None) is fits
+
+
+def test_a_subject_made_again_under_its_old_name_has_its_new_text() -> None:
+    library = Library()
+    for kind, value in (("integer", 1), ("string", "a"), ("integer", 1)):
+        contract = library.get({("t", "s@1"): text({"type": kind})}, "t", "s@1")
+        assert contract is not None
+        assert contract.validate(value) is None
+        assert contract.validate([]) is not None
+    assert len(library) == 1
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "said"),
+    [
+        ({"type": "integer"}, "s3cret", 'a string is not of type "integer"'),
+        ({"enum": ["a"]}, 98765, 'a number is not one of "a"'),
+        ({"maximum": 3}, 98765, "a number is greater than the maximum of 3"),
+        ({"pattern": "^a"}, "s3cret", 'a string does not match "^a"'),
+        ({"anyOf": [{"type": "null"}, {"type": "array"}]}, {"k": "s3cret"}, "an object is not valid under any"),
+        ({"not": {"type": "string"}}, "s3cret", "is not allowed for a string"),
+        ({"uniqueItems": True}, ["s3cret", "s3cret"], "an array has non-unique elements"),
+        ({"required": ["n"]}, {"s": "s3cret"}, '"n" is a required property'),
+    ],
+)
+def test_messages_name_the_kind_of_a_value_and_never_the_value(schema: Any, value: Any, said: str) -> None:
+    found = compile_schema(text(schema)).validate(value)
+    assert found is not None
+    assert said in found[1]
+    assert "s3cret" not in found[1]
+    assert "98765" not in found[1]

@@ -27,6 +27,26 @@ def test_the_exact_pin_wins_then_the_longest_glob(event_type: str, pin: str) -> 
     assert pin_for(pins, event_type) == pin
 
 
+@pytest.mark.parametrize(
+    ("globs", "event_type"),
+    [
+        (("order.*", "*"), "order.paid"),
+        (("order.paid*", "????????????*"), "order.paid.eu"),
+        (("order.pai?", "order.[a-p]*"), "order.paid"),
+        (("order.*", "order.*.*"), "order.paid"),
+        (("*.paid", "order*"), "order.paid"),
+    ],
+)
+def test_the_glob_with_the_most_letters_of_its_own_is_the_most_specific(
+    globs: tuple[str, ...], event_type: str
+) -> None:
+    first = globs[0]
+    for order in (globs, globs[::-1]):
+        assert pin_for({glob: f"{number}@1" for number, glob in enumerate(order)}, event_type) == (
+            f"{order.index(first)}@1"
+        )
+
+
 def test_an_event_type_without_a_glob_has_no_pin() -> None:
     assert pin_for({"pu*": "a@1"}, "Push") is None
 
