@@ -84,13 +84,16 @@ def _decide(  # noqa: PLR0911 one line for each outcome
 def _redriven(
     event: Event, redrive: Redrive, known: Known, position: Position, snapshot: Snapshot, contracts: Library
 ) -> Decision:
-    """Decide about an item of a redrive (rule 16): what cannot be read any more stays as it is, a duplicate of its row.
+    """Decide about an item of a redrive (rule 16).
 
-    What became clean, and the clean copy that this one repeats, count for as long as the row may be redriven again.
+    What cannot be read any more stays as it is, a duplicate of its row; so does another content of a known id, which
+    must not take that id, unless it is redriven as distinct. What became clean, and the clean copy that this one
+    repeats, count for as long as the row may be redriven again.
     """
     number = event.item.number
     row, named = redrive.row(number), redrive.named(number)
-    if redrive.items and number >= len(event.delivery.items):
+    unread = redrive.items and number >= len(event.delivery.items)
+    if unread or (named is not None and not redrive.as_distinct and named == _distinct_id(event)):
         return Decision(event, Outcome.DUPLICATE, named or event.event_id, of=row)
     made = _decide(event, known, position, snapshot, contracts)
     if made.outcome is Outcome.CLEAN and made.write is not None:

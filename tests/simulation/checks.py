@@ -220,7 +220,7 @@ class Walk:
             self._settle(place, event_id, settled)
             self._states[event_id] = State(True, time_ms, known.content, place, healed=bool(settled))
         elif outcome == "duplicate":
-            first = self._duplicate(place, known, event_id, other, time_ms)
+            first = self._duplicate(place, known, event_id, other, time_ms, row)
             if row is not None and first.clean:
                 self._states[event_id] = first._replace(time_ms=time_ms, healed=True)
         elif outcome == "quarantined":
@@ -244,15 +244,19 @@ class Walk:
         else:
             raise wrong("no such outcome")
 
-    def _duplicate(self, place: Position, known: Known, event_id: str, other: Other | None, time_ms: int) -> State:
+    def _duplicate(
+        self, place: Position, known: Known, event_id: str, other: Other | None, time_ms: int, row: Position | None
+    ) -> State:
         first = self._states.get(event_id)
+        of = None if other is None or other.of is None else (other.of.partition, other.of.offset, other.of.item)
+        if row is not None and event_id == known.distinct_id and of == tuple(row)[1:]:
+            return State(False, time_ms, known.content, row)  # another content stays until it is redriven as distinct
         if event_id not in (known.event_id, known.distinct_id) or first is None:
             raise Violation("orphan", f"{place} {known.item.key} is a duplicate of nothing ({event_id})")
         if not first.counts(time_ms, self._most):
             raise Violation("orphan", f"{place} {known.item.key} is a duplicate of {first.at}, which is expired")
         if first.content != known.content:
             raise Violation("orphan", f"{place}: another content than {first.at}")
-        of = None if other is None or other.of is None else (other.of.partition, other.of.offset, other.of.item)
         if of != tuple(first.at)[1:]:
             raise Violation("orphan", f"{place} is a duplicate of {first.at}, the ledger says {of}")
         return first

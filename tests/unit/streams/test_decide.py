@@ -335,6 +335,16 @@ def test_as_distinct_is_for_rows_under_an_id_of_their_own_and_changes_no_other()
     assert third.outcome is Outcome.DUPLICATE
 
 
+def test_another_content_redriven_without_distinct_stays_and_takes_no_id() -> None:
+    partition = Partition(source(pins={"*": "s@1"}), s=INTEGER)
+    one, two = partition.decide(record(body(id="a", n="x"), 0), record(body(id="a", n="y"), 1))
+    partition.snapshot = snapshot(source())
+    (found,) = partition.decide(record(body(id="a", n="y"), 2, redrive=again(1, 0, named=(two.event_id,))))
+    assert (found.outcome, found.event_id, found.of) == (Outcome.DUPLICATE, two.event_id, PLACE.position(1, 0))
+    (first,) = partition.decide(record(body(id="a", n="x"), 3, redrive=again(0, 0, named=(one.event_id,))))
+    assert (first.outcome, first.resolves) == (Outcome.CLEAN, PLACE.position(0, 0))
+
+
 @pytest.mark.parametrize("bad", [b"{", b"[7]", b"7"])
 def test_what_cannot_be_read_under_a_clean_id_is_no_conflict(bad: bytes) -> None:
     partition = Partition(source("event"))
