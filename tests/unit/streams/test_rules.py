@@ -8,7 +8,7 @@ import streams
 
 README = Path(streams.__file__).parent / "README.md"
 TESTS = Path(__file__).resolve().parents[2]
-RULES = range(6, 15)
+RULES = range(6, 17)
 _ROW = re.compile(r"^\| (\d+) \|.*$", re.MULTILINE)
 _NAME = re.compile(r"`([a-z_/]+\.py)::(test_\w+)`")
 
