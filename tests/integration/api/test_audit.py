@@ -40,6 +40,8 @@ CALLS: dict[tuple[str, str], tuple[str, Any, str, str]] = {
     ("POST", "/schemas/{subject}/versions"): (
         "/schemas/order/versions", {"schema": {"type": "object"}}, "subject", "updated",
     ),
+    ("PATCH", "/schemas/{subject}"): ("/schemas/order", {"compatibility": "backward"}, "subject", "updated"),
+    ("POST", "/schemas/{subject}/dry-run"): ("/schemas/order/dry-run", {"schema": {}}, "job", "created"),
     ("POST", "/streams"): ("/streams", {**STREAM, "name": "other", "targetTable": "other"}, "stream", "created"),
     ("PUT", "/streams/{id}"): (
         "/streams/slack-events", {**STREAM, "description": "replaced"}, "stream", "updated",
