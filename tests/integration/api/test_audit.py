@@ -42,10 +42,6 @@ CALLS: dict[tuple[str, str], tuple[str, Any, str, str]] = {
     ),
     ("PATCH", "/schemas/{subject}"): ("/schemas/order", {"compatibility": "backward"}, "subject", "updated"),
     ("POST", "/schemas/{subject}/dry-run"): ("/schemas/order/dry-run", {"schema": {}}, "job", "created"),
-    ("PATCH", "/schemas/{subject}"): ("/schemas/order", {"compatibility": "backward"}, "subject", "updated"),
-    ("POST", "/schemas/{subject}/dry-run"): (
-        "/schemas/order/dry-run", {"schema": {"type": "object"}}, "job", "created",
-    ),
     ("POST", "/streams"): ("/streams", {**STREAM, "name": "other", "targetTable": "other"}, "stream", "created"),
     ("PUT", "/streams/{id}"): (
         "/streams/slack-events", {**STREAM, "description": "replaced"}, "stream", "updated",
