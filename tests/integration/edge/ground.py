@@ -86,7 +86,7 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """The running workers, an open source's path and its topic."""
+    """The running workers, an open source's path, its topic and how much was in there before."""
 
     launched: Launched
     ingress: RealIngress
@@ -94,6 +94,7 @@ class Ground:
     topic: str
     source_id: str
     path: str
+    since: int
 
     @property
     def port(self) -> int:
@@ -131,7 +132,8 @@ class Ground:
 
     def acknowledged(self) -> set[str]:
         """Return the ids of all deliveries of the source in its topic, which other runs may share."""
-        return {meta.delivery_id for meta in stored(self.bootstrap, self.topic) if meta.source_id == self.source_id}
+        found = stored(self.bootstrap, self.topic, self.since)
+        return {meta.delivery_id for meta in found if meta.source_id == self.source_id}
 
 
 def _memory(pid: int, what: str) -> int:
@@ -139,27 +141,35 @@ def _memory(pid: int, what: str) -> int:
     return int(next(line for line in text.splitlines() if line.startswith(what)).split()[1]) // 1024
 
 
-def stored(bootstrap: str, topic: str) -> Iterator[RawMeta]:
-    """Yield what the headers of every record of a topic's one partition say."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": bootstrap,
-            "group.id": f"audit-{os.getpid()}",
-            "enable.auto.commit": False,
-            "fetch.message.max.bytes": 32 * MIB,
-        }
-    )
+@contextmanager
+def reading(bootstrap: str) -> Iterator[Consumer]:
+    """Yield a consumer of no group."""
+    config = {"group.id": f"audit-{os.getpid()}", "enable.auto.commit": False, "fetch.message.max.bytes": 32 * MIB}
+    consumer = Consumer({"bootstrap.servers": bootstrap, **config})
     try:
+        yield consumer
+    finally:
+        consumer.close()
+
+
+def end_of(bootstrap: str, topic: str) -> int:
+    """Return the offset after the last record of a topic's one partition."""
+    with reading(bootstrap) as consumer:
         _, end = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=30)
-        consumer.assign([TopicPartition(topic, 0, 0)])
-        while end > 0:
+        return int(end)
+
+
+def stored(bootstrap: str, topic: str, since: int) -> Iterator[RawMeta]:
+    """Yield what the headers of every record of a topic's one partition say, from an offset on."""
+    left = end_of(bootstrap, topic) - since
+    with reading(bootstrap) as consumer:
+        consumer.assign([TopicPartition(topic, 0, since)])
+        while left > 0:
             messages = wait_until(lambda: consumer.consume(1_000, 0.02), 60, what="the next records")
-            end -= len(messages)
+            left -= len(messages)
             for message in messages:
                 assert message.error() is None, message.error()
                 yield decode(cast("list[tuple[str, bytes]]", message.headers()))
-    finally:
-        consumer.close()
 
 
 @contextmanager
@@ -171,7 +181,7 @@ def ground(folder: Path, bootstrap: str, **settings: str) -> Iterator[Ground]:
         wait_until(launched.is_ready, START_S, what="two ready workers")
         ingress = RealIngress(launched.process, launched.registry, Topics(kafka), launched.ports)
         made, _, path = ingress.source({"type": "url"})
-        found = Ground(launched, ingress, bootstrap, made.topic, made.id, path)
+        found = Ground(launched, ingress, bootstrap, made.topic, made.id, path, end_of(bootstrap, made.topic))
         wait_until(lambda: _known(found), 30, what="the source at both workers")
         yield found
     finally:
