@@ -72,7 +72,7 @@ def identify(deliveries: Iterable[Delivery], adapter: Callable[[str], Vendor], t
         meta, source = delivery.meta, delivery.source
         if meta is None or source is None or delivery.fault is not None or not delivery.items:
             if meta is not None and meta.redrive is not None and meta.redrive.items:
-                yield from (_whole(delivery, topic_id, number) for number in meta.redrive.items)
+                yield from _missing(delivery, topic_id, meta.redrive.items)
             else:
                 yield _whole(delivery, topic_id)
             continue
@@ -84,9 +84,7 @@ def identify(deliveries: Iterable[Delivery], adapter: Callable[[str], Vendor], t
             if wanted is None or item.number in wanted:
                 yield _event(delivery, meta, source, vendor, item, shared, batch)
         if wanted is not None:
-            yield from (
-                _whole(delivery, topic_id, number) for number in sorted(wanted) if number >= len(delivery.items)
-            )
+            yield from _missing(delivery, topic_id, (n for n in sorted(wanted) if n >= len(delivery.items)))
 
 
 def _vendor(own: Vendor, delivery: Delivery) -> Vendor:
@@ -136,10 +134,18 @@ def _event(
     )
 
 
-def _whole(delivery: Delivery, topic_id: str, number: int = 0) -> Event:
+def _missing(delivery: Delivery, topic_id: str, numbers: Iterable[int]) -> Iterator[Event]:
+    """Return the items that a redrive names and that are not there: they have no bytes of their own."""
+    whole = None
+    for number in numbers:
+        whole = whole or _whole(delivery, topic_id)
+        yield msgspec.structs.replace(whole, item=Item(number, b"", None))
+
+
+def _whole(delivery: Delivery, topic_id: str) -> Event:
     """Make the one event of a delivery without items: unreadable, empty or shed."""
     meta, record, source = delivery.meta, delivery.record, delivery.source
-    item = Item(number, record.value, None)
+    item = Item(0, record.value, None)
     if meta is None:
         source_id, kind, text = "", IdKind.DELIVERY, f"{topic_id}/{record.partition}/{record.offset}"
     elif meta.event_id is not None or meta.overrides.dedupe_key is not None:
@@ -149,7 +155,7 @@ def _whole(delivery: Delivery, topic_id: str, number: int = 0) -> Event:
     print_ = fingerprint(record.value)
     event_id = ids.event_id(source_id, kind, text)
     if meta is not None and meta.redrive is not None and meta.redrive.as_distinct:
-        event_id, text = _as_distinct(source_id, kind, text, print_, meta.redrive.named(number))
+        event_id, text = _as_distinct(source_id, kind, text, print_, meta.redrive.named(0))
     received = record.timestamp_ms * 1000 if meta is None else meta.received_at_us
     said = NOTHING_SAID if meta is None else meta.overrides
     return Event(

@@ -4,6 +4,7 @@ Any Kafka consumer reads it without our code. Lives here: header names, encode a
 a request's headers (ingress redacts before it encodes). Structs and not dataclasses: millions are made.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -62,8 +63,8 @@ NOTHING_SAID = Overrides()
 class Redrive(msgspec.Struct, frozen=True, gc=False):
     """A raw record written by a redrive (rule 16): original position, the job, the items to decide, `as` distinct.
 
-    No items: all of the delivery, which could not be read at all. `event_ids`: what these items (or the whole delivery)
-    are called in quarantine, in order; empty when the writer does not say.
+    Items ascend. None: all of the delivery, which could not be read at all. `event_ids`: what these items (or the whole
+    delivery) are called in quarantine, in order; empty when the writer does not say.
     """
 
     topic_id: str
@@ -84,7 +85,8 @@ class Redrive(msgspec.Struct, frozen=True, gc=False):
             return None
         if not self.items:
             return self.event_ids[0]
-        return dict(zip(self.items, self.event_ids, strict=False)).get(item)
+        place = bisect_left(self.items, item)
+        return self.event_ids[place] if place < len(self.items) and self.items[place] == item else None
 
 
 class RawMeta(msgspec.Struct, frozen=True, gc=False):
@@ -261,12 +263,17 @@ def _redrive_to_wire(value: Redrive) -> dict[str, Any]:
 
 
 def _redrive_from_wire(value: dict[str, Any]) -> Redrive:
+    items = [int(item) for item in value["items"]]
+    event_ids = [str(event_id) for event_id in value.get("eventIds", ())]
+    if items and event_ids:
+        pairs = sorted(zip(items, event_ids, strict=True))
+        items, event_ids = [item for item, _ in pairs], [event_id for _, event_id in pairs]
     return Redrive(
         value["topicId"],
         int(value["partition"]),
         int(value["offset"]),
         value["job"],
-        tuple(int(item) for item in value["items"]),
+        tuple(sorted(items)),
         value.get("as") == "distinct",
-        tuple(str(event_id) for event_id in value.get("eventIds", ())),
+        tuple(event_ids),
     )

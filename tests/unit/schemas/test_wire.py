@@ -60,7 +60,7 @@ RAW = raw.RawMeta(
     query="a=b",
     headers=(("X-A", "1"), ("x-a", "\xe9")),
     auth=raw.AuthResult("slack", "full", "sec"),
-    redrive=raw.Redrive("topic", 1, 2, "job", (0, 2), as_distinct=True),
+    redrive=raw.Redrive("topic", 1, 2, "job", (0, 2), as_distinct=True, event_ids=("zero", "two")),
 )
 TEXT = st.text(max_size=20)
 LONG = st.integers(0, (1 << 62) - 1)
@@ -103,6 +103,21 @@ def test_a_raw_records_headers_come_back(
 
 def test_the_source_of_a_raw_record_stands_where_readers_look_first() -> None:
     assert raw.encode(RAW)[raw.SOURCE_AT] == (raw.HB_SOURCE_ID, RAW.source_id.encode())
+
+
+def test_a_redrives_record_keeps_the_original_headers_and_says_what_its_items_are_called() -> None:
+    given = [*raw.encode(RAW), ("x-of-another-program", b"1")]
+    again = raw.Redrive("t", 0, 9, "other", (3, 1), event_ids=("three", "one"))
+    made = raw.redriven(given, again)
+    assert made[:-1] == [header for header in given if header[0] != raw.HB_REDRIVE]
+    read = raw.decode(made).redrive
+    assert read is not None
+    assert (read.items, [read.named(item) for item in range(5)]) == ((1, 3), [None, "one", None, "three", None])
+    whole = raw.decode(raw.redriven(given, raw.Redrive("t", 0, 9, "job", (), event_ids=("all",)))).redrive
+    assert whole is not None
+    assert (whole.named(7), whole.row(7)) == ("all", Position("t", 0, 9, 0))
+    with pytest.raises(Poison):
+        raw.decode(raw.redriven(given, raw.Redrive("t", 0, 9, "job", (1, 2), event_ids=("one",))))
 
 
 @pytest.mark.parametrize("name", [raw.HB_VERSION, raw.HB_AUTH, raw.HB_HEADERS, raw.HB_RECEIVED_AT, raw.HB_SOURCE_ID])
