@@ -37,7 +37,7 @@ _START_S = 120.0
 _PATIENCE_S = 600.0
 _PATIENCE = 20
 _POLL_S = 1.0
-_NO_MEMORY = 71
+NO_MEMORY = 71
 _RUN = """import sys
 from multiprocessing.connection import Connection
 from streams.trial import serve
@@ -137,7 +137,7 @@ class Trial:
         """Reap a child that has closed its pipe and say how it ended."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_POLL_S)
-        how = _how(process.returncode)
+        how = how_it_ended(process.returncode)
         self.close()
         return how
 
@@ -153,10 +153,11 @@ def shown(snapshot: Snapshot, tenant: str) -> Snapshot:
     )
 
 
-def _how(exitcode: int | None) -> str:
+def how_it_ended(exitcode: int | None) -> str:
+    """Return what a child's exit code says, for people."""
     if exitcode is None:
         return "no exit code"
-    if exitcode == _NO_MEMORY:
+    if exitcode == NO_MEMORY:
         return "out of memory"
     if exitcode >= 0:
         return f"exit code {exitcode}"
@@ -199,14 +200,14 @@ def serve(pipe: Connection) -> None:
     place: Place
     snapshot = EMPTY
     pipe.send("ready")
-    _limit_memory(memory_bytes)
+    limit_memory(memory_bytes)
     try:
         while True:
             first, second = pipe.recv()
             if isinstance(first, Place):
                 place, snapshot = first, second
                 continue
-            _allow_cpu(cpu_s)
+            allow_cpu(cpu_s)
             unread(first, judge.sources.at(snapshot.sources), second, _FAULT)
             pipe.send(("headers", None))
             try:
@@ -219,10 +220,10 @@ def serve(pipe: Connection) -> None:
     except EOFError:
         return
     except MemoryError:
-        os._exit(_NO_MEMORY)
+        os._exit(NO_MEMORY)
 
 
-def _limit_memory(more: int) -> None:
+def limit_memory(more: int) -> None:
     """Bound the address space at what it is now and `more` bytes; where the system cannot, the CPU bound remains."""
     with contextlib.suppress(OSError, ValueError):
         pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
@@ -230,6 +231,7 @@ def _limit_memory(more: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more, hard))
 
 
-def _allow_cpu(seconds: int) -> None:
+def allow_cpu(seconds: int) -> None:
+    """Bound this process' CPU at what it has used and `seconds`; SIGXCPU ends it there."""
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
     resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time()) + seconds, hard))

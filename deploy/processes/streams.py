@@ -15,11 +15,11 @@ from schemas.metrics import Metrics
 from schemas.vendors import adapter
 from streams import supervise
 from streams.app import Env, Health, run_group
-from streams.jobs.dry_run import DryRunner
+from streams.jobs.apart import Apart
+from streams.jobs.dry_run import of as dry_run_of
 from streams.jobs.log import Log
 from streams.jobs.redrive import Redriver
 from streams.jobs.runner import Beat, JobRunner, Work
-from streams.jobs.tail import Tail
 
 
 def main(given: settings.StreamsSettings) -> int:
@@ -50,8 +50,7 @@ async def _stage(given: settings.StreamsSettings, group: str) -> int:
 
 def _kinds(given: settings.StreamsSettings, base: Foundation) -> Mapping[str, Work]:
     """Return the jobs that a stage process does, by kind."""
-    kafka, monotonic = client_config(given), base.clock.monotonic
-    dry_run = DryRunner(base.view, adapter, lambda topic: Tail(kafka, topic, monotonic), base.clock)
+    dry_run = Apart(base.view, dry_run_of, client_config(given), adapter, base.clock)
     return {REDRIVE: _redrive(given, base), DRY_RUN: dry_run}
 
 

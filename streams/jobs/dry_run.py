@@ -1,14 +1,13 @@
 """The job `streams.dry_run`: what a candidate schema would have said of the newest raw events.
 
-Lives here: which events are judged, by what before and after, the sums. Not here: claiming (runner.py), Kafka
-(tail.py), reading and naming events (parse.py, identify.py: as the stage itself). Nothing is written but the job's
-result, which names places and ids and nothing of what events say.
+Lives here: which events are judged, by what before and after, the sums. Not here: claiming (runner.py), the process
+that it runs in (apart.py), Kafka (tail.py), reading and naming events (parse.py, identify.py: as the stage itself).
+Nothing is written but the job's result, which names places and ids and nothing of what events say.
 
 Arguments: `subject`, `schema` (text) with `assertFormats`, or `version`; `sourceId`, `eventType` (glob), `last`,
 `revision` of the registry that it was asked at.
 """
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,26 +17,29 @@ from schemas.contracts import Asserted, Contract, Library, compile_schema
 from schemas.definitions.job import Job
 from schemas.definitions.source import matches
 from schemas.definitions.view import Snapshot
-from schemas.errors import Refused, Transient
-from schemas.ports import Clock, RegistryView
+from schemas.errors import Refused
+from schemas.ports import Clock
 from schemas.reasons import Reason
 from schemas.wire.raw import RawRecord
 from streams.identify import Event, identify
-from streams.jobs.runner import Beat
+from streams.jobs.runner import Beat, Work
+from streams.jobs.tail import Tail
 from streams.judge import Adapter
 from streams.parse import parse
 from streams.sources import Source, Sources
 from streams.validate import denied, validate
 
-PORTION = 200
-"""Raw records judged between two beats; the stage has the processor for as long afterwards."""
+PORTION, PORTION_BYTES = 200, 16 << 20
+"""Raw records, and their bytes, judged between two beats."""
 MAX_SAMPLES, MAX_PLACES = 20, 50
-VIEW_S, LOOK_S = 30.0, 0.25
-"""How long the definitions of the moment of asking are waited for: this process reads them by polling."""
-_LONGEST_PAUSE_S = 5.0
 _VERDICTS = {(True, False): "newlyFailing", (False, True): "newlyPassing", (True, True): "stillPassing",
              (False, False): "stillFailing"}  # fmt: skip
 Place = tuple[str, str, str, str]
+
+
+def of(snapshot: Snapshot, kafka: Mapping[str, Any], adapter: Adapter, clock: Clock) -> Work:
+    """Return the work of a process that does one dry run (apart.py)."""
+    return DryRunner(snapshot, adapter, lambda topic: Tail(kafka, topic, clock.monotonic), clock)
 
 
 class Topic(Protocol):
@@ -84,21 +86,14 @@ class Sums:
 
 
 class DryRunner:
-    """Does dry runs; `topic` opens the newest records of a raw topic by name."""
+    """Does dry runs with the definitions of one snapshot; `topic` opens the newest records of a raw topic by name."""
 
-    def __init__(
-        self,
-        view: RegistryView,
-        adapter: Adapter,
-        topic: Callable[[str], Topic],
-        clock: Clock,
-        pause: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._view, self._adapter, self._topic, self._clock, self._pause = view, adapter, topic, clock, pause
+    def __init__(self, snapshot: Snapshot, adapter: Adapter, topic: Callable[[str], Topic], clock: Clock) -> None:
+        self._snapshot, self._adapter, self._topic, self._clock = snapshot, adapter, topic, clock
 
     def __call__(self, job: Job, beat: Beat) -> Mapping[str, Any]:
         """Do one dry run; raises `Refused` when its source, subject or version is gone."""
-        snapshot, given = self._snapshot(int(job.arguments.get("revision", 0)), beat), job.arguments
+        snapshot, given = self._snapshot, job.arguments
         candidate, name = _candidate(snapshot, job)
         sources = _sources(snapshot, job)
         wanted = _Wanted(str(given["subject"]), given.get("eventType"), frozenset(source.id for source in sources))
@@ -108,37 +103,23 @@ class DryRunner:
             self._one(topic, int(given["last"]), judge, sums, _Part(beat, done, len(topics)))
         return sums.told(name)
 
-    def _snapshot(self, revision: int, beat: Beat) -> Snapshot:
-        """Return the registry as it was when the job was asked for, or newer; raises `Transient` if it stays away."""
-        for _ in range(round(VIEW_S / LOOK_S)):
-            snapshot = self._view.current()
-            if snapshot.revision >= revision:
-                return snapshot
-            beat(0.0)
-            self._pause(LOOK_S)
-        raise Transient(f"the registry's newest definitions did not come within {VIEW_S:g} s: try again")
-
     def _one(self, name: str, last: int, judge: "_Judge", sums: Sums, beat: "_Part") -> None:
         beat(0.0)
         topic = self._topic(name)
         try:
             count, records = topic.newest(last, self._clock.time_ns() // 1_000_000)
             sums.topics.append({"topic": name, "records": count})
-            portion: list[RawRecord] = []
+            portion, size = list[RawRecord](), 0
             for read, record in enumerate(records, 1):
                 portion.append(record)
-                if len(portion) >= PORTION:
-                    self._judged(portion, judge, sums)
-                    portion = []
+                size += len(record.value)
+                if len(portion) >= PORTION or size >= PORTION_BYTES:
+                    judge.add(portion, sums)
+                    portion, size = [], 0
                     beat(min(1.0, read / max(1, count)))
-            self._judged(portion, judge, sums)
+            judge.add(portion, sums)
         finally:
             topic.close()
-
-    def _judged(self, portion: list[RawRecord], judge: "_Judge", sums: Sums) -> None:
-        began = self._clock.monotonic()
-        judge.add(portion, sums)
-        self._pause(min(_LONGEST_PAUSE_S, self._clock.monotonic() - began))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from schemas.definitions.job import DRY_RUN, Job, JobState
-from schemas.definitions.view import EMPTY, Snapshot, SourceView
-from schemas.errors import Refused, Transient
+from schemas.definitions.view import SourceView
+from schemas.errors import Refused
 from schemas.wire.raw import RawRecord, Redrive
 from streams.jobs.dry_run import PORTION, DryRunner
 from tests.fakes.clock import ManualClock
@@ -17,20 +17,6 @@ from tests.unit.streams import made
 
 INTEGER = {"type": "object", "properties": {"n": {"type": "integer"}}}
 STRING = {"type": "object", "properties": {"n": {"type": "string"}}}
-
-
-class View:
-    """Shows one snapshot, after `late` looks."""
-
-    def __init__(self, snapshot: Snapshot, late: int = 0) -> None:
-        self._snapshot, self._late = snapshot, late
-
-    def current(self) -> Snapshot:
-        self._late -= 1
-        return EMPTY if self._late >= 0 else self._snapshot
-
-    async def refresh(self) -> Snapshot:
-        return self.current()
 
 
 class Topic:
@@ -59,17 +45,11 @@ def job(**arguments: Any) -> Job:
 
 
 def run(
-    records: list[RawRecord], asked: Job, view: SourceView | None = None, late: int = 0, **schemas: Any
+    records: list[RawRecord], asked: Job, view: SourceView | None = None, **schemas: Any
 ) -> tuple[Mapping[str, Any], Topic, list[float]]:
     topic, beats, source = Topic(records), list[float](), view or made.source(pins={"order": "order@1"})
     texts = {name: json.dumps(schema).encode() for name, schema in ({"order": INTEGER} | schemas).items()}
-    runner = DryRunner(
-        View(made.snapshot(source, **texts), late),
-        lambda _: made.VENDOR,
-        lambda _: topic,
-        ManualClock(),
-        lambda _: None,
-    )
+    runner = DryRunner(made.snapshot(source, **texts), lambda _: made.VENDOR, lambda _: topic, ManualClock())
 
     def beat(share: float, so_far: Mapping[str, Any] | None = None) -> None:
         assert so_far is None
@@ -139,13 +119,6 @@ def test_sources_of_other_tenants_are_never_read() -> None:
     assert (found["judged"], topic.asked) == (0, [])
     with pytest.raises(Refused):
         run([event(1, 1)], job(schema=json.dumps(STRING), sourceId=foreign.id), foreign)
-
-
-def test_it_waits_for_the_definitions_of_the_moment_it_was_asked_at() -> None:
-    found, _, _ = run([event(1, 1)], job(version=1), late=3)
-    assert found["judged"] == 1
-    with pytest.raises(Transient):
-        run([event(1, 1)], job(version=1), late=10_000)
 
 
 def test_it_beats_between_portions_and_its_answer_is_bounded() -> None:
