@@ -14,7 +14,7 @@ from typing import Any
 
 from schemas import topics
 from schemas.definitions.job import Job
-from schemas.errors import Poison
+from schemas.errors import Poison, Transient
 from schemas.ports import QuarantineTable, RegistryView
 from schemas.wire import raw
 from schemas.wire.position import Position
@@ -95,8 +95,11 @@ class Redriver:
         """Do one redrive; returns counts and the rows that could not be redriven, with the reason."""
         named = self._topics(job.tenant_id)
         log = self._log([*named[topics.Kind.WEBHOOK], *named[topics.Kind.QUARANTINE]])
+        run = _Run(self, job, beat, log, named)
         try:
-            return _Run(self, job, beat, log, named).run()
+            return run.run()
+        except Transient as error:
+            raise Transient(f"{error}; {run.done.records} records are written") from error
         finally:
             log.close()
 
