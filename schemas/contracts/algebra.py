@@ -18,6 +18,9 @@ YES, NO, UNKNOWN = "yes", "no", "unknown"
 LARGE = 3_000
 """Bytes of a question that is taken apart and not asked: a no of 40 KB takes a second, of 6 KB a tenth."""
 
+LARGE_WHOLE = 20_000
+"""Bytes of two documents that cannot be taken apart."""
+
 
 class Algebra:
     """Asks; keeps the canonical forms of one comparison. `formats`: they judge."""
@@ -29,7 +32,12 @@ class Algebra:
         self._kept: list[object] = []
 
     def whole(self, wide: Node, narrow: Node) -> bool:
-        """Tell whether a document is proven to take all that another takes; both of one draft."""
+        """Tell whether a document is proven to take all that another takes; both of one draft.
+
+        False past LARGE_WHOLE.
+        """
+        if len(orjson.dumps(wide)) + len(orjson.dumps(narrow)) > LARGE_WHOLE:
+            return False
         return self._ask(self._canonical(wide), self._canonical(narrow)) == YES
 
     def takes(self, wide_of: Normal, wide: Node, narrow_of: Normal, narrow: Sequence[Node]) -> str:

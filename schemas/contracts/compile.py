@@ -5,6 +5,7 @@ bounds on schemas (bounds.py). Formats are annotations (JSON Schema 2020-12, val
 subject says that they are asserted. https://docs.rs/jsonschema
 """
 
+import json
 from typing import Any
 
 import jsonschema_rs
@@ -18,7 +19,11 @@ from schemas.reasons import Reason
 MAX_MESSAGE = 500
 _BACKTRACKING = 100_000
 """Steps of one pattern: a schema whose pattern explodes fails the event, it does not stop the worker."""
-PATTERNS = jsonschema_rs.FancyRegexOptions(backtrack_limit=_BACKTRACKING)
+_PATTERN_BYTES = 10 << 20
+"""Of one compiled pattern: what `[\\p{L}_]{0,127}` takes, and no more than that by much."""
+PATTERNS = jsonschema_rs.FancyRegexOptions(
+    backtrack_limit=_BACKTRACKING, size_limit=_PATTERN_BYTES, dfa_size_limit=_PATTERN_BYTES
+)
 _MASK = "\ufdd0value\ufdd1"
 """Stands for the event's value in the validator's words: noncharacters, so that no schema's text is taken for it."""
 _KINDS = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
@@ -82,7 +87,8 @@ def compile_schema(schema_json: bytes) -> Contract:
             )
         )
     except (ValueError, jsonschema_rs.ReferencingError) as exc:
-        message = (getattr(exc, "message", "") or str(exc))[:MAX_MESSAGE]
+        shown = json.dumps(getattr(exc, "instance", None))[:MAX_MESSAGE]
+        message = (getattr(exc, "message", "") or str(exc)).replace(_MASK, shown)[:MAX_MESSAGE]
         where = pointer(getattr(exc, "instance_path", ()))
         raise Refused(
             Reason.INVALID_DEFINITION,

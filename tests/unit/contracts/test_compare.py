@@ -177,7 +177,7 @@ def test_breaks_are_bounded() -> None:
         ({"anyOf": [{"$ref": "#/$defs/a"}], "$defs": {"a": {"allOf": [{"$ref": "#"}]}}}, "", "leads back"),
         ({"pattern": "a" * 3_000}, "/pattern", "characters"),
         ({"patternProperties": {"a" * 3_000: {}}}, "/patternProperties/", "characters"),
-        ({"anyOf": [{"pattern": f"a{n}"} for n in range(1_001)]}, "", "patterns"),
+        ({"anyOf": [{"pattern": f"a{n}"} for n in range(101)]}, "", "patterns"),
         ({"allOf": [{"$ref": "#/$defs/a"}] * 10_001, "$defs": {"a": {}}}, "", "references"),
         ({"enum": list(range(100_001))}, "", "values"),
     ],

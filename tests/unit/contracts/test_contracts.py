@@ -131,3 +131,18 @@ def test_messages_name_the_kind_of_a_value_and_never_the_value(schema: Any, valu
     assert said in found[1]
     assert "s3cret" not in found[1]
     assert "98765" not in found[1]
+
+
+def test_a_refusal_of_a_schema_shows_what_it_refuses() -> None:
+    with pytest.raises(Refused) as refused:
+        check_schema(text({"properties": {"a": {"type": "objct"}}}))
+    assert refused.value.errors[0][0] == "/properties/a/type"
+    assert "objct" in refused.value.errors[0][1]
+    assert "value" not in refused.value.errors[0][1]
+
+
+def test_letters_of_any_script_can_be_counted_and_a_pattern_that_explodes_when_compiled_is_refused() -> None:
+    name = compile_schema(text({"pattern": r"^\p{L}[\p{L}\p{N}_ -]{0,127}$"}))
+    assert name.validate("\u00c9tienne") is None
+    with pytest.raises(Refused):
+        check_schema(text({"pattern": r"(\p{L}{1,100}){50}"}))
