@@ -203,10 +203,10 @@ class BatchConsumer(driver.Consumer):
         return end
 
     async def _believed_end(self, tp: TP, at: int) -> int:
-        """Ask for the end of a log again and again: a new leader may tell a stale one for a moment."""
+        """Ask for the end of a log again and again: a new leader may tell a stale, lower one for a moment."""
         end = 0
         for _ in range(_END_ASKS):
-            end = int((await self.highwaters(tp)).get(tp) or 0)
+            end = max(end, int((await self.highwaters(tp)).get(tp) or 0))
             if end >= at:
                 break
             await self.sleep(_END_PAUSE_S)

@@ -201,6 +201,12 @@ async def test_an_end_before_the_position_is_not_believed_at_once(reader: Reader
     assert await reader.take(5) == [("waited",)] * 5 + [("decided", 5)]
 
 
+async def test_of_the_ends_that_were_told_the_highest_is_believed(reader: Reader) -> None:
+    """Found by the simulation (seed 13727): the last answer was a stale one, and what is there was written off."""
+    reader.tails.in_doubt, reader.ends[RAW] = True, [2, 4, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2]
+    assert [one for one in await reader.take(5) if one[0] == "lost"] == [("lost", 4, 5, 4)]
+
+
 async def test_a_topic_made_anew_is_not_taken_for_a_log_that_was_cut(reader: Reader) -> None:
     reader.tails.in_doubt, reader.tails.new_from, reader.tails.anew = True, {RAW: 0}, [RAW.topic]
     with pytest.raises(EndedError, match="made anew"):
