@@ -62,10 +62,14 @@ class _Sent:
         self.done: Done | None = done
 
     def settle(self, result: Stored | Exception) -> None:
-        """Tell what became of it, once."""
+        """Tell what became of it, once; whoever is told cannot end the polling, which is all others'."""
         done, self.done = self.done, None
-        if done is not None:
+        if done is None:
+            return
+        try:
             done(result)
+        except Exception:  # noqa: BLE001 a bug of one request
+            _log.exception("report_not_taken")
 
 
 class KafkaPublisher:

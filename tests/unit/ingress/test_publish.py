@@ -86,6 +86,23 @@ async def test_a_large_record_that_is_late_keeps_no_small_one_from_its_partition
         task.cancel()
 
 
+async def test_whoever_is_told_cannot_end_the_polling() -> None:
+    held = Held()
+    made = publisher(held)
+    made._budget = -1.0
+    told: list[Any] = []
+
+    def done(result: Any) -> None:
+        told.append(result)
+        raise ValueError("a bug")
+
+    made.send("t.webhook.x", 0, b"k", b"v", [], done)
+    made._expire()
+    held.reports.pop()(FATAL, None)
+    assert [type(one) for one in told] == [Overloaded]
+    assert (made._outstanding, made.failed.is_set()) == (0, True)
+
+
 @pytest.mark.parametrize("clients", [(Dead(),), (Held(), Dead())], ids=["small", "large"])
 async def test_a_fatal_error_that_poll_raises_ends_the_worker(clients: tuple[Any, ...]) -> None:
     made = publisher(*clients)
