@@ -10,6 +10,7 @@ from deploy.processes.foundation import Foundation, foundation, listen, run, sto
 from ingress import receipt
 from ingress.api.app import build_app
 from ingress.api.env import ApiEnv
+from ingress.api.routes import MAX_LINE_BYTES
 from ingress.app import BACKLOG, counted, ended, flushed, make_env, stop_accepting, until
 from ingress.env import Env
 from ingress.mount import add_data_plane, server_options
@@ -69,7 +70,10 @@ async def _serve(given: settings.ApiSettings, sock: socket.socket) -> int:
         add_data_plane(app, door)
         publisher.start()
         runner = web.AppRunner(
-            app, shutdown_timeout=given.ack_budget_s + DRAIN_EXTRA_S, **server_options(given.keepalive_s)
+            app,
+            shutdown_timeout=given.ack_budget_s + DRAIN_EXTRA_S,
+            max_line_size=MAX_LINE_BYTES,
+            **server_options(given.keepalive_s),
         )
         await runner.setup()
         site = web.SockSite(runner, sock, backlog=BACKLOG)

@@ -16,6 +16,8 @@ from schemas.definitions.key import Permission
 from schemas.reasons import Reason
 
 PREFIX = "/api/v1"
+MAX_LINE_BYTES = 32 << 10
+"""A request line of the server; one that uses every parameter of a route to its documented length is shorter."""
 Handler = Callable[[Call], Awaitable[Answer]]
 
 

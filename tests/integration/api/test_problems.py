@@ -2,9 +2,12 @@
 
 import io
 import json
+from urllib.parse import urlencode
 
 import pytest
 
+from ingress.api.routes import MAX_LINE_BYTES, PREFIX, Route
+from ingress.api.table import ROUTES
 from schemas.errors import Refused
 from schemas.reasons import Reason
 from tests.integration.api.world import SOURCE, STREAM, Api
@@ -161,3 +164,13 @@ async def test_the_registry_away_is_503_with_retry_after(api: Api, monkeypatch: 
 async def test_problems_are_compact_json(api: Api) -> None:
     reply = await api.send("GET", "/nothing")
     assert json.loads(reply.body).keys() == {"type", "title", "status", "detail", "instance", "reason"}
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.query], ids=lambda route: route.path)
+async def test_a_line_that_uses_every_parameter_to_its_length_is_read(api: Api, route: Route) -> None:
+    query = {one.name: "\U0001f600" * one.maximum if one.kind == "string" else "1" for one in route.query}
+    path = "/".join("default" if part.startswith("{") else part for part in route.path.split("/"))
+    line = f"{path}?{urlencode(query)}"
+    assert len(f"{route.method} {PREFIX}{line} HTTP/1.1") < MAX_LINE_BYTES
+    reply = await api.send(route.method, line)
+    assert reply.headers["Content-Type"].partition(";")[0] in {"application/json", "application/problem+json"}

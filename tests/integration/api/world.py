@@ -16,6 +16,7 @@ from aiohttp import web
 
 from ingress.api.app import build_app
 from ingress.api.env import STATIC, ApiEnv
+from ingress.api.routes import MAX_LINE_BYTES
 from ingress.rates import Rates
 from schemas import topics
 from schemas.backing.registry import SYSTEM, Registry, SourceRecord, TopicRecord, Vault
@@ -265,7 +266,7 @@ async def running(
         static=static,
         rates=Rates.of(settings, SystemClock(), metrics),
     )
-    runner = web.AppRunner(build_app(env))
+    runner = web.AppRunner(build_app(env), max_line_size=MAX_LINE_BYTES)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
