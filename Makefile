@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SIZES ?= 400,2000,24000
 ORACLES := tests/contract/vendors/oracles
 .DEFAULT_GOAL := help
 .PHONY: reference help run test check setup bench bench-edge faults house fixtures lock test-compose clean
@@ -38,7 +39,7 @@ bench: $(VENV)/.test ## freshness and throughput of each stage, with machine, lo
 	@$(BIN)/python -m tests.benchmarks.bench
 
 bench-edge: $(VENV)/.test ## the ingress beside aiohttp's floor and a Go edge: ROUNDS=3 SIZES=400,2000,24000 WORKERS=1
-	@$(BIN)/python -m tests.benchmarks.edge.compare --rounds $(or $(ROUNDS),3) --sizes $(or $(SIZES),400,2000,24000) --workers $(or $(WORKERS),1)
+	@$(BIN)/python -m tests.benchmarks.edge.compare --rounds $(or $(ROUNDS),3) --sizes $(SIZES) --workers $(or $(WORKERS),1)
 
 faults: $(VENV)/.test ## break everything under load, checked per position: SEED= ROUNDS=5 BROKERS=1|3
 	@$(BIN)/python -m tests.faults.run $(if $(SEED),--seed $(SEED)) --rounds $(or $(ROUNDS),5) --brokers $(or $(BROKERS),1)
