@@ -22,7 +22,7 @@ from ingress.request import RequestBody, arrival_of
 from schemas.reasons import Reason
 
 LINGERING_S = 1.0
-DISCARDED_BYTES = 256 << 10
+DISCARDED_BYTES = 64 << 10
 """Read away of a body that was refused, so that its sender sees why."""
 Probe = Callable[[], Reply]
 _PROBED = frozenset({"GET", "HEAD"})

@@ -207,7 +207,7 @@ async def test_of_a_refused_upload_only_a_little_is_read(monkeypatch: pytest.Mon
         answer = await wire.answer()
         assert (answer.status, answer.headers["connection"]) == (429, "close")
         assert await wire.ended()
-    assert 0 < read[0] < 1_500_000  # 256 KiB, and what came at once with the head
+    assert 0 < read[0] < 1_500_000  # 64 KiB, and what came at once with the head
 
 
 async def test_a_sender_that_leaves_before_the_report_is_counted_and_holds_nothing(tasks: list[str]) -> None:
