@@ -62,9 +62,9 @@ class Door:
         reply = await receive(arrival, self.env)
         body = arrival.body
         assert isinstance(body, RequestBody)  # noqa: S101 arrival_of made it
-        unread = not request.content.is_eof()
         response = ack.respond(request, reply, body, closing=self.draining)
-        if unread and isinstance(request.protocol, Connection):
+        ends = response.keep_alive is False  # a connection that is kept reads the rest, and what comes after it
+        if ends and not request.content.is_eof() and isinstance(request.protocol, Connection):
             request.protocol.discard(DISCARDED_BYTES)
         return response
 

@@ -1,7 +1,7 @@
 """One webhook's life: admitted, read, proven, made a record, answered.
 
 Lives here: the steps, what is known of a request so far, and that whatever is raised becomes a reply. No step waits for
-anything: who waits between them is receive.py (a task a request) and quick.py (callbacks, for what is here at once).
+anything: who waits between them is receive.py (a task a request) and connection.py (for what is here at once).
 """
 
 from ingress import answers, body, handshakes, record

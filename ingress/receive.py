@@ -1,7 +1,7 @@
 """A webhook received by a task of its own: whatever has to be waited for is waited for here.
 
 Lives here: the order of the steps of life.py. The doors (fast.py, mount.py) call `receive` and nothing else; what is
-here at once takes the same steps in quick.py. A 2xx means acknowledged by all in-sync replicas (rule 1).
+here at once takes the same steps in connection.py. A 2xx means acknowledged by all in-sync replicas (rule 1).
 """
 
 import asyncio

@@ -210,6 +210,19 @@ async def test_of_a_refused_upload_only_a_little_is_read(monkeypatch: pytest.Mon
     assert 0 < read[0] < 1_500_000  # 64 KiB, and what came at once with the head
 
 
+async def test_a_connection_that_is_kept_after_a_refusal_reads_on_without_end() -> None:
+    edge = await known(shop())
+    async with served(edge) as at, at.wire() as wire:
+        wire.send(POST.replace(PATH.encode(), b"/in/never-made") + b"Content-Length: 2\r\n\r\n")
+        answer = await wire.answer()
+        assert (answer.status, answer.headers.get("connection")) == (404, None)
+        wire.send(b"{}")
+        body = b"x" * 30_000
+        for _ in range(6):
+            wire.send(POST + b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+            assert (await wire.answer()).status == 200
+
+
 async def test_a_sender_that_leaves_before_the_report_is_counted_and_holds_nothing(tasks: list[str]) -> None:
     edge = await known(shop())
     gate = edge.publisher.gate = asyncio.Event()
