@@ -39,9 +39,9 @@ _PATIENCE = 20
 _POLL_S = 1.0
 NO_MEMORY = 71
 _RUN = """import sys
+from importlib import import_module
 from multiprocessing.connection import Connection
-from streams.trial import serve
-serve(Connection(int(sys.argv[1])))
+import_module(sys.argv[1]).serve(Connection(int(sys.argv[2])))
 """
 _FAULT = Fault(Reason.BAD_RECORD, "", "")
 _log = logger(__name__)
@@ -115,16 +115,7 @@ class Trial:
             return self._child
         self.close()
         self._scene = None
-        ours, theirs = socket.socketpair()
-        with theirs:
-            process = subprocess.Popen(  # noqa: S603 ourselves
-                [sys.executable, "-c", _RUN, str(theirs.fileno())],
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(part for part in sys.path if part)},
-            )
-        pipe = Connection(ours.detach())
-        self._child = process, pipe
+        process, pipe = self._child = start_child(__name__)
         try:
             pipe.send((self._adapter, self._cpu_s, self._memory_bytes))
             if pipe.poll(_START_S) and pipe.recv() == "ready":
@@ -151,6 +142,19 @@ def shown(snapshot: Snapshot, tenant: str) -> Snapshot:
         sources={name: view for name, view in sources.items() if view.tenant == tenant},
         schemas={key: text for key, text in snapshot.schemas.items() if key[0] == tenant},
     )
+
+
+def start_child(module: str) -> tuple["subprocess.Popen[bytes]", Connection]:
+    """Start a process that calls `serve` of a module with the other end of the pipe."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(  # noqa: S603 ourselves
+            [sys.executable, "-c", _RUN, module, str(theirs.fileno())],
+            pass_fds=(theirs.fileno(),),
+            stdin=subprocess.DEVNULL,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(part for part in sys.path if part)},
+        )
+    return process, Connection(ours.detach())
 
 
 def how_it_ended(exitcode: int | None) -> str:

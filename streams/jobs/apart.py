@@ -8,9 +8,7 @@ import contextlib
 import os
 import resource
 import signal
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +20,7 @@ from schemas.definitions.view import Snapshot
 from schemas.errors import HookbergError, Transient
 from schemas.ports import RegistryView
 from streams.jobs.runner import Beat, Work
-from streams.trial import NO_MEMORY, allow_cpu, how_it_ended, limit_memory, shown
+from streams.trial import NO_MEMORY, allow_cpu, how_it_ended, limit_memory, shown, start_child
 
 CPU_S = 60
 """Between two beats of the job in the child."""
@@ -32,11 +30,6 @@ BEAT_S = 5.0
 STUCK_S = 300.0
 VIEW_S = 30.0
 _POLL_S = 0.25
-_RUN = """import sys
-from multiprocessing.connection import Connection
-from streams.jobs.apart import serve
-serve(Connection(int(sys.argv[1])))
-"""
 Make = Callable[..., Work]
 """Makes the work of a snapshot and some arguments; all of them can be pickled, and it is importable by name."""
 
@@ -91,15 +84,7 @@ class Apart:
 
 @contextmanager
 def _child() -> Iterator[tuple["subprocess.Popen[bytes]", Connection]]:
-    ours, theirs = socket.socketpair()
-    with theirs:
-        process = subprocess.Popen(  # noqa: S603 ourselves
-            [sys.executable, "-c", _RUN, str(theirs.fileno())],
-            pass_fds=(theirs.fileno(),),
-            stdin=subprocess.DEVNULL,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(part for part in sys.path if part)},
-        )
-    pipe = Connection(ours.detach())
+    process, pipe = start_child(__name__)
     try:
         yield process, pipe
     finally:
