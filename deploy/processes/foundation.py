@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from deploy.processes import ending
 from deploy.processes.clock import SystemClock
 from ingress.workers import bind
 from schemas import logs, settings
@@ -69,12 +70,17 @@ def stop_event() -> asyncio.Event:
 
 
 def run(process: str, given: LogSettings, main: Callable[[], Awaitable[int]]) -> int:
-    """Configure logs and run `main` on uvloop; return its exit code."""
+    """Configure logs and run `main` on uvloop; return its exit code. The process has to end with it (ending.py)."""
     import uvloop
 
     logs.configure(process, level=given.log_level, fmt=given.log_format)
 
     async def whole() -> int:
-        return await main()
+        code = 1
+        try:
+            code = await main()
+        finally:
+            ending.bounded(code)
+        return code
 
     return uvloop.run(whole())

@@ -36,8 +36,8 @@ class Threads:
         return await asyncio.get_running_loop().run_in_executor(self._pool, functools.partial(call, *args, **kwargs))
 
     def close(self) -> None:
-        """End the pool; calls that wait are dropped."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        """End the pool; calls that wait are dropped, and one that hangs keeps nobody from the rest of the end."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,8 +75,8 @@ class Deliveries:
         return await self._run(tenant, lambda ground: pages.page(ground, query, limit, cursor))
 
     def close(self) -> None:
-        """Leave Kafka and end the threads."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        """Leave Kafka; a thread that still reads ends by its own bounds, or with the process."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
         while True:
             try:
                 self._logs.get_nowait().close()
