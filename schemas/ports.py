@@ -10,6 +10,7 @@ import msgspec
 
 from schemas.definitions.alert import Alert, AlertKind
 from schemas.definitions.job import Job
+from schemas.definitions.minute import Complete, LastEvent, MinuteCounts
 from schemas.definitions.view import KeyView, Snapshot, SourceView, StreamView
 from schemas.wire.quarantine import OpenRow
 from schemas.wire.raw import Header
@@ -159,6 +160,19 @@ class AlertBook(Protocol):
 
     def opened(self, kind: AlertKind, entity_ids: Iterable[str] | None = None) -> Sequence[Alert]:
         """Return the open alerts of a kind: all, or those about some entities."""
+
+
+class MinuteBook(Protocol):
+    """Minutes in the registry. Implemented by schemas.backing.registry.objects.minutes.Minutes; blocking."""
+
+    def tell(self, rows: Sequence[MinuteCounts], complete: Sequence[Complete] = ()) -> None:
+        """Store at most 1,000 absolute rows and how far ledgers are counted; the same twice is once."""
+
+    def prune(self, before: int) -> int:
+        """Let go of the minutes before `before`; return how many rows went."""
+
+    def last_events(self, source_ids: Iterable[str]) -> Mapping[str, LastEvent]:
+        """Return when sources were made, changed, and last took an event at the edge."""
 
 
 class OpenRows(Protocol):

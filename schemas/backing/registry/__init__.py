@@ -15,6 +15,7 @@ from schemas.backing.registry.database import Database
 from schemas.backing.registry.idempotency import Idempotency, SavedAnswer
 from schemas.backing.registry.jobs import Jobs
 from schemas.backing.registry.objects.keys import Keys
+from schemas.backing.registry.objects.minutes import Minutes
 from schemas.backing.registry.objects.refusals import Refusals
 from schemas.backing.registry.objects.removed_secrets import RemovedSecret, RemovedSecrets
 from schemas.backing.registry.objects.repository import Rim
@@ -93,6 +94,7 @@ class Registry:
         self.topics = Topics(rim, groups)
         self.jobs = Jobs(rim)
         self.alerts = Alerts(rim)
+        self.minutes = Minutes(rim)
         self.tallies = Tallies(rim)
         self.refusals = Refusals(rim)
         self.removed_secrets = RemovedSecrets(rim, vault)

@@ -207,6 +207,27 @@ ALERTS = Table(
     Index("alerts_entity", "entity_id", "status", "kind"),
 )
 
+SOURCE_MINUTES = Table(
+    "source_minutes",
+    METADATA,
+    Column("source_id", ID, ForeignKey("sources.id", ondelete="CASCADE"), primary_key=True),
+    Column("minute", BigInteger, primary_key=True, autoincrement=False),
+    Column("ledger_id", String(32), primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("first_offset", BigInteger, primary_key=True, autoincrement=False),
+    Column("last_offset", BigInteger, nullable=False),
+    Column("counts", Text, nullable=False),
+    Index("source_minutes_age", "minute"),
+)
+
+LEDGERS_COUNTED = Table(
+    "ledgers_counted",
+    METADATA,
+    Column("ledger_id", String(32), primary_key=True),
+    Column("tenant_id", NAME, ForeignKey("tenants.id"), nullable=False, index=True),
+    Column("complete_minute", BigInteger, nullable=False),
+)
+
 CHANGES = Table(
     "changes",
     METADATA,
