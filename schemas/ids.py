@@ -56,6 +56,22 @@ def event_id(source_id: str, kind: IdKind, vendor_event_id: str) -> str:
     return event_id_of_digest(digest)
 
 
+def run_id(event_id_: str, assignment_id: str) -> str:
+    """Derive a run's id: UUIDv5 of (event id, assignment): the same event under the same assignment is one run."""
+    return _named("run", event_id_, assignment_id)
+
+
+def chat_id(tenant: str, role: str, source_identifier: str) -> str:
+    """Derive a chat's id: UUIDv5 of (workspace, role, source identifier): what belongs together, in order."""
+    return _named("chat", tenant, role, source_identifier)
+
+
+def _named(*parts: str) -> str:
+    """Return the UUIDv5 of parts; the first is no UUID, so that these ids and those of events never meet."""
+    named = "\0".join(parts).encode("utf-8", "surrogatepass")
+    return event_id_of_digest(hashlib.sha1(_NAMESPACE + named).digest())  # noqa: S324 as above
+
+
 def event_id_of_digest(digest: bytes) -> str:
     """Format the first 16 bytes of a SHA-1 digest as a UUIDv5 (faster than uuid.uuid5: no object)."""
     text = digest.hex()

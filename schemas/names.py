@@ -14,6 +14,7 @@ _TENANT = re.compile(r"[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")
 _PLATFORM = re.compile(r"[a-z0-9_-]{1,64}")
 _LABEL = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _TABLE_PART = re.compile(r"[a-z_][a-z0-9_]{0,127}")
+_TARGET = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _SUBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _NOT_SLUG = re.compile(r"[^a-z0-9]+")
@@ -58,6 +59,16 @@ def subject(value: str) -> str:
     return value
 
 
+def run_target(value: str) -> str:
+    """Return `value` if it may end the name of a run topic, `{tenant}.run.{target}`."""
+    if not _TARGET.fullmatch(value):
+        raise Refused(
+            Reason.INVALID_NAME,
+            f"target {_quote(value)}: use 1-64 of a-z 0-9 _ -, starting with a letter or digit",
+        )
+    return value
+
+
 def target_table(value: str) -> str:
     """Return `value` if it is `table` or `schema.table` as a stream may name it (spec section 5)."""
     parts = value.split(".")
@@ -79,7 +90,7 @@ def namespace(tenant_id: str, table: str) -> tuple[str, str]:
 
 def slug(value: str) -> str:
     """Lower-case `value`, turn runs of other characters into `_`, trim: the slug of roles and split tables."""
-    return _NOT_SLUG.sub("_", value.lower()).strip("_")[:MAX_SLUG] or "unnamed"
+    return _NOT_SLUG.sub("_", value.lower()).strip("_")[:MAX_SLUG].rstrip("_") or "unnamed"
 
 
 def is_uuid(value: str) -> bool:

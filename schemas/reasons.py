@@ -76,6 +76,7 @@ class Reason(StrEnum):
     # ---- control plane
     FORBIDDEN = "forbidden", 403, "The API key lacks the permission"
     TOO_MANY_SOURCES = "too_many_sources", 403, "The tenant's API keys have made as many sources as they may"
+    TOO_MANY_ROLES = "too_many_roles", 409, "The tenant has as many role assignments as it may"
     NOT_JSON = "not_json", 400, "The body is not JSON"
     INVALID_DEFINITION = "invalid_definition", 422, "The definition does not fit its schema"
     UNSUPPORTED = "unsupported", 422, "This value is not supported"

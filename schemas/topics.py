@@ -61,6 +61,11 @@ def ledger(tenant: str) -> str:
     return f"{tenant}.{Kind.LEDGER}"
 
 
+def run(tenant: str, target: str) -> str:
+    """Name the run topic `{tenant}.run.{target}`."""
+    return f"{tenant}.{Kind.RUN}.{target}"
+
+
 def table(tenant: str) -> str:
     """Name the "table advanced" topic `{tenant}.table`."""
     return f"{tenant}.{Kind.TABLE}"
@@ -83,3 +88,12 @@ def collides(name: str, other: str) -> bool:
 def partition(key: bytes, count: int) -> int:
     """Return the partition of `key` among `count`: crc32, unsigned, modulo."""
     return zlib.crc32(key) % count
+
+
+def range_partition(key: bytes, slot: int, span: int, count: int) -> int:
+    """Return the partition of `key` in a topic that holds a range of `span` partitions for each group (rule 9).
+
+    `slot` numbers the groups of the tenant, in the order in which they got a topic of it. `count`: what the topic has;
+    one that has not grown that far yet takes the record elsewhere.
+    """
+    return (slot * span + zlib.crc32(key) % span) % count

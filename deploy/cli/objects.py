@@ -1,4 +1,4 @@
-"""Commands over the objects of the control plane: source, stream, schema, key, platforms.
+"""Commands over the objects of the control plane: source, stream, schema, role, key, platforms.
 
 Lives here: one table of groups; each command is one call of the API, printed as a table or, with --json, as it came.
 """
@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from deploy.cli import schema
+from deploy.cli import role, schema
 from deploy.cli.client import DataDirOption, KeyOption, Server, ServerError, TenantOption, UrlOption, find
 from deploy.cli.drift import drift
 
@@ -28,12 +28,14 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "quarantine": ("receivedAt", "source", "eventType", "reason", "pointer", "message", "eventId"),
     "keys": ("id", "name", "tenantId", "permissions"),
     "platforms": ("name", "title", "docs"),
+    "roles": ("name", "role", "target", "topic", "open"),
 }
-GROUPS = {"source": "sources", "stream": "streams", "schema": "schemas", "key": "keys"}
+GROUPS = {"source": "sources", "stream": "streams", "schema": "schemas", "role": "roles", "key": "keys"}
 GROUP_HELP = {
     "source": "Registered webhook senders: their auth, pins and counters.",
     "stream": "Topics into Iceberg tables: make, start, stop, watch.",
     "schema": "Pinned JSON Schemas and their versions.",
+    "role": "Which events make runs, and for which target.",
     "key": "API keys and what they may do.",
 }
 
@@ -47,6 +49,8 @@ def add_to(app: typer.Typer) -> None:
             _add_stream_actions(group)
         if name == "schema":
             schema.add_to(group)
+        if name == "role":
+            role.add_to(group)
         if name == "source":
             group.command("drift", help="Where its events fail their schemas, since when, how often.")(drift)
         app.add_typer(group)

@@ -24,6 +24,12 @@ class TopicsAdmin(Protocol):
     def ensure_tenant_topics(self, tenant: str) -> Sequence[TopicRecord]:
         """Create ledger and table topics of a tenant, return their TopicRecords."""
 
+    def ensure_run_topic(self, tenant: str, target: str) -> TopicRecord:
+        """Create the run topic of a target, wait for leaders, return its TopicRecord."""
+
+    def grow(self, topic: TopicRecord, partitions: int) -> TopicRecord:
+        """Give a topic that many partitions, wait for their leaders; return it as it is then."""
+
 
 @dataclass(frozen=True, slots=True)
 class ApiEnv:

@@ -65,7 +65,11 @@ class StreamView:
 
 @dataclass(frozen=True, slots=True)
 class TopicView:
-    """A topic that the registry made; `group` is the worker group of a raw topic (rule 11), "" for others."""
+    """A topic that the registry made; `group` is the worker group of a raw topic (rule 11), "" for others.
+
+    `slot` of a raw topic: the number of its group among those of the tenant, from 0; `span` of a ledger or run topic:
+    how many partitions each of these groups has to itself (rule 9), 0 = not known: all of them.
+    """
 
     name: str
     topic_id: str
@@ -75,6 +79,19 @@ class TopicView:
     partitions: int
     group: str
     paused: bool
+    slot: int = 0
+    span: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RoleView:
+    """An assignment whose run topic has been led: events of `role` (a role, or a glob over roles) go to `topic`."""
+
+    id: str
+    name: str
+    role: str
+    target: str
+    topic: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +100,8 @@ class Snapshot:
 
     `by_platform` maps (tenant, platform) to sources by name; `by_url` the SHA-256 of a URL token to
     (source id, url id);
-    `keys` the SHA-256 of a key; `schemas` `(tenant, "subject@version")` to the schema's JSON text.
+    `roles` a tenant to its assignments, by id; `keys` the SHA-256 of a key;
+    `schemas` `(tenant, "subject@version")` to the schema's JSON text.
     """
 
     revision: int
@@ -95,6 +113,7 @@ class Snapshot:
     streams: Mapping[str, StreamView]
     topics: Mapping[str, TopicView]
     schemas: Mapping[tuple[str, str], bytes] = field(repr=False)
+    roles: Mapping[str, tuple[RoleView, ...]] = field(default_factory=dict)
 
 
 EMPTY = Snapshot(

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from ingress.api.call import Call
+from schemas.backing.growth import grow
 from schemas.backing.registry import SourceRecord
 from schemas.topics import Kind
 
@@ -17,4 +18,5 @@ def _open(call: Call, record: SourceRecord) -> SourceRecord:
     for topic in call.env.topics.ensure_source_topics(record):
         paused = record.definition.paused and topic.kind == Kind.WEBHOOK
         registry.topics.put(replace(topic, paused=paused), actor=call.actor)
+    grow(registry, call.env.topics, record.tenant, call.actor)
     return registry.sources.set_open(record.tenant, record.id, actor=call.actor)

@@ -15,6 +15,7 @@ BROKER_CLOCK = "LogAppendTime"
 ENVELOPE_BYTES = 2 << 20
 """What our headers and envelope may add to a body (rule 5)."""
 LEDGER_DAYS = 30
+RUN_DAYS = 14
 OWNERSHIP_PARTITIONS = 64
 """More than there will be sink processes; a stream hashes to one."""
 _DAY_MS = 86_400_000
@@ -22,7 +23,7 @@ _DAY_MS = 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A topic as it shall be; `retention_days` None = compacted instead."""
+    """A topic as it shall be; `retention_days` None = compacted instead; `span`: partitions of each group's range."""
 
     name: str
     tenant: str
@@ -30,6 +31,7 @@ class Wanted:
     platform: str
     partitions: int
     retention_days: int | None
+    span: int = 0
 
 
 def of_source(tenant: str, definition: SourceDefinition, partitions: int) -> list[Wanted]:
@@ -48,9 +50,14 @@ def of_source(tenant: str, definition: SourceDefinition, partitions: int) -> lis
 def of_tenant(tenant: str, partitions: int) -> list[Wanted]:
     """Return a tenant's own topics."""
     return [
-        Wanted(topics.ledger(tenant), tenant, Kind.LEDGER.value, "", partitions, LEDGER_DAYS),
+        Wanted(topics.ledger(tenant), tenant, Kind.LEDGER.value, "", partitions, LEDGER_DAYS, partitions),
         Wanted(topics.table(tenant), tenant, Kind.TABLE.value, "", 1, LEDGER_DAYS),
     ]
+
+
+def of_target(tenant: str, target: str, partitions: int) -> Wanted:
+    """Return the run topic of a target, with the range of one group; others come with `Topics.grow`."""
+    return Wanted(topics.run(tenant, target), tenant, Kind.RUN.value, target, partitions, RUN_DAYS, partitions)
 
 
 def of_cluster() -> list[Wanted]:

@@ -6,13 +6,14 @@ Lives here: admin calls, blocking, each with a deadline. What each kind of topic
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
     ConfigResource,
+    NewPartitions,
     NewTopic,
     OffsetSpec,
 )
@@ -97,6 +98,20 @@ class Topics:
         """Make a tenant's ledger and table topics."""
         return self.ensure(layout.of_tenant(tenant, self._settings.topic_partitions))
 
+    def ensure_run_topic(self, tenant: str, target: str) -> TopicView:
+        """Make the run topic of a target, with the range of one group."""
+        return self.ensure([layout.of_target(tenant, target, self._settings.topic_partitions)])[0]
+
+    def grow(self, topic: TopicView, partitions: int) -> TopicView:
+        """Give a topic that many partitions, wait for their leaders; one that has as many stays as it is."""
+        with explained("adding partitions"):
+            futures = self._admin.create_partitions(
+                [NewPartitions(topic.name, partitions)], operation_timeout=REQUEST_TIMEOUT_S
+            )
+            _settle(futures, ignore={KafkaError.INVALID_PARTITIONS})
+        found = self._led([topic.name], partitions)[topic.name]
+        return replace(topic, topic_id=found.topic_id, partitions=found.partitions)
+
     def ensure_cluster_topics(self) -> list[TopicView]:
         """Make the topics of the whole cluster: pressure and ownership; they belong to no tenant."""
         return self.ensure(layout.of_cluster())
@@ -118,6 +133,7 @@ class Topics:
                 found[one.name].partitions,
                 "",
                 False,
+                span=one.span,
             )
             for one in wanted
         ]
@@ -178,11 +194,11 @@ class Topics:
             futures = self._admin.create_topics(new, operation_timeout=REQUEST_TIMEOUT_S)
             _settle(futures, ignore={KafkaError.TOPIC_ALREADY_EXISTS})
 
-    def _led(self, wanted: Sequence[str]) -> dict[str, TopicInfo]:
+    def _led(self, wanted: Sequence[str], least: int = 1) -> dict[str, TopicInfo]:
         deadline = self._monotonic() + _LEADERS_DEADLINE_S
         while True:
             found = self.describe(wanted)
-            missing = [name for name in wanted if name not in found or not found[name].led]
+            missing = [name for name in wanted if not _is_led(found.get(name), least)]
             if not missing and self._served(found):
                 return found
             if self._monotonic() > deadline:
@@ -232,6 +248,10 @@ class Topics:
                 asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=REQUEST_TIMEOUT_S
             )
             return {(p.topic, p.partition): int(f.result(REQUEST_TIMEOUT_S).offset) for p, f in futures.items()}
+
+
+def _is_led(found: TopicInfo | None, least: int) -> bool:
+    return found is not None and found.led and found.partitions >= least
 
 
 def _settle(futures: Mapping[str, "Future[Any]"], *, ignore: set[int]) -> None:

@@ -19,6 +19,7 @@ from schemas.backing.registry.objects.minutes import Minutes
 from schemas.backing.registry.objects.refusals import Refusals
 from schemas.backing.registry.objects.removed_secrets import RemovedSecret, RemovedSecrets
 from schemas.backing.registry.objects.repository import Rim
+from schemas.backing.registry.objects.roles import RoleRecord, Roles
 from schemas.backing.registry.objects.source_secrets import Resolver, from_environment
 from schemas.backing.registry.objects.sources import Sources
 from schemas.backing.registry.objects.states import States, StreamState
@@ -55,6 +56,7 @@ __all__ = [
     "Record",
     "Registry",
     "RemovedSecret",
+    "RoleRecord",
     "SavedAnswer",
     "SchemaVersion",
     "SecretRecord",
@@ -92,6 +94,7 @@ class Registry:
         self.streams = Streams(rim)
         self.subjects = Subjects(rim)
         self.topics = Topics(rim, groups)
+        self.roles = Roles(rim)
         self.jobs = Jobs(rim)
         self.alerts = Alerts(rim)
         self.minutes = Minutes(rim)

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
+from schemas.backing.growth import Grower, grow
 from schemas.backing.registry import Registry
 from schemas.backing.registry.record import Actor, PageRequest, SourceRecord, TopicRecord
 from schemas.definitions.auth import Auth
@@ -25,7 +26,7 @@ MAX_FLIGHTS = 4
 _LOG = logger(__name__)
 
 
-class TopicMaker(Protocol):
+class TopicMaker(Grower, Protocol):
     """What makes a source's topics; implemented by schemas.backing.kafka.Topics."""
 
     def ensure_source_topics(self, source: SourceRecord) -> Sequence[TopicRecord]:
@@ -87,6 +88,7 @@ class SelfRegistrar:
             return record
         for topic in self._kafka.ensure_source_topics(record):
             self._registry.topics.put(topic, actor=actor)
+        grow(self._registry, self._kafka, tenant, actor)
         return self._registry.sources.set_open(tenant, record.id, actor=actor)
 
     def _create(self, tenant: str, platform: str, key: KeyView, actor: Actor) -> SourceRecord:

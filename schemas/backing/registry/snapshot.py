@@ -19,7 +19,7 @@ from schemas.definitions.key import KeyDefinition
 from schemas.definitions.schema import SubjectDefinition
 from schemas.definitions.source import SourceDefinition
 from schemas.definitions.stream import StreamDefinition
-from schemas.definitions.view import KeyView, SecretView, Snapshot, SourceView, StreamView, TopicView
+from schemas.definitions.view import KeyView, RoleView, SecretView, Snapshot, SourceView, StreamView, TopicView
 
 D = TypeVar("D", bound=Definition)
 _IDS = 500
@@ -52,6 +52,7 @@ class Loader:
             streams=_streams(connection, by_platform, parse),
             topics=_topics(connection),
             schemas=self._schemas(connection, parse),
+            roles=_roles(connection),
         )
         self._parsed = parse.used
         return snapshot
@@ -171,10 +172,29 @@ def _frozen(definition: StreamDefinition, by_platform: Mapping[tuple[str, str], 
     )
 
 
+def _roles(connection: Connection) -> dict[str, tuple[RoleView, ...]]:
+    """Return the assignments whose run topics have been led, by tenant."""
+    found: dict[str, list[RoleView]] = defaultdict(list)
+    rows = tables.ROLES
+    for row in connection.execute(select(rows).where(rows.c.open.is_(True)).order_by(rows.c.id)):
+        topic = topics.run(row.tenant_id, row.target)
+        found[row.tenant_id].append(RoleView(row.id, row.name, row.role, row.target, topic))
+    return {tenant: tuple(views) for tenant, views in found.items()}
+
+
 def _topics(connection: Connection) -> dict[str, TopicView]:
     return {
         row.name: TopicView(
-            row.name, row.topic_id, row.tenant_id, row.kind, row.platform, row.partitions, row.group_name, row.paused
+            row.name,
+            row.topic_id,
+            row.tenant_id,
+            row.kind,
+            row.platform,
+            row.partitions,
+            row.group_name,
+            row.paused,
+            row.slot,
+            row.span,
         )
         for row in connection.execute(select(tables.TOPICS))
     }

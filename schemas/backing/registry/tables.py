@@ -169,6 +169,23 @@ TOPICS = Table(
     Column("partitions", Integer, nullable=False),
     Column("group_name", String(16), nullable=False),
     Column("paused", Boolean, nullable=False),
+    Column("slot", Integer, nullable=False, server_default="0"),
+    Column("span", Integer, nullable=False, server_default="0"),
+)
+
+ROLES = Table(
+    "roles",
+    METADATA,
+    Column("id", ID, primary_key=True),
+    Column("tenant_id", NAME, ForeignKey("tenants.id"), nullable=False),
+    Column("name", NAME, nullable=False),
+    Column("role", NAME, nullable=False),
+    Column("target", NAME, nullable=False),
+    Column("open", Boolean, nullable=False),
+    Column("definition", Text, nullable=False),
+    *_stamps(),
+    UniqueConstraint("tenant_id", "name"),
+    UniqueConstraint("tenant_id", "role", "target"),
 )
 
 JOBS = Table(

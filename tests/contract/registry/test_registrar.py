@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from pydantic import SecretStr
@@ -35,6 +36,9 @@ class Kafka:
             if self.calls <= self.faults:
                 raise Transient("Kafka is away")
         return [topic(source.topic, partitions=source.partitions)]
+
+    def grow(self, topic: TopicRecord, partitions: int) -> TopicRecord:
+        return replace(topic, partitions=partitions)
 
 
 async def test_many_deliveries_at_once_make_one_open_source(registry: Registry, clock: ManualClock) -> None:

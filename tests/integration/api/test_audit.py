@@ -48,6 +48,9 @@ CALLS: dict[tuple[str, str], tuple[str, Any, str, str]] = {
     ),
     ("PATCH", "/streams/{id}"): ("/streams/slack-events", {"description": "changed"}, "stream", "updated"),
     ("DELETE", "/streams/{id}"): ("/streams/spare?dropTable=true", None, "stream", "deleted"),
+    ("POST", "/roles"): ("/roles", {"role": "webhook.github.push", "target": "other"}, "role", "created"),
+    ("PATCH", "/roles/{id}"): ("/roles/all-of-it", {"description": "changed"}, "role", "updated"),
+    ("DELETE", "/roles/{id}"): ("/roles/spare", None, "role", "deleted"),
     ("POST", "/quarantine/redrive"): ("/quarantine/redrive", {"source": "github-main"}, "job", "created"),
     ("POST", "/streams/{id}/start"): ("/streams/slack-events/start", None, "stream", "updated"),
     ("POST", "/streams/{id}/stop"): ("/streams/running/stop", None, "stream", "updated"),
@@ -70,6 +73,8 @@ async def made(api: Api) -> dict[str, str]:
     assert (await api.send("POST", "/streams/running/start")).status == 200
     for subject in ("order", "spare"):
         await api.make("/schemas", {"subject": subject})
+    for name in ("all-of-it", "spare"):
+        await api.make("/roles", {"role": "webhook.*", "target": name, "name": name})
     key = await api.make("/keys", {"permissions": ["streams:read"], "name": "old"})
     return {"key": key["id"], "url": source["urls"][0]["id"], "secret": source["secrets"][0]["id"]}
 
@@ -115,6 +120,7 @@ async def test_a_change_that_cannot_be_logged_is_not_made(
 
 async def test_what_reads_changes_nothing(api: Api, made: dict[str, str]) -> None:
     named = {"sources": "github-main", "streams": "slack-events", "schemas": "order", "keys": made["key"]}
+    named["roles"] = "spare"
     before = dump(api)
     for route in ROUTES:
         if route in CHANGING:

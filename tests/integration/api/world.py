@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,16 @@ class FakeTopics:
 
     def ensure_tenant_topics(self, tenant: str) -> Sequence[TopicRecord]:
         return [self._make(tenant, kind, "", 1) for kind in (topics.Kind.LEDGER, topics.Kind.TABLE)]
+
+    def ensure_run_topic(self, tenant: str, target: str) -> TopicRecord:
+        if self.failure is not None:
+            failure, self.failure = self.failure, None
+            raise failure
+        return replace(self._make(tenant, topics.Kind.RUN, target, 4), span=4)
+
+    def grow(self, topic: TopicRecord, partitions: int) -> TopicRecord:
+        self.made[topic.name] = replace(self.made[topic.name], partitions=partitions)
+        return replace(topic, partitions=partitions)
 
     def _make(self, tenant: str, kind: topics.Kind, platform: str, partitions: int) -> TopicRecord:
         name = str(topics.TopicName(tenant, kind, platform))

@@ -138,6 +138,18 @@ def test_tenant_and_cluster_topics_are_made(topics: Topics, settings: KafkaSetti
     topics.delete(t.name for t in made)
 
 
+def test_a_run_topic_is_made_and_grows_by_the_range_of_a_group(topics: Topics, settings: KafkaSettings) -> None:
+    tenant = f"t{uuid.uuid4().hex[:12]}"
+    made = topics.ensure_run_topic(tenant, "agent")
+    assert (made.name, made.kind, made.platform) == (f"{tenant}.run.agent", "run", "agent")
+    assert made.partitions == made.span == settings.topic_partitions
+    grown = topics.grow(made, made.span * 2)
+    assert (grown.topic_id, grown.partitions, grown.span) == (made.topic_id, made.span * 2, made.span)
+    assert topics.grow(made, made.span * 2) == grown
+    assert topics.ensure_run_topic(tenant, "agent").partitions == grown.partitions
+    topics.delete([made.name])
+
+
 def test_a_topic_whose_count_decides_nothing_keeps_the_count_it_has(topics: Topics) -> None:
     name = f"_t{uuid.uuid4().hex[:12]}.ownership"
     for wanted in (3, 5):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.errors import Poison
 from schemas.reasons import Reason
-from schemas.wire import ledger, quarantine, raw
+from schemas.wire import ledger, quarantine, raw, run
 from schemas.wire.position import Position
 
 GOLDEN = resources.files("schemas.wire.avro") / "golden"
@@ -62,6 +62,21 @@ RAW = raw.RawMeta(
     auth=raw.AuthResult("slack", "full", "sec"),
     redrive=raw.Redrive("topic", 1, 2, "job", (0, 2), as_distinct=True, event_ids=("zero", "two")),
 )
+RUN = run.Run(
+    run_id="a1cb3a8f-9a33-59ef-a6a0-2f0b4dbe0b12",
+    chat_id="5553ce72-8cbf-56c0-9427-fc11b97578e5",
+    tenant_id="acme",
+    role="webhook.slack.message",
+    target="agent",
+    assignment_id="01890a5d-ac96-774b-bcce-b302099a8057",
+    assigned_role="webhook.slack.*",
+    event_id="evt",
+    event_topic="acme.event.slack",
+    event_partition=3,
+    position=Position("AAAAAAAAAAEAAAAAAAAAAg", 3, 2**40, 1),
+    event_bytes=42,
+    event=b'{"eventId":"evt","payload":{"b":1.50,"a":2}}',
+)
 TEXT = st.text(max_size=20)
 LONG = st.integers(0, (1 << 62) - 1)
 
@@ -71,6 +86,14 @@ def test_golden_ledger_and_quarantine_stay_readable() -> None:
         stored = (GOLDEN / name).read_bytes()
         assert codec.decode(stored) == record
         assert codec.encode(record) == stored
+
+
+def test_golden_run_stays_as_readers_know_it() -> None:
+    stored = (resources.files("schemas.wire") / "golden" / "run.v1.json").read_bytes().splitlines()
+    assert [run.encode(RUN), run.encode(msgspec.structs.replace(RUN, event=None))] == stored
+    value = msgspec.json.decode(stored[0])
+    assert list(value)[-1] == "event"
+    assert stored[0].endswith(b'"event":' + (RUN.event or b"") + b"}")
 
 
 @given(TEXT, LONG, LONG, st.lists(st.tuples(LONG, LONG), max_size=3))

@@ -18,6 +18,9 @@ from schemas.reasons import Reason
 from schemas.topics import Kind
 from schemas.wire.change import Op
 
+_RANGED = frozenset({Kind.LEDGER.value, Kind.RUN.value})
+"""Kinds that hold a range of partitions for each group of the tenant, and grow (rules 4 and 9)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Topics:
@@ -27,7 +30,7 @@ class Topics:
     groups: int
 
     def put(self, topic: TopicRecord, *, actor: Actor) -> TopicRecord:
-        """Store a topic as Kafka has it, with its group if it is raw; the same again writes nothing.
+        """Store a topic as Kafka has it, with its group and slot if it is raw; the same again writes nothing.
 
         Raises `Refused`: topic_name_taken (Kafka cannot tell it from another), immutable (another partition count).
         """
@@ -59,10 +62,21 @@ class Topics:
         with self.rim.database.read() as connection:
             return tuple(_record(row) for row in connection.execute(query))
 
+    def short(self, tenant: str) -> tuple[tuple[TopicRecord, int], ...]:
+        """Return the ledger and run topics that lack a range for a group of the tenant, with the partitions wanted.
+
+        Rule 4: they grow by one range when a group first gets a topic of the tenant.
+        """
+        rows = self.list(tenant)
+        groups = 1 + max((row.slot for row in rows if row.kind == Kind.WEBHOOK), default=0)
+        wanted = [(row, row.span * groups) for row in rows if row.kind in _RANGED]
+        return tuple((row, partitions) for row, partitions in wanted if row.partitions < partitions)
+
     def _insert(self, connection: Connection, topic: TopicRecord) -> TopicRecord:
         stored = topic
         if topic.kind == Kind.WEBHOOK:
-            stored = replace(topic, group=choose_group(connection, self.groups, topic.partitions))
+            group = choose_group(connection, self.groups, topic.partitions)
+            stored = replace(topic, group=group, slot=_slot(connection, topic.tenant, group))
         connection.execute(
             insert(TOPICS).values(
                 name=stored.name,
@@ -73,6 +87,8 @@ class Topics:
                 partitions=stored.partitions,
                 group_name=stored.group,
                 paused=stored.paused,
+                slot=stored.slot,
+                span=stored.span,
             )
         )
         return stored
@@ -94,6 +110,15 @@ def choose_group(connection: Connection, groups: int, partitions: int) -> str:
             "or set HOOKBERG_TOPIC_PARTITIONS to the count in use",
         )
     return min(fitting, key=lambda name: (held.get(name, (0, 0))[0], int(name)))
+
+
+def _slot(connection: Connection, tenant: str, group: str) -> int:
+    """Return the number that a group has among those of a tenant: the next one when it is new there."""
+    query = select(TOPICS.c.group_name, TOPICS.c.slot).where(
+        TOPICS.c.kind == Kind.WEBHOOK.value, TOPICS.c.tenant_id == tenant
+    )
+    held = {row.group_name: row.slot for row in connection.execute(query)}
+    return int(held.get(group, 1 + max(held.values(), default=-1)))
 
 
 def reserve(connection: Connection, *wanted: str) -> None:
@@ -128,16 +153,15 @@ def pause(connection: Connection, topic: str, *, paused: bool) -> None:
 
 
 def _moved(connection: Connection, old: TopicRecord, new: TopicRecord) -> TopicRecord:
-    if old.partitions != new.partitions:
+    if old.partitions != new.partitions and old.kind not in _RANGED:
         raise Refused(
             Reason.IMMUTABLE,
             f"topic {old.name} has {new.partitions} partitions in Kafka and {old.partitions} here: the count is frozen",
         )
-    stored = replace(new, group=old.group)
+    stored = replace(new, group=old.group, slot=old.slot, span=old.span or new.span)
     if stored != old:
-        connection.execute(
-            update(TOPICS).where(TOPICS.c.name == old.name).values(topic_id=stored.topic_id, paused=stored.paused)
-        )
+        kept = {"topic_id": stored.topic_id, "paused": stored.paused, "partitions": stored.partitions}
+        connection.execute(update(TOPICS).where(TOPICS.c.name == old.name).values(**kept, span=stored.span))
     return stored
 
 
@@ -152,5 +176,14 @@ def _wire(topic: TopicRecord) -> dict[str, Any]:
 
 def _record(row: Row[Any]) -> TopicRecord:
     return TopicRecord(
-        row.name, row.topic_id, row.tenant_id, row.kind, row.platform, row.partitions, row.group_name, row.paused
+        row.name,
+        row.topic_id,
+        row.tenant_id,
+        row.kind,
+        row.platform,
+        row.partitions,
+        row.group_name,
+        row.paused,
+        row.slot,
+        row.span,
     )
