@@ -117,7 +117,7 @@ def test_the_migration_numbers_the_groups_that_tenants_have(url: str, clock: Man
     with registry._database.change() as connection:
         config = _config()
         config.attributes["connection"] = connection
-        command.upgrade(config, "0003")
+        command.upgrade(config, "0004")
         stamps = "false, 1, 0, 0"
         connection.execute(sa.text(f"INSERT INTO tenants VALUES ('a', {stamps}), ('b', {stamps})"))
         for name, kind, group in (

@@ -1,13 +1,13 @@
 """Roles, and the ranges of partitions that worker groups have in ledger and run topics.
 
-Revision: 0004. What each column means stands in tables.py; rule 9 of the data path.
+Revision: 0005. What each column means stands in tables.py; rule 9 of the data path.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 
