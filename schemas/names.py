@@ -88,6 +88,11 @@ def namespace(tenant_id: str, table: str) -> tuple[str, str]:
     return (f"{tenant_id}__{schema}" if schema else tenant_id), name
 
 
+def tenant_of(namespace_name: str) -> str:
+    """Return the tenant of an Iceberg namespace: what stands before the first `__`, which no tenant's name holds."""
+    return namespace_name.partition("__")[0]
+
+
 def slug(value: str) -> str:
     """Lower-case `value`, turn runs of other characters into `_`, trim: the slug of roles and split tables."""
     return _NOT_SLUG.sub("_", value.lower()).strip("_")[:MAX_SLUG].rstrip("_") or "unnamed"

@@ -110,6 +110,33 @@ class TableReader(Protocol):
         """Return {matching, byReason}: how many rows of the quarantine table a redrive would take now."""
 
 
+class TableMetadata(msgspec.Struct, frozen=True, gc=False):
+    """A table's Iceberg metadata: where it is, and the JSON text as it stands there."""
+
+    location: str
+    json: bytes
+
+
+class CatalogReader(Protocol):
+    """The Iceberg catalog, for reading. Implemented by sinks.read.catalog; blocking calls run in its own threads.
+
+    All raise `Overloaded` when too many are asked at once and `Transient` when catalog or storage are away. They know
+    nothing of who asks: whoever calls them keeps tenants apart.
+    """
+
+    async def namespaces(self) -> list[str]:
+        """Return the names of all namespaces, sorted; those of several levels are nobody's and left out."""
+
+    async def tables(self, namespace: str) -> list[str] | None:
+        """Return the names of a namespace's tables, sorted; None: no such namespace."""
+
+    async def exists(self, namespace: str, table: str) -> bool:
+        """Tell whether there is such a table."""
+
+    async def metadata(self, namespace: str, table: str) -> TableMetadata | None:
+        """Return a table's newest metadata; None: no such table."""
+
+
 class DeliveryReader(Protocol):
     """What the API shows of deliveries. Implemented by sinks.read.deliveries; blocking calls run in its own threads.
 

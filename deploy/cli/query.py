@@ -81,8 +81,7 @@ def connect(tables: list[TableRef], sql: str) -> duckdb.DuckDBPyConnection:
     """Open DuckDB with a view for each table whose name the SQL mentions."""
     connection = duckdb.connect(config={"allow_unsigned_extensions": "true"})
     connection.execute("SET TimeZone='UTC'")
-    for extension in EXTENSIONS:
-        connection.execute(f"LOAD '{_extension_file(extension)}'")
+    load_extensions(connection)
     for ref in tables:
         if ref.name in sql:
             connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{ref.namespace}"')
@@ -91,6 +90,12 @@ def connect(tables: list[TableRef], sql: str) -> duckdb.DuckDBPyConnection:
                 f'CREATE VIEW "{ref.namespace}"."{ref.name}" AS SELECT * FROM iceberg_scan(\'{location}\')'  # noqa: S608
             )
     return connection
+
+
+def load_extensions(connection: duckdb.DuckDBPyConnection) -> None:
+    """Load what reads Iceberg from the wheels that brought it; the connection must allow unsigned extensions."""
+    for extension in EXTENSIONS:
+        connection.execute(f"LOAD '{_extension_file(extension)}'")
 
 
 def quoted(sql: str, tables: list[TableRef], connection: duckdb.DuckDBPyConnection) -> str:

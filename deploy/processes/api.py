@@ -25,6 +25,7 @@ from schemas.backing.registry import TallyFlusher
 from schemas.backing.registry.registrar import SelfRegistrar
 from schemas.errors import EXIT_RESTART
 from schemas.metrics import Metrics
+from sinks.read.catalog import CatalogTables
 from sinks.read.deliveries import Deliveries
 from sinks.read.reader import Reader
 
@@ -47,6 +48,7 @@ async def _serve(given: settings.ApiSettings, sock: socket.socket) -> int:
         )
         topics, metrics = Topics(given), Metrics()
         tables = Reader(given, lambda: open_catalog(given))
+        catalog = CatalogTables(lambda: open_catalog(given))
         deliveries = Deliveries(client_config(given), lambda: open_catalog(given), base.view, base.clock)
         door = _door(given, base, publisher, topics, metrics)
         app = build_app(
@@ -56,6 +58,7 @@ async def _serve(given: settings.ApiSettings, sock: socket.socket) -> int:
                 topics=topics,
                 tables=tables,
                 deliveries=deliveries,
+                catalog=catalog,
                 clock=base.clock,
                 metrics=metrics,
                 settings=given,
@@ -88,6 +91,7 @@ async def _serve(given: settings.ApiSettings, sock: socket.socket) -> int:
         await flushed(door)
         tables.close()
         deliveries.close()
+        catalog.close()
     return EXIT_RESTART if publisher.failed.is_set() else 0
 
 

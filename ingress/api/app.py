@@ -16,6 +16,7 @@ from ingress.api.call import Threads
 from ingress.api.dispatch import Dispatcher
 from ingress.api.docs import add_docs
 from ingress.api.env import ApiEnv
+from ingress.api.iceberg import add_iceberg
 from ingress.api.routes import PREFIX
 from ingress.api.table import ROUTES
 from schemas import logs
@@ -27,7 +28,7 @@ log = logs.logger("ingress.api")
 
 
 def build_app(env: ApiEnv) -> web.Application:
-    """Make the application: control plane, `/livez /readyz /metrics`, `/docs`, the OpenAPI document."""
+    """Make the application: control plane, `/iceberg/v1`, `/livez /readyz /metrics`, `/docs`, the OpenAPI document."""
     threads = Threads(THREADS)
     app = web.Application(client_max_size=reading.BODY_LIMIT, middlewares=[_guard(env)])
     dispatcher = Dispatcher(env, threads)
@@ -40,6 +41,7 @@ def build_app(env: ApiEnv) -> web.Application:
 
     app.router.add_get(f"{PREFIX}/openapi.json", openapi_json)
     add_docs(app, env)
+    add_iceberg(app, env)
     _add_health(app, env)
 
     async def close_threads(_app: web.Application) -> AsyncIterator[None]:

@@ -9,7 +9,7 @@ from ingress.jwks import KeySource, NoKeys
 from ingress.rates import Rates
 from schemas.backing.registry import Registry, SourceRecord, TopicRecord
 from schemas.metrics import Metrics
-from schemas.ports import Clock, DeliveryReader, RegistryView, TableReader
+from schemas.ports import CatalogReader, Clock, DeliveryReader, RegistryView, TableReader
 from schemas.settings.processes import ApiSettings
 
 STATIC = Path(__file__).parent / "static"
@@ -47,6 +47,7 @@ class ApiEnv:
     topics: TopicsAdmin
     tables: TableReader
     deliveries: DeliveryReader
+    catalog: CatalogReader
     clock: Clock
     metrics: Metrics
     settings: ApiSettings

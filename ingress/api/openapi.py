@@ -1,6 +1,7 @@
 """The OpenAPI 3.1 document, assembled from the table of routes and the pydantic models (no framework in between).
 
-Lives here: operations of the control plane and the shared parts. The data plane's paths: openapi_data_plane.py.
+Lives here: operations of the control plane and the shared parts. The data plane's paths: openapi_data_plane.py,
+the catalog's: iceberg/openapi.py.
 """
 
 import re
@@ -12,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from ingress.api import merge_patch, openapi_data_plane, paging, problems
 from ingress.api.access import TENANT_HEADER
+from ingress.api.iceberg import openapi as iceberg
 from ingress.api.idempotency import HEADER as IDEMPOTENCY_KEY
 from ingress.api.problems import Problem
 from ingress.api.routes import PREFIX, Query, Route
@@ -62,7 +64,7 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         paths.setdefault(PREFIX + route.path, {})[route.method.lower()] = _operation(route, names)
-    for path, item in openapi_data_plane.PATHS.items():
+    for path, item in (*openapi_data_plane.PATHS.items(), *iceberg.paths().items()):
         paths.setdefault(path, {}).update(item)
     return {
         "openapi": "3.1.0",
@@ -74,10 +76,12 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
         },
         "servers": [{"url": "/"}],
         "security": [{"key": []}],
-        "tags": [{"name": tag} for tag in dict.fromkeys(["ingest", "health", *(route.tag for route in routes)])],
+        "tags": [
+            {"name": tag} for tag in dict.fromkeys(["ingest", "health", *(route.tag for route in routes), "iceberg"])
+        ],
         "paths": paths,
         "components": {
-            "schemas": definitions,
+            "schemas": {**definitions, **iceberg.SCHEMAS},
             "parameters": _PARAMETERS,
             "responses": _problem_responses(names),
             "securitySchemes": {

@@ -182,6 +182,12 @@ class ApiSettings(DoorSettings, LakeSettings):
 
     api_host: str = Field(default="127.0.0.1", description="address that the API listens on")
     api_port: Port = Field(default=8080, description="port of the API")
+    iceberg_reader_properties: Annotated[dict[str, str], BeforeValidator(_from_json)] = Field(
+        default_factory=dict,
+        repr=False,
+        description="handed to readers of /iceberg/v1 with every table, for example s3.endpoint, s3.region, read-only "
+        "s3.access-key-id and s3.secret-access-key (JSON)",
+    )
 
 
 class StreamsSettings(KafkaSettings, RegistrySettings, LakeSettings, LogSettings):

@@ -26,6 +26,7 @@ CONFIG = """
 "path.workspace_id" = "{tenant}"
 "path.subject" = "order"
 "path.version" = "1"
+"path.namespace" = "{tenant}"
 
 [[operations]]
 include-path-regex = "^/api/v1/sources/"

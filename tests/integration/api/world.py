@@ -24,6 +24,7 @@ from schemas.definitions.key import KeyDefinition, Permission
 from schemas.definitions.view import EMPTY, Snapshot, StreamView
 from schemas.errors import Refused
 from schemas.metrics import Metrics
+from schemas.ports import CatalogReader, TableMetadata
 from schemas.reasons import Reason
 from schemas.settings.processes import ApiSettings
 
@@ -149,6 +150,25 @@ class FakeDeliveries:
         return {"items": items, "nextCursor": None, "incomplete": False, "why": []}
 
 
+@dataclass
+class FakeCatalog:
+    """An Iceberg catalog in memory: metadata by namespace and table."""
+
+    known: dict[str, dict[str, TableMetadata]] = field(default_factory=dict)
+
+    async def namespaces(self) -> list[str]:
+        return sorted(self.known)
+
+    async def tables(self, namespace: str) -> list[str] | None:
+        return sorted(self.known[namespace]) if namespace in self.known else None
+
+    async def exists(self, namespace: str, table: str) -> bool:
+        return await self.metadata(namespace, table) is not None
+
+    async def metadata(self, namespace: str, table: str) -> TableMetadata | None:
+        return self.known.get(namespace, {}).get(table)
+
+
 RECEIPT_KEY = b"receipt key of the tests"
 
 
@@ -201,7 +221,9 @@ class Api:
             sent["X-Tenant-Id"] = tenant
         if method == "PATCH":
             sent.setdefault("Content-Type", "application/merge-patch+json")
-        url = self.url + (path if path.startswith(("/api/", "/docs", "/livez", "/readyz")) else f"/api/v1{path}")
+        url = self.url + (
+            path if path.startswith(("/api/", "/docs", "/iceberg", "/livez", "/readyz")) else f"/api/v1{path}"
+        )
         content = {"data": raw} if raw is not None else ({"json": body} if body is not None else {})
         async with self.http.request(method, url, headers=sent, allow_redirects=False, **content) as answer:
             read = await answer.read()
@@ -243,6 +265,8 @@ async def running(
     static: Path = STATIC,
     key_requests_per_s: float = 0.0,
     key_burst_requests: int = 100,
+    catalog: CatalogReader | None = None,
+    iceberg_reader_properties: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Api]:
     """Run the API over an empty registry with tenant `default` and one admin key."""
     shutil.copyfile(template, folder / "registry.db")
@@ -259,6 +283,7 @@ async def running(
         public_ingest_url="https://hooks.example",
         key_requests_per_s=key_requests_per_s,
         key_burst_requests=key_burst_requests,
+        iceberg_reader_properties=dict(iceberg_reader_properties or {}),
     )
     metrics = Metrics()
     env = ApiEnv(
@@ -267,6 +292,7 @@ async def running(
         topics=made,
         tables=tables,
         deliveries=deliveries,
+        catalog=catalog or FakeCatalog(),
         clock=SystemClock(),
         metrics=metrics,
         settings=settings,
