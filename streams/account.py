@@ -3,7 +3,6 @@
 Lives here: the sums and the list of what is not clean. Not here: when a transaction ends (engine/transaction.py). Pure.
 """
 
-import zlib
 from collections.abc import Iterable
 
 from schemas.reasons import Outcome
@@ -100,12 +99,3 @@ def _other(decision: Decision, source_id: str) -> Other:
 
 def _first(of: Position) -> First:
     return First(of.partition, of.offset, of.item)
-
-
-def ledger_partition(key: bytes, count: int, index: int, groups: int) -> int:
-    """Return the ledger partition of a raw partition: the key hashed inside the range of its group (rule 9).
-
-    `count` partitions are shared by `groups` groups, of which this is number `index`.
-    """
-    span = max(1, count // max(1, groups))
-    return (index * span + zlib.crc32(key) % span) % count

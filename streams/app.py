@@ -29,6 +29,7 @@ from streams.engine.conductor import raw_topics, resolve
 from streams.engine.directory import Directory, LiveTopic
 from streams.engine.recovery import changelog, ensure_changelog, recover
 from streams.engine.reseed import reseed
+from streams.engine.runs import RunTopics
 from streams.engine.sweep import Sweep
 from streams.engine.table import FirstSeenTable, Writes
 from streams.engine.transaction import Transactions
@@ -36,6 +37,7 @@ from streams.floods import Floods
 from streams.trial import Trial
 
 STOP_S = 4.0
+RUN_TOPICS_S = 5.0
 _WAIT_S = 0.25
 GC_THRESHOLD = (100_000, 50, 1000)
 """The largest single lever on throughput: README.md."""
@@ -98,7 +100,9 @@ def build(
         on_commit=lambda took_s, writes: committed(took_s, writes),  # noqa: PLW0108 made below
     )
     floods, count = Floods(), _counter(env.metrics)
-    ledger = Ledger(transactions, group=group, groups=settings.groups, now_us=env.now_us, count=count, note=floods.note)
+    ledger = Ledger(
+        transactions, group=group, now_us=env.now_us, count=count, note=floods.note, registry=env.registry.current
+    )
     app = App(
         group,
         settings,
@@ -114,9 +118,10 @@ def build(
     number = env.metrics.counter("hookberg_transactions_total").labels(group)
     lag = env.metrics.gauge("hookberg_stage_lag_records").labels(group)
     sweep = Sweep(table, transactions, lambda: env.registry.current().sources)
-    judge = Ingest(table, env.registry, env.adapter, env.now_us, careful=careful)
+    runs = RunTopics(directory.runs, transactions.know, env.clock.monotonic)
+    judge = Ingest(table, env.registry, env.adapter, env.now_us, careful=careful, runs=runs)
 
-    @app.batch_agent("ingest")
+    @app.batch_agent("ingest", runs=runs.most)
     async def ingest(batches: Batches) -> AsyncIterator[list[Decided]]:
         async for decided in judge.agent(batches):
             yield decided
@@ -128,6 +133,10 @@ def build(
     @app.timer(1.0)  # type: ignore[untyped-decorator]
     async def progress() -> None:
         lag.set(app.batch_consumer.lag())
+
+    @app.timer(RUN_TOPICS_S)  # type: ignore[untyped-decorator]
+    async def look_at_run_topics() -> None:
+        await runs.look()
 
     if env.alerts is not None:
         telling = Alerts(group, floods, env.alerts, env.registry.current, env.clock.monotonic)

@@ -9,12 +9,14 @@ from typing import Protocol
 
 from schemas.contracts import Library
 from schemas.definitions.view import Snapshot
+from schemas.reasons import Outcome
 from schemas.vendors.base import Vendor
 from schemas.wire.raw import RawRecord
 from streams.decide import decide
 from streams.emit import Decided, Place, emit
 from streams.identify import Event, identify
 from streams.parse import Delivery, parse
+from streams.roles import Roles
 from streams.seen import Seen
 from streams.sources import Sources
 
@@ -46,16 +48,32 @@ class Judge:
         self.sources = Sources()
 
     def records(
-        self, records: Sequence[RawRecord], time_ms: int, place: Place, snapshot: Snapshot, known: Known, now_us: int
+        self,
+        records: Sequence[RawRecord],
+        time_ms: int,
+        place: Place,
+        snapshot: Snapshot,
+        known: Known,
+        now_us: int,
+        roles: Roles | None = None,
     ) -> list[Decided]:
         """Decide records of one partition in order, each knowing what the ones before it became."""
         deliveries = parse(records, self.sources.at(snapshot.sources), time_ms)
-        return self.deliveries(deliveries, place, snapshot, known, now_us)
+        return self.deliveries(deliveries, place, snapshot, known, now_us, roles)
 
     def deliveries(
-        self, deliveries: Iterable[Delivery], place: Place, snapshot: Snapshot, known: Known, now_us: int
+        self,
+        deliveries: Iterable[Delivery],
+        place: Place,
+        snapshot: Snapshot,
+        known: Known,
+        now_us: int,
+        roles: Roles | None = None,
     ) -> list[Decided]:
-        """Decide deliveries in order, some at a time; the values of their items are let go."""
+        """Decide deliveries in order, some at a time; the values of their items are let go.
+
+        `roles`: what clean events meet, None for nothing.
+        """
         decided: list[Decided] = []
         events: list[Event] = []
         size = 0
@@ -63,13 +81,20 @@ class Judge:
             events.append(event)
             size += len(event.item.payload)
             if size >= _PORTION_BYTES:
-                self._decide(events, place, snapshot, known, now_us, decided)
+                self._decide(events, place, snapshot, known, now_us, decided, roles)
                 events, size = [], 0
-        self._decide(events, place, snapshot, known, now_us, decided)
+        self._decide(events, place, snapshot, known, now_us, decided, roles)
         return decided
 
     def _decide(
-        self, events: list[Event], place: Place, snapshot: Snapshot, known: Known, now_us: int, decided: list[Decided]
+        self,
+        events: list[Event],
+        place: Place,
+        snapshot: Snapshot,
+        known: Known,
+        now_us: int,
+        decided: list[Decided],
+        roles: Roles | None,
     ) -> None:
         known.fetch([event.key for event in events])
         look, remember, position, contracts = known.look, known.remember, place.position, self._contracts
@@ -79,5 +104,7 @@ class Judge:
             decision = one.decision
             if decision.write is not None:
                 remember(decision.key, decision.write)
+            if roles is not None and decision.outcome is Outcome.CLEAN:
+                one = roles.with_runs(one, place)
             decided.append(one)
             event.item.forget()

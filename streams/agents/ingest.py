@@ -4,6 +4,7 @@ Lives here: which snapshot decides, what happens when deciding fails. Not here: 
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 
 import msgspec
 
@@ -16,6 +17,7 @@ from schemas.wire.raw import HB_SOURCE_ID, SOURCE_AT, RawRecord
 from streams.agents.careful import Careful, poison
 from streams.emit import Decided
 from streams.engine.agent import Batch, Batches
+from streams.engine.runs import RunTopics
 from streams.engine.table import FirstSeenTable, View
 from streams.judge import Adapter, Judge
 from streams.parse import Delivery, Fault, delivery
@@ -36,15 +38,18 @@ class Ingest:
         now_us: Callable[[], int],
         contracts: Library | None = None,
         careful: Careful | None = None,
+        runs: RunTopics | None = None,
     ) -> None:
         self._seen, self._registry, self._now_us, self._careful = seen, registry, now_us, careful
-        self._judge = Judge(adapter, contracts)
+        self._judge, self._runs = Judge(adapter, contracts), runs
         self._strangers: tuple[int, frozenset[str]] = (-1, frozenset())
 
     async def agent(self, batches: Batches) -> AsyncIterator[list[Decided]]:
         """Decide batch after batch, a list each; one in which something fails is decided again record by record."""
         async for batch in batches:
             snapshot = await self._snapshot(batch.records)
+            if self._runs is not None and (roles := await self._runs.roles(snapshot, batch.topic)) is not None:
+                batch = replace(batch, roles=roles)  # noqa: PLW2901 the same batch, and what its clean events meet
             careful = self._careful
             if careful is None:
                 yield self._decided(batch, snapshot)
@@ -59,7 +64,7 @@ class Ingest:
     def _decided(self, batch: Batch, snapshot: Snapshot) -> list[Decided]:
         known, now_us = self._seen.read(()), self._now_us()
         try:
-            return self._judge.records(batch.records, batch.time_ms, batch.place, snapshot, known, now_us)
+            return self._judge.records(batch.records, batch.time_ms, batch.place, snapshot, known, now_us, batch.roles)
         except Exception:  # noqa: BLE001 rule 13: found out record by record
             _log.exception("batch_failed", topic=str(batch.topic.name), partition=batch.place.partition)
             return self._one_by_one(batch, snapshot)
@@ -75,7 +80,7 @@ class Ingest:
         """Decide one record; when that fails it goes to quarantine whole and nothing of it is remembered."""
         before = known.remembered()
         try:
-            return self._judge.records([record], time_ms, batch.place, snapshot, known, self._now_us())
+            return self._judge.records([record], time_ms, batch.place, snapshot, known, self._now_us(), batch.roles)
         except Exception as exc:  # noqa: BLE001 rule 13: this record stops nobody
             _log.exception("record_failed", topic=str(batch.topic.name), offset=record.offset)
             known.forget(before)

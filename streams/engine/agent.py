@@ -9,27 +9,34 @@ from bisect import bisect_left
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
+from schemas.definitions.view import EMPTY, Snapshot
 from schemas.reasons import Outcome
+from schemas.topics import range_partition
 from schemas.wire import ledger as ledger_wire
 from schemas.wire.raw import RawRecord
-from streams.account import Account, ledger_partition
+from streams.account import Account
 from streams.emit import Decided, Place, Record
 from streams.engine.directory import LiveTopic
 from streams.engine.table import FirstSeenTable, Partition, Stand
 from streams.engine.transaction import Transactions
+from streams.roles import Roles
 
 _MOST_WRITTEN = 4
-"""Records that one decision writes at most: the clean event, two that it resolves, its state."""
+"""Records that one decision writes at most beside runs: the clean event, two that it resolves, its state."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Records of one raw partition in order; `time_ms` is partition time before the first of them."""
+    """Records of one raw partition in order; `time_ms` is partition time before the first of them.
+
+    `roles`: what its clean events meet, None for nothing.
+    """
 
     topic: LiveTopic
     place: Place
     records: tuple[RawRecord, ...]
     time_ms: int
+    roles: Roles | None = None
 
     @property
     def partition(self) -> Partition:
@@ -89,12 +96,12 @@ class Ledger:
         transactions: Transactions,
         *,
         group: str,
-        groups: int,
         now_us: Callable[[], int],
         count: Callable[[dict[str, int]], None],
         note: Callable[[dict[str, tuple[int, int]]], None] = lambda _failures: None,
+        registry: Callable[[], Snapshot] = lambda: EMPTY,
     ) -> None:
-        self._transactions, self._group, self._groups = transactions, group, groups
+        self._transactions, self._group, self._registry = transactions, group, registry
         self._now_us, self.count, self._note = now_us, count, note
         self._open: dict[Partition, Account] = {}
 
@@ -113,8 +120,7 @@ class Ledger:
         self._note(account.failures())
         record = account.record(str(topic.name), topic.topic_id, partition, self._group, self._now_us())
         where = f"{topic.name}:{partition}".encode()
-        index = int(self._group) if self._group.isdecimal() else 0
-        number = ledger_partition(where, topic.ledger_partitions, index, self._groups)
+        number = range_partition(where, *ledger_range(self._registry(), topic), topic.ledger_partitions)
         return [Record(topic.ledger, number, where, ledger_wire.encode(record))]
 
 
@@ -122,9 +128,16 @@ class BatchAgent:
     """Runs one agent for the life of the process; `process` is called by the consumer, one batch at a time."""
 
     def __init__(
-        self, name: str, fun: Agent, *, transactions: Transactions, ledger: Ledger, table: FirstSeenTable
+        self,
+        name: str,
+        fun: Agent,
+        *,
+        transactions: Transactions,
+        ledger: Ledger,
+        table: FirstSeenTable,
+        runs: Callable[[str], int] = lambda _tenant: 0,
     ) -> None:
-        self.name = name
+        self.name, self._runs = name, runs
         self._fun, self._transactions, self._ledger, self._table = fun, transactions, ledger, table
         self._batches = Batches(self._write)
         self._yielded: list[Decided] = []
@@ -161,7 +174,8 @@ class BatchAgent:
         """Put what became of a batch into the open transaction; what it has no room for goes into the next (rule 6)."""
         decided, self._yielded = self._yielded, []
         await self._transactions.room()
-        while (end := fitting(decided, self._transactions.left)) < len(decided):
+        most = _MOST_WRITTEN + self._runs(batch.topic.name.tenant)
+        while (end := fitting(decided, self._transactions.left, most)) < len(decided):
             next_offset = decided[end].decision.event.delivery.record.offset
             cut = bisect_left(batch.records, next_offset, key=lambda record: record.offset)
             part = replace(batch, records=batch.records[:cut])
@@ -186,12 +200,20 @@ class BatchAgent:
         self._transactions.add(batch.partition, stand, states, records)
 
 
-def fitting(decided: Sequence[Decided], left: int) -> int:
+def ledger_range(snapshot: Snapshot, topic: LiveTopic) -> tuple[int, int]:
+    """Return which range of the ledger a raw topic's group has: its number there, and how many partitions (rule 9)."""
+    raw, ledger = snapshot.topics.get(str(topic.name)), snapshot.topics.get(topic.ledger)
+    span = 0 if ledger is None else ledger.span
+    return 0 if raw is None else raw.slot, span or topic.ledger_partitions
+
+
+def fitting(decided: Sequence[Decided], left: int, most: int = _MOST_WRITTEN) -> int:
     """Return how many of `decided` go into a transaction that takes `left` more records, at least 1.
 
-    It ends after the raw record that reaches them: a delivery is never in two transactions (rule 6).
+    `most`: what one of them writes at most. It ends after the raw record that reaches them: a delivery is never in two
+    transactions (rule 6).
     """
-    if len(decided) * _MOST_WRITTEN <= left:
+    if len(decided) * most <= left:
         return len(decided)
     count, before = 0, None
     for index, one in enumerate(decided):

@@ -59,11 +59,16 @@ class App(faust.App):
         self.transport = BatchTransport(self.conf.broker_consumer, self)
         self.service(cast("Any", Watch(self)))
 
-    def batch_agent(self, name: str) -> Callable[[Agent], BatchAgent]:
-        """Make an agent of an async generator over batches; what it yields goes into the open transaction."""
+    def batch_agent(self, name: str, runs: Callable[[str], int]) -> Callable[[Agent], BatchAgent]:
+        """Make an agent of an async generator over batches; what it yields goes into the open transaction.
+
+        `runs` tells how many run records an event of a tenant makes at most.
+        """
 
         def made(fun: Agent) -> BatchAgent:
-            agent = BatchAgent(name, fun, transactions=self.transactions, ledger=self.ledger, table=self.table)
+            agent = BatchAgent(
+                name, fun, transactions=self.transactions, ledger=self.ledger, table=self.table, runs=runs
+            )
             self._batch_agents.append(agent)
             return agent
 

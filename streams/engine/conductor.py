@@ -96,7 +96,23 @@ class RegistryConductor(Conductor):
         if changed or (not wanted and not topics):
             await self.app.batch_consumer.commit_all()
             self.app.end(f"topics made anew: {changed}" if changed else "no topic is left", None)
+        grown = {topic.ledger for name, topic in wanted.items() if _more(topic, self.app.live.get(name))}
+        if grown and not await self._known(sorted(grown)):
+            return
         if wanted and wanted != self.app.live:
             if other := told_otherwise(topics, wanted):
                 _log.warning("topic_ids_differ_from_registry", topics=other)
             self.app.live = wanted
+
+    async def _known(self, topics: list[str]) -> bool:
+        """Let the producer learn of the partitions that ledgers have got; False while Kafka cannot tell."""
+        try:
+            await asyncio.to_thread(self.app.transactions.know, topics)
+        except KafkaException as exc:
+            _log.warning("topics_not_described", error=str(exc))
+            return False
+        return True
+
+
+def _more(topic: LiveTopic, old: LiveTopic | None) -> bool:
+    return old is not None and topic.ledger_partitions > old.ledger_partitions

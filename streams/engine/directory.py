@@ -6,13 +6,14 @@ Lives here: describing topics, in a thread. Not here: which topics a group follo
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from confluent_kafka import KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec, ResourceType  # type: ignore[attr-defined]
 
 from schemas import topics
 from schemas.backing.kafka import topic_id_text
+from schemas.backing.kafka.errors import code
 from schemas.topics import TopicName
 from streams.emit import Limits, Place
 
@@ -37,6 +38,13 @@ class LiveTopic:
     def place(self, partition: int) -> Place:
         """Return the place of one of its partitions."""
         return Place(self.name, self.topic_id, partition, self.event, self.quarantine, self.limits)
+
+
+class RunTopic(NamedTuple):
+    """A run topic as Kafka knows it, whether its partitions have leaders now or not; `limit`: its largest record."""
+
+    partitions: int
+    limit: int
 
 
 class Directory:
@@ -115,6 +123,20 @@ class Directory:
             )
             for name, (event, quarantine, ledger) in complete.items()
         }
+
+    def runs(self, names: Iterable[str]) -> dict[str, RunTopic]:
+        """Return the run topics that exist; raises KafkaException when Kafka cannot tell of one."""
+        counts: dict[str, int] = {}
+        for name, future in self.admin.describe_topics(TopicCollection(list(names)), request_timeout=_ASK_S).items():
+            try:
+                told: Any = future.result(_ASK_S)
+            except KafkaException as exc:
+                if code(exc) not in {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}:  # noqa: SLF001
+                    raise
+                continue
+            counts[name] = len(told.partitions)
+        sizes = self.sizes(counts)
+        return {name: RunTopic(count, sizes[name]) for name, count in counts.items()}
 
     def sizes(self, names: Iterable[str]) -> dict[str, int]:
         """Return `max.message.bytes` of topics; an answer counts for a while, for it lists every setting of a topic."""

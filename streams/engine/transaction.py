@@ -130,6 +130,14 @@ class Transactions:
             self._end("the changelog could not be written anew", exc)
         return self._delivered(marks)
 
+    def know(self, topics: Iterable[str]) -> None:
+        """Let the producer learn of topics that are new or have grown, else it refuses the partitions. Blocks.
+
+        Raises KafkaException when Kafka cannot tell.
+        """
+        for name in topics:
+            self._producer.list_topics(name, _ASK_S)
+
     # ---- filling
     def add(self, partition: Partition, stand: Stand, states: Mapping[bytes, bytes], records: list[Record]) -> None:
         """Take one decided batch, all or nothing: `states` by key, `records`, and where the stage stands after it."""

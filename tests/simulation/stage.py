@@ -197,9 +197,7 @@ class Stage:
             return
         future.result()
         reader, transactions = self.reader, self.reader.transactions
-        ledger = Ledger(
-            transactions, group=GROUP, groups=1, now_us=lambda: self.broker.clock.ms * 1000, count=lambda _sums: None
-        )
+        ledger = Ledger(transactions, group=GROUP, now_us=lambda: self.broker.clock.ms * 1000, count=lambda _sums: None)
         judge = Ingest(
             reader.table, self.view, lambda _platform: VENDOR, lambda: self.broker.clock.ms * 1000, CONTRACTS
         )

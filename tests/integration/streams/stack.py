@@ -83,7 +83,7 @@ class Stage:
         self.bootstrap, self.folder, self.partitions = bootstrap, folder, partitions
         self.tenant = f"t{uuid.uuid4().hex[:10]}"
         self.group = f"g{uuid.uuid4().hex[:10]}"
-        self.registry: dict[str, list[Any]] = {"topics": [], "sources": [], "schemas": []}
+        self.registry: dict[str, list[Any]] = {"topics": [], "sources": [], "schemas": [], "roles": []}
         self.admin = AdminClient({"bootstrap.servers": bootstrap})
         self.producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "linger.ms": 5})
         self.process: subprocess.Popen[bytes] | None = None
@@ -99,7 +99,19 @@ class Stage:
         topic = NewTopic(name, self.partitions, 1, config={"message.timestamp.type": "LogAppendTime"} | config)
         self.admin.create_topics([topic])[name].result(20)
 
-    def add(self, platform: str, *, group: str = "", raw: dict[str, str] | None = None, **definition: Any) -> str:
+    def assign(self, role: str, target: str) -> str:
+        """Assign a role to a target, whose topic is made; return the assignment's id."""
+        topic, made = f"{self.tenant}.run.{target}", str(uuid.uuid4())
+        if all(row["view"]["topic"] != topic for row in self.registry["roles"]):
+            self.create(topic)
+        view = {"id": made, "name": made, "role": role, "target": target, "topic": topic}
+        self.registry["roles"].append({"tenant": self.tenant, "view": view})
+        self.save()
+        return made
+
+    def add(
+        self, platform: str, *, group: str = "", slot: int = 0, raw: dict[str, str] | None = None, **definition: Any
+    ) -> str:
         """Make a source with its topics, the raw one with the settings `raw`; return its id."""
         for kind in ("webhook", "event", "quarantine"):
             self.create(f"{self.tenant}.{kind}.{platform}", **(raw or {}) if kind == "webhook" else {})
@@ -118,6 +130,7 @@ class Stage:
             {
                 "name": f"{self.tenant}.webhook.{platform}", "topic_id": "", "tenant": self.tenant, "kind": "webhook",
                 "platform": platform, "partitions": self.partitions, "group": group or self.group, "paused": False,
+                "slot": slot,
             }
         )  # fmt: skip
         self.save()

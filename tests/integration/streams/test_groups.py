@@ -13,6 +13,9 @@ from tests.integration.streams.stack import Stage, read_to_end
 @pytest.fixture
 def stage(kafka_bootstrap: str, tmp_path: Path) -> Iterator[Stage]:
     made = Stage(kafka_bootstrap, tmp_path, groups=2)
+    ledger = {"name": f"{made.tenant}.ledger", "topic_id": "", "tenant": made.tenant, "kind": "ledger", "platform": "",
+              "partitions": 2, "group": "", "paused": False, "span": 1}  # fmt: skip
+    made.registry["topics"].append(ledger)
     yield made
     made.close()
 
@@ -35,7 +38,7 @@ def test_each_group_consumes_its_own_topics_and_a_group_that_is_added_moves_noth
     one = stage.start(name="one", group=first)
     stage.await_items(["old"], 1)
     assignments = stage.log().count("positions_taken")
-    new = stage.add("new", group=second)
+    new = stage.add("new", group=second, slot=1)
     two = stage.start(name="two", group=second)
     for number in range(20):
         stage.send("old", old, {"id": str(number)}, partition=number % 2)

@@ -13,7 +13,7 @@ from typing import Any
 
 from schemas import logs
 from schemas.definitions.source import SourceDefinition
-from schemas.definitions.view import Snapshot, SourceView, TopicView
+from schemas.definitions.view import RoleView, Snapshot, SourceView, TopicView
 from schemas.metrics import Metrics
 from schemas.settings import StreamsSettings
 from streams.app import Env, Health, run_group
@@ -32,7 +32,10 @@ def snapshot(config: dict[str, Any], revision: int) -> Snapshot:
         )  # fmt: skip
     topics = {row["name"]: TopicView(**row) for row in config["topics"]}
     schemas = {(tenant, version): text.encode() for tenant, version, text in config["schemas"]}
-    return Snapshot(revision, frozenset({"t"}), sources, {}, {}, {}, {}, topics, schemas)
+    roles: dict[str, tuple[RoleView, ...]] = {}
+    for row in config["roles"]:
+        roles[row["tenant"]] = (*roles.get(row["tenant"], ()), RoleView(**row["view"]))
+    return Snapshot(revision, frozenset({"t"}), sources, {}, {}, {}, {}, topics, schemas, roles)
 
 
 class FileRegistry:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from schemas.definitions.view import EMPTY, TopicView
 from schemas.reasons import Outcome
 from schemas.wire import ledger as ledger_wire
 from streams.account import Account
@@ -172,11 +173,21 @@ async def test_partition_time_goes_on_from_batch_to_batch() -> None:
     assert transactions.stands[TOPIC.topic_id, 1] == Stand(3, 10_000)
 
 
+def shown(name: str, kind: str, **more: int) -> TopicView:
+    return TopicView(name, "", "acme", kind, "shop", 4, "", paused=False, **more)
+
+
+SECOND = replace(EMPTY, topics={
+    str(TOPIC.name): shown(str(TOPIC.name), "webhook", slot=1), TOPIC.ledger: shown(TOPIC.ledger, "ledger", span=2),
+})  # fmt: skip
+"""The registry in which the topic's group is the tenant's second, with a range of two partitions."""
+
+
 def real_ledger() -> tuple[RealLedger, list[Any], list[dict[str, int]]]:
     """Return a ledger, what is called when its transaction closes, and what it counted."""
     closing, counted = list[Any](), list[dict[str, int]]()
     transactions: Any = SimpleNamespace(at_close=closing.append)
-    made = RealLedger(transactions, group="1", groups=2, now_us=lambda: 5, count=counted.append)
+    made = RealLedger(transactions, group="1", now_us=lambda: 5, count=counted.append, registry=lambda: SECOND)
     return made, closing, counted
 
 

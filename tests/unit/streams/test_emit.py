@@ -5,8 +5,9 @@ import json
 import pytest
 
 from schemas.reasons import Outcome
+from schemas.topics import range_partition
 from schemas.wire import quarantine
-from streams.account import Account, ledger_partition
+from streams.account import Account
 from streams.emit import Limits
 from streams.seen import Seen, key, source_of, source_prefix
 from streams.texts import at, clean_text, pointer_parts, rfc3339, without
@@ -58,9 +59,10 @@ def test_times_show_microseconds_only_where_there_are_any() -> None:
 
 def test_a_group_writes_its_own_range_of_the_ledger() -> None:
     keys = [f"k{n}".encode() for n in range(200)]
-    ranges = [{ledger_partition(one, 8, group, 2) for one in keys} for group in (0, 1)]
+    ranges = [{range_partition(one, slot, 4, 8) for one in keys} for slot in (0, 1)]
     assert ranges == [{0, 1, 2, 3}, {4, 5, 6, 7}]
-    assert {ledger_partition(one, 1, group, 4) for one in keys for group in range(4)} == {0}
+    assert [range_partition(one, 1, 4, 8) - 4 for one in keys] == [range_partition(one, 0, 4, 4) for one in keys]
+    assert {range_partition(one, 1, 4, 4) for one in keys} == {0, 1, 2, 3}  # it has not grown yet
 
 
 def test_a_loss_is_part_of_the_range_and_no_item() -> None:
