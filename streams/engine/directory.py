@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec, ResourceType  # type: ignore[attr-defined]
 
 from schemas import topics
 from schemas.backing.kafka import topic_id_text
-from schemas.backing.kafka.errors import code
+from schemas.backing.kafka.errors import NOT_THERE, code
 from schemas.topics import TopicName
 from streams.emit import Limits, Place
 
@@ -131,7 +131,7 @@ class Directory:
             try:
                 told: Any = future.result(_ASK_S)
             except KafkaException as exc:
-                if code(exc) not in {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}:  # noqa: SLF001
+                if code(exc) not in NOT_THERE:
                     raise
                 continue
             counts[name] = len(told.partitions)

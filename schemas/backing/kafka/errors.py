@@ -27,6 +27,8 @@ _PASSING = frozenset(
     }
 )
 """Errors that Kafka's protocol calls retriable and the client does not: what a topic's first moments may answer."""
+NOT_THERE = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})  # noqa: SLF001 the client's own
+"""What asking about a topic that does not exist is answered."""
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 from schemas import topics as names
 from schemas.backing.kafka import layout
 from schemas.backing.kafka.config import client_config
-from schemas.backing.kafka.errors import code, explained
+from schemas.backing.kafka.errors import NOT_THERE, code, explained
 from schemas.backing.kafka.ids import topic_id_text
 from schemas.backing.kafka.layout import Wanted
 from schemas.definitions.source import SourceDefinition
@@ -150,7 +150,7 @@ class Topics:
                 try:
                     told = future.result(REQUEST_TIMEOUT_S)
                 except KafkaException as exc:
-                    if code(exc) in {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}:  # noqa: SLF001
+                    if code(exc) in NOT_THERE:
                         continue
                     raise
                 led = bool(told.partitions) and all(p.leader is not None and p.leader.id >= 0 for p in told.partitions)

@@ -20,7 +20,7 @@ import orjson
 
 from schemas.contracts import Library
 from schemas.definitions.source import SourceDefinition
-from schemas.definitions.view import Snapshot, SourceView
+from schemas.definitions.view import RoleView, Snapshot, SourceView
 from schemas.topics import Kind, TopicName
 from schemas.vendors.base import Vendor
 from schemas.vendors.github import GITHUB
@@ -32,6 +32,7 @@ from streams.emit import Limits, Place
 from streams.engine.agent import Batch
 from streams.engine.directory import LiveTopic
 from streams.engine.table import FirstSeenTable
+from streams.roles import Roles, Target
 from tests.integration.streams.vendor import VENDOR
 
 CHUNK = 200
@@ -94,13 +95,33 @@ CASES: dict[str, tuple[Callable[[int, random.Random], RawRecord], Vendor, dict[s
     "small, pinned": (small, VENDOR, {"pins": {"order.*": "s@1"}}),
     "github push, 10 headers": (push, GITHUB, {}),
 }
+ROLES: dict[str, tuple[str, ...]] = {
+    "small, 20 roles of others": tuple(f"webhook.other{n}.*" for n in range(20)),
+    "small, one run each": ("webhook.shop.*",),
+    "small, three runs each": ("webhook.shop.*", "*.order_new", "webhook.shop.order_new"),
+}
+"""Cases of `small` with assignments."""
 
 
-async def decided(records: Sequence[RawRecord], vendor: Vendor, registry: Registry, folder: Path) -> float:
+class Runs:
+    """What the stage knows of run topics: `roles` never change."""
+
+    def __init__(self, roles: tuple[str, ...]) -> None:
+        views = [RoleView(str(uuid.UUID(int=n)), f"r{n}", role, "agent", "t.run.agent") for n, role in enumerate(roles)]
+        self._made = Roles("t", 0, views, {"t.run.agent": Target("t.run.agent", 4, 4, 1 << 20)}) if views else None
+
+    async def roles(self, _snapshot: Snapshot, _topic: LiveTopic) -> Roles | None:
+        return self._made
+
+
+async def decided(
+    records: Sequence[RawRecord], vendor: Vendor, registry: Registry, folder: Path, roles: tuple[str, ...]
+) -> float:
     """Return the CPU seconds that the records took."""
     table = FirstSeenTable("seen", folder)
     table.open()
-    ingest = Ingest(table, registry, lambda _platform: vendor, lambda: time.time_ns() // 1000, Library())
+    runs: Any = Runs(roles)
+    ingest = Ingest(table, registry, lambda _platform: vendor, lambda: time.time_ns() // 1000, Library(), runs=runs)
     account = Account(0)
 
     async def batches() -> AsyncIterator[Batch]:
@@ -123,15 +144,17 @@ async def decided(records: Sequence[RawRecord], vendor: Vendor, registry: Regist
 
 def main(events: int, rounds: int) -> None:
     gc.set_threshold(100_000, 50, 1000)  # as streams/app.py
-    for name, (make, vendor, definition) in CASES.items():
+    cases: dict[str, Any] = {name: (*case, ()) for name, case in CASES.items()}
+    cases |= {name: (*CASES["small"], roles) for name, roles in ROLES.items()}
+    for name, (make, vendor, definition, roles) in cases.items():
         draw = random.Random(1)
         records = [make(number, draw) for number in range(events)]
         spent = []
         for _ in range(rounds):
             with tempfile.TemporaryDirectory() as folder:
-                spent.append(asyncio.run(decided(records, vendor, Registry(**definition), Path(folder))))
+                spent.append(asyncio.run(decided(records, vendor, Registry(**definition), Path(folder), roles)))
         each = sorted(seconds / events * 1e6 for seconds in spent)
-        print(f"{name:24} {each[0]:6.1f} best {each[len(each) // 2]:6.1f} median µs; load {os.getloadavg()[0]:.1f}")
+        print(f"{name:26} {each[0]:6.1f} best {each[len(each) // 2]:6.1f} median µs; load {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":
