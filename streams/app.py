@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from prometheus_client import Gauge
+
 from schemas.errors import EXIT_RESTART
 from schemas.logs import logger
 from schemas.metrics import Metrics
@@ -116,7 +118,6 @@ def build(
     )
     seconds = env.metrics.histogram("hookberg_transaction_seconds").labels(group)
     number = env.metrics.counter("hookberg_transactions_total").labels(group)
-    lag = env.metrics.gauge("hookberg_stage_lag_records").labels(group)
     sweep = Sweep(table, transactions, lambda: env.registry.current().sources)
     runs = RunTopics(directory.runs, transactions.know, env.clock.monotonic)
     judge = Ingest(table, env.registry, env.adapter, env.now_us, careful=careful, runs=runs)
@@ -126,18 +127,7 @@ def build(
         async for decided in judge.agent(batches):
             yield decided
 
-    @app.timer(1.0)  # type: ignore[untyped-decorator]
-    async def expire() -> None:
-        sweep.step()
-
-    @app.timer(1.0)  # type: ignore[untyped-decorator]
-    async def progress() -> None:
-        lag.set(app.batch_consumer.lag())
-
-    @app.timer(RUN_TOPICS_S)  # type: ignore[untyped-decorator]
-    async def look_at_run_topics() -> None:
-        await runs.look()
-
+    _look_after(app, sweep, runs, env.metrics.gauge("hookberg_stage_lag_records").labels(group))
     if env.alerts is not None:
         telling = Alerts(group, floods, env.alerts, env.registry.current, env.clock.monotonic)
 
@@ -151,6 +141,22 @@ def build(
         app.committed(writes)
 
     return app
+
+
+def _look_after(app: App, sweep: Sweep, runs: RunTopics, lag: Gauge) -> None:
+    """Add the timers of what happens beside deciding."""
+
+    @app.timer(1.0)  # type: ignore[untyped-decorator]
+    async def expire() -> None:
+        sweep.step()
+
+    @app.timer(1.0)  # type: ignore[untyped-decorator]
+    async def progress() -> None:
+        lag.set(app.batch_consumer.lag())
+
+    @app.timer(RUN_TOPICS_S)  # type: ignore[untyped-decorator]
+    async def look_at_run_topics() -> None:
+        await runs.look()
 
 
 async def run_group(group: str, env: Env, health: Health, stop: asyncio.Event | None = None) -> int:
