@@ -6,11 +6,13 @@ its last one has ended, so one process never writes a table twice at a time.
 
 import threading
 from collections.abc import Callable, Collection, Iterator
+from fnmatch import fnmatchcase
 
 from schemas import logs, names, topics
 from schemas.definitions.stream import State, read_topic
 from schemas.definitions.view import Snapshot, StreamView
-from sinks.columns.policy import Limits
+from sinks.columns.policy import Limits, Mode
+from sinks.columns.typing import Typing, named
 from sinks.layout import EventLayout, FixedLayout, Layout
 from sinks.rows.fixed import LEDGER_TABLE, QUARANTINE_TABLE
 from sinks.spec import Env, Spec
@@ -33,17 +35,17 @@ def wanted(snapshot: Snapshot) -> Iterator[Spec]:
     """Yield what should run: streams with `desired` running, and each tenant's own tables that have topics."""
     for stream in snapshot.streams.values():
         if stream.desired == "running" and stream.tenant in snapshot.tenants:
-            yield of_stream(stream)
+            yield of_stream(stream, pins(snapshot, stream))
     own: dict[tuple[str, str], list[str]] = {}
     for topic in snapshot.topics.values():
         if topic.kind in {topics.Kind.QUARANTINE, topics.Kind.LEDGER} and topic.tenant in snapshot.tenants:
             own.setdefault((topic.tenant, topic.kind), []).append(topic.name)
-    for (tenant, kind), named in own.items():
+    for (tenant, kind), read in own.items():
         table = QUARANTINE if kind == topics.Kind.QUARANTINE else LEDGER
         yield Spec(
             id=f"{tenant}.{table}",
             identifier=(tenant, table),
-            topics=tuple(sorted(named)),
+            topics=tuple(sorted(read)),
             start_from="earliest",
             freshness_s=SYSTEM_FRESHNESS_S,
             generation=0,
@@ -52,8 +54,27 @@ def wanted(snapshot: Snapshot) -> Iterator[Spec]:
         )
 
 
-def of_stream(stream: StreamView) -> Spec:
-    """Return the spec of one stream."""
+def pins(snapshot: Snapshot, stream: StreamView) -> tuple[tuple[str, bytes], ...]:
+    """Return the pinned schemas of the sources that feed a stream, for the event types that it selects, by name."""
+    wanted_types = stream.definition.event_types
+    found: dict[str, bytes] = {}
+    for topic in stream.definition.topics:
+        parsed = topics.parse(topic)
+        for source in () if parsed is None else snapshot.by_platform.get((parsed.tenant, parsed.target), ()):
+            for glob, pin in source.definition.pins.items():
+                text = snapshot.schemas.get((source.tenant, pin))
+                if text is not None and (not wanted_types or any(_meet(glob, one) for one in wanted_types)):
+                    found[pin] = text
+    return tuple(sorted(found.items()))
+
+
+def _meet(one: str, other: str) -> bool:
+    """Tell whether two globs may select a type together; unsure where both have wildcards: they may."""
+    return fnmatchcase(one, other) or fnmatchcase(other, one) or ("*" in one and "*" in other)
+
+
+def of_stream(stream: StreamView, pinned: tuple[tuple[str, bytes], ...] = ()) -> Spec:
+    """Return the spec of one stream; `pinned` as `pins` returns them."""
     definition = stream.definition
     return Spec(
         id=stream.id,
@@ -64,15 +85,24 @@ def of_stream(stream: StreamView) -> Spec:
         generation=stream.generation,
         accept_loss=stream.accept_loss,
         kind=EVENTS,
-        layout=(definition.typed_depth, definition.max_columns, definition.event_types),
+        layout=(
+            Typing(
+                Limits(definition.typed_depth, definition.max_columns, named(definition.columns)),
+                Mode(definition.contract.columns),
+                Mode(definition.contract.data_types),
+                pinned,
+                stream.frozen,
+            ),
+            definition.event_types,
+        ),
     )
 
 
 def layout_of(spec: Spec) -> Layout:
     """Return the layout that a spec asks for."""
     if spec.kind == EVENTS:
-        depth, columns, types = spec.layout
-        return EventLayout(Limits(depth, columns), types)
+        typing, types = spec.layout
+        return EventLayout(typing, types)
     return FixedLayout(QUARANTINE_TABLE if spec.kind == topics.Kind.QUARANTINE else LEDGER_TABLE)
 
 

@@ -3,8 +3,9 @@
 Lives here: where rows (pure) meet the table's schema. A layout never fails on what a vendor sends.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Protocol
 
@@ -12,7 +13,9 @@ import pyarrow as pa
 from pyiceberg.schema import Schema
 from pyiceberg.table.metadata import TableMetadata
 
-from sinks.columns.policy import Limits
+from sinks.columns.from_schema import Pinned
+from sinks.columns.policy import Infer
+from sinks.columns.typing import Typing
 from sinks.columns.widen import widen
 from sinks.rows import system
 from sinks.rows.events import Events
@@ -21,16 +24,22 @@ from sinks.rows.system import Record
 from sinks.table import schema as schemas_of_tables
 
 _MAX_SAMPLES = 100
+_MAX_DRIFT = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """Rows, the schema that they need (the table's own if it has not grown), and what is to be told of them."""
+    """Rows, the schema that they need (the table's own if it has not grown), and what is to be told of them.
+
+    `discarded`: records that the contract takes no row of, by (topic id, partition); `dropped`: values left out.
+    """
 
     rows: pa.Table
     schema: Schema
     not_selected: int = 0
     overflow: int = 0
+    discarded: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    dropped: int = 0
 
     def ages_s(self, column: str, now_us: int) -> list[float]:
         """Return how old a sample of the rows is at `now_us`."""
@@ -51,6 +60,8 @@ def joined(many: Sequence[Built]) -> Built:
         schema=many[-1].schema,
         not_selected=sum(built.not_selected for built in many),
         overflow=sum(built.overflow for built in many),
+        discarded=sum((Counter(built.discarded) for built in many), Counter()),
+        dropped=sum(built.dropped for built in many),
     )
 
 
@@ -74,15 +85,20 @@ class Layout(Protocol):
     def build(self, records: Sequence[Record], metadata: TableMetadata, now_us: int) -> Built:
         """Return the rows of a batch in order; total."""
 
+    def drift(self) -> Sequence[str]:
+        """Return JSON pointers of members that came and that the contract gives no column; from any thread."""
+
 
 class EventLayout:
     """Clean events: system columns and one typed payload struct."""
 
     time = "received_at"
 
-    def __init__(self, limits: Limits, event_types: Sequence[str] = ()) -> None:
-        self._events = Events(limits)
+    def __init__(self, typing: Typing, event_types: Sequence[str] = ()) -> None:
+        self._typing = typing
+        self._events = Events(typing.limits, typing.contract())
         self._types = tuple(event_types)
+        self._pinned: Pinned | None = None
 
     def first_schema(self) -> Schema:
         """Return the system columns; the payload comes with the first rows."""
@@ -96,12 +112,21 @@ class EventLayout:
         if not chosen:
             return Built(pa.table({}), current, missing)
         have = schemas_of_tables.shape(current)
-        made = self._events.read(chosen, have, now_us)
+        if self._pinned is None:  # read in the tail's own thread: a large schema takes a while
+            self._pinned = self._typing.pinned()
+        made = self._events.read(chosen, self._typing.grown(have, self._pinned), now_us)
         schema = current
         if made.shape != have:
             newest = max(known.schema_id for known in metadata.schemas)
-            schema = schemas_of_tables.extend(current, made.shape, metadata.last_column_id, newest + 1)
-        return Built(made.rows, schema, missing, made.overflow)
+            schema = schemas_of_tables.extend(
+                current, made.shape, metadata.last_column_id, newest + 1, self._pinned.docs
+            )
+        gone = Counter((chosen[number].topic_id, chosen[number].partition) for number in made.discarded)
+        return Built(made.rows, schema, missing, made.overflow, gone, made.dropped)
+
+    def drift(self) -> Sequence[str]:
+        """Return JSON pointers of members that came and that the contract gives no column."""
+        return () if self._typing.contract().infer is Infer.ALWAYS else self._events.waits[:_MAX_DRIFT]
 
     def _selected(self, records: Sequence[Record]) -> Sequence[Record]:
         if not self._types:
@@ -130,3 +155,7 @@ class FixedLayout:
     def build(self, records: Sequence[Record], metadata: TableMetadata, now_us: int) -> Built:  # noqa: ARG002 the port's
         """Return the rows of the records."""
         return Built(self._fixed.rows(records), metadata.schema())
+
+    def drift(self) -> Sequence[str]:
+        """Return nothing: the columns are ours."""
+        return ()

@@ -74,6 +74,8 @@ class Session:
         self._env, self._spec, self._layout, self._tail = env, spec, layout, tail
         self._source, self._table = source, table
         self._base = state.offsets(table.metadata, self._spec.id)
+        self._gone = state.discarded(table.metadata, self._spec.id)
+        self._discarded = self._dropped = 0
         self._notes = dict(lost)
         self._plan: files.Plan | None = None
         self._buffer: list[Record] = []
@@ -178,7 +180,8 @@ class Session:
         ages = built.ages_s(self._layout.time, self._env.clock.time_ns() // 1000) if batch.files else []
         self._tail.committed(state.read(self._table.metadata, self._spec.id), ages, built.overflow)
         self._count(built.rows.num_rows, ages)
-        self._notes, self._skipped, self._moved_since = {}, 0, None
+        self._notes, self._moved_since = {}, None
+        self._skipped = self._discarded = self._dropped = 0
 
     def _build(self, io: FileIO, *, force: bool) -> tuple[Built, commit.Batch | None]:
         """Turn the buffer into files; no batch when nothing was selected and that may wait."""
@@ -189,7 +192,8 @@ class Session:
         self._buffer, self._held, self._due = [], [], None
         self._records = self._bytes = self._unbuilt = 0
         self._skipped += built.not_selected
-        if not built.rows.num_rows and not force and self._skipped < IDLE_COMMIT_RECORDS:
+        self._discard(built)
+        if not built.rows.num_rows and not force and self._skipped + self._discarded < IDLE_COMMIT_RECORDS:
             return built, None
         written: list[DataFile] = []
         schema = built.schema
@@ -200,7 +204,20 @@ class Session:
             written = files.write(rows, metadata, io, self._plan, lambda: str(uuid.uuid4()))
         if self._skipped:
             self._notes[state.NOT_SELECTED + self._spec.id] = str(self._skipped)
-        return built, commit.Batch(written, schema, self._base, self._ends, dict(self._notes))
+        if self._discarded:
+            self._notes[state.DISCARDED + self._spec.id] = str(self._discarded)
+        if self._dropped:
+            self._notes[state.DROPPED + self._spec.id] = str(self._dropped)
+        kept = {state.DISCARDED_TOTAL + self._spec.id: state.dump(self._gone)} if self._gone else {}
+        return built, commit.Batch(written, schema, self._base, self._ends, dict(self._notes), kept)
+
+    def _discard(self, built: Built) -> None:
+        """Count what the contract takes no row of, or has left out of a row."""
+        self._dropped += built.dropped
+        for (topic_id, partition), count in built.discarded.items():
+            self._discarded += count
+            ends = self._gone.setdefault(topic_id, {})
+            ends[str(partition)] = ends.get(str(partition), 0) + count
 
     def _put(self, batch: commit.Batch) -> None:
         started = self._env.clock.monotonic()

@@ -87,6 +87,8 @@ class Tail:
             files=table.files,
             bytes=table.bytes,
             overflow=self._overflow,
+            discarded=sum(count for ends in table.discarded.values() for count in ends.values()),
+            drift=self._layout.drift(),
         )
 
     def _behind_s(self, now_ms: int) -> float | None:

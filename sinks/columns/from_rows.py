@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from sinks.columns import names
-from sinks.columns.policy import Limits
+from sinks.columns.policy import Limits, Path
 from sinks.columns.shape import LIST_OF, Branch, Kind, Shape, leaves
 from sinks.rows.decode import Number
 
@@ -41,30 +41,31 @@ class Wish(dict[str, Any]):
 def observe(payloads: Iterable[dict[str, Any]], shape: Branch, limits: Limits) -> Branch:
     """Return `shape` with the columns that `payloads` add, nearest to the root first, then as first seen."""
     room = limits.max_columns - leaves(shape)
-    if room <= 0:
+    if room <= 0 and not limits.named:
         return shape
     wish = Wish(shape.fields)
     for payload in payloads:
-        _wish(payload, wish, shape, 1, limits)
+        _wish(payload, wish, shape, (), limits)
     if not wish:
         return shape
     granted: set[tuple[str, ...]] = set()
     for path, _kind in sorted(_paths(wish, ()), key=lambda item: len(item[0])):
-        if room <= 0:
+        if room > 0 or path in limits.named:
+            granted.add(path)
+            room -= 1
+        elif not limits.named:
             break
-        granted.add(path)
-        room -= 1
     return _grow(shape, wish, (), granted)
 
 
-def _wish(value: dict[str, Any], wish: Wish, known: Shape | None, depth: int, limits: Limits) -> None:
+def _wish(value: dict[str, Any], wish: Wish, known: Shape | None, at: Path, limits: Limits) -> None:
     fields = known.fields if isinstance(known, Branch) else {}
     for name, member in value.items():
         column = fields.get(name)
         if column is not None:
             if isinstance(column, Branch) and isinstance(member, dict):
                 inner = wish.setdefault(name, Wish(column.fields))
-                _wish(member, inner, column, depth + 1, limits)
+                _wish(member, inner, column, (*at, name), limits)
                 if not inner:
                     del wish[name]
             continue
@@ -72,15 +73,16 @@ def _wish(value: dict[str, Any], wish: Wish, known: Shape | None, depth: int, li
             continue
         if name not in wish and wish.clashes(name):
             continue
-        _wish_new(name, member, wish, depth, limits)
+        _wish_new((*at, name), member, wish, limits)
 
 
-def _wish_new(name: str, member: Any, wish: Wish, depth: int, limits: Limits) -> None:  # noqa: ANN401 JSON
+def _wish_new(path: Path, member: Any, wish: Wish, limits: Limits) -> None:  # noqa: ANN401 JSON
+    name = path[-1]
     before = wish.get(name)
-    if isinstance(member, dict) and depth <= limits.typed_depth:
+    if isinstance(member, dict) and limits.opens(path):
         if before is None or isinstance(before, Wish):
             inner = Wish() if before is None else before
-            _wish(member, inner, None, depth + 1, limits)
+            _wish(member, inner, None, path, limits)
             if inner and before is None:
                 wish.add(name, inner)
         return

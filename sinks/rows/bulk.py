@@ -15,9 +15,9 @@ import pyarrow.compute as pc
 import pyarrow.json as paj
 
 from sinks.columns import names
-from sinks.columns.policy import Limits
-from sinks.columns.shape import Branch, Kind, arrow_type, leaves
-from sinks.rows import digits, salvage
+from sinks.columns.policy import Contract, Infer, Limits, Mode
+from sinks.columns.shape import Branch, Decimals, Kind, Leaf, arrow_type, leaves
+from sinks.rows import digits, forms, salvage
 from sinks.rows.cuts import Cutter, Path, cuttable
 from sinks.rows.system import COLUMNS, PAYLOAD, head_columns
 
@@ -27,34 +27,49 @@ _POSITION = pa.struct(
     [("topicId", pa.string()), ("partition", pa.int32()), ("offset", pa.int64()), ("item", pa.int32())]
 )
 _ENVELOPE: Path = ("envelope",)
+_NUMBER = r"^-?[0-9]{1,38}(\.[0-9]{1,38})?$"
+_TIMES = (Kind.TIME, Kind.DATE)
+_OPEN = Contract()
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Rows of consecutive events: every system column, and the payload as a struct of the shape's Arrow type."""
+    """Rows of consecutive events: every system column, and the payload as a struct of the shape's Arrow type.
+
+    `discarded`: numbers of the rows that the contract does not take; `dropped`: values that it has left out.
+    """
 
     columns: dict[str, pa.Array]
     payload: pa.Array
+    discarded: Sequence[int] = ()
+    dropped: int = 0
 
 
 class Bulk:
     """The quick path for one shape; `waiting` are paths of members without a column, `cut` says whether to look."""
 
-    def __init__(self, shape: Branch, limits: Limits, waiting: Sequence[Path], *, envelopes: bool) -> None:
+    def __init__(
+        self, shape: Branch, limits: Limits, waiting: Sequence[Path], contract: Contract = _OPEN, *, envelopes: bool
+    ) -> None:
         self.shape = shape
-        self._type = arrow_type(shape)
-        found = list(_json_paths(shape, ()))
-        self._json = [path for path in found if cuttable(path)]
-        self._usable = len(self._json) == len(found)
+        found = dict(_cut_paths(shape, ()))
+        self._texts = {path: kind for path, kind in found.items() if cuttable(path)}
+        self._usable = len(self._texts) == len(found)
         self._waiting = [path for path in waiting if _waits(shape, path) and cuttable(path)]
-        self._full = leaves(shape) >= limits.max_columns
+        self._contract = contract
+        full = leaves(shape) >= limits.max_columns
+        self._stay = {
+            path
+            for path in self._waiting
+            if contract.infer is not Infer.ALWAYS or not names.usable(path[-1]) or (full and path not in limits.named)
+        }
         self._cutter = Cutter(
-            [*([_ENVELOPE] if envelopes or self._json or self._waiting else []),
-             *((PAYLOAD, *path) for path in (*self._json, *self._waiting))]
+            [*([_ENVELOPE] if envelopes or self._texts or self._waiting else []),
+             *((PAYLOAD, *path) for path in (*self._texts, *self._waiting))]
         )  # fmt: skip
         self._numbers = digits.Check(shape)
         members = [pa.field(column.member, pa.string()) for column in COLUMNS if column.member]
-        plain = _without_json(self._type, shape)
+        plain = _parsed(shape)
         self._parse = paj.ParseOptions(
             explicit_schema=pa.schema([*members, pa.field("position", _POSITION), pa.field(PAYLOAD, plain)]),
             unexpected_field_behavior="infer",
@@ -90,10 +105,12 @@ class Bulk:
             return None
         columns = head_columns(found, {field.name: position.field(field.name) for field in _POSITION}, now_us)
         columns["envelope"] = pa.array(cut.get(_ENVELOPE) or [None] * len(values), pa.string())
-        columns["_extra"] = extra
-        columns["_raw"] = pa.nulls(len(values), pa.string())
-        json = {path: pa.array(cut[PAYLOAD, *path], pa.string()) for path in self._json}
-        return Part(columns, _assembled(payload, self.shape, json, ()))
+        columns["_extra"], discarded, dropped = extra
+        beside: list[tuple[bytes, pa.Array]] = []
+        cuts = {path: _column(cut[PAYLOAD, *path], kind) for path, kind in self._texts.items()}
+        made = _assembled(payload, self.shape, cuts, (), beside)
+        columns["_raw"] = forms.pointed(beside, len(values))
+        return Part(columns, made, discarded, dropped)
 
     def _text(self, values: Sequence[bytes]) -> tuple[bytes, list[list[bytes | None]]]:
         if not self._cutter.paths:
@@ -107,23 +124,32 @@ class Bulk:
             text = b"\n".join(one.replace(b"\n", b" ").replace(b"\r", b" ") for one in _rows(pieces))
         return text, texts
 
-    def _extra(self, waiting: list[list[bytes | None]], rows: int) -> pa.Array | None:
-        """Return the `_extra` column, None when a member that waited shows a type by now."""
+    def _extra(self, waiting: list[list[bytes | None]], rows: int) -> tuple[pa.Array, Sequence[int], int] | None:
+        """Return the `_extra` column, rows not taken and values left out; None when a member shows a type by now."""
         made: dict[int, list[bytes]] = {}
         for path, texts in zip(self._waiting, waiting, strict=True):
             name = b""
-            keeps = self._full or not names.usable(path[-1])
+            keeps = path in self._stay
             for row, text in enumerate(texts):
                 if text is None:
                     continue
                 if not keeps and text not in _TYPELESS:
                     return None
-                name = name or orjson.dumps("".join(map(salvage.pointer, path)))
+                name = name or pointer(path)
                 made.setdefault(row, []).append(name + b":" + text)
         if not made:
-            return pa.nulls(rows, pa.string())
+            return pa.nulls(rows, pa.string()), (), 0
+        if self._contract.columns is Mode.DISCARD_ROW:
+            return pa.nulls(rows, pa.string()), sorted(made), 0
+        if self._contract.columns is Mode.DISCARD_VALUE:
+            return pa.nulls(rows, pa.string()), (), sum(map(len, made.values()))
         kept = [b"{" + b",".join(made[row]) + b"}" if row in made else None for row in range(rows)]
-        return pa.array(kept, pa.string())
+        return pa.array(kept, pa.string()), (), 0
+
+
+def pointer(path: Path) -> bytes:
+    """Return a JSON pointer as JSON text."""
+    return orjson.dumps("".join(map(salvage.pointer, path)))
 
 
 def _rows(pieces: list[bytes]) -> Iterator[bytes]:
@@ -143,12 +169,27 @@ def _placed(position: pa.StructArray) -> bool:
     return all(pc.min(field).as_py() >= 0 for field in fields[1:])
 
 
-def _json_paths(shape: Branch, at: Path) -> Iterator[Path]:
+def _cut_paths(shape: Branch, at: Path) -> Iterator[tuple[Path, Leaf]]:
+    """Yield the columns whose values are cut out as text: pyarrow.json keeps no text, and takes "1.5" for 1.5."""
     for name, child in shape.fields.items():
         if isinstance(child, Branch):
-            yield from _json_paths(child, (*at, name))
-        elif child is Kind.JSON:
-            yield (*at, name)
+            yield from _cut_paths(child, (*at, name))
+        elif _is_cut(child):
+            yield (*at, name), child
+
+
+def _is_cut(kind: Leaf) -> bool:
+    return kind is Kind.JSON or isinstance(kind, Decimals)
+
+
+def _column(texts: list[bytes | None], kind: Leaf) -> pa.Array:
+    """Return a column of values that were cut out; raises ValueError, ArrowInvalid when one does not fit."""
+    column = pa.array(texts, pa.string())
+    if not isinstance(kind, Decimals):
+        return column
+    if pc.all(pc.match_substring_regex(column, _NUMBER)).as_py() is False:
+        raise ValueError("not a plain number")
+    return column.cast(arrow_type(kind))
 
 
 def _waits(shape: Branch, path: Path) -> bool:
@@ -161,14 +202,14 @@ def _waits(shape: Branch, path: Path) -> bool:
     return path[-1] not in shape.fields
 
 
-def _without_json(kind: pa.StructType, shape: Branch) -> pa.StructType:
+def _parsed(shape: Branch) -> pa.StructType:
+    """Return what pyarrow.json is asked for: no value that is cut out, times and dates as the texts that they are."""
     fields = []
-    for field in kind:
-        child = shape.fields[field.name]
+    for name, child in shape.fields.items():
         if isinstance(child, Branch):
-            fields.append(pa.field(field.name, _without_json(field.type, child)))
-        elif child is not Kind.JSON:
-            fields.append(field)
+            fields.append(pa.field(name, _parsed(child)))
+        elif not _is_cut(child):
+            fields.append(pa.field(name, pa.string() if child in _TIMES else arrow_type(child)))
     return pa.struct(fields)
 
 
@@ -176,7 +217,7 @@ def _known(have: pa.StructType, shape: Branch) -> bool:
     """Tell whether all that was read has a column; members that were only ever null need none."""
     for field in have:
         child = shape.fields.get(field.name)
-        if child is None or child is Kind.JSON:
+        if child is None or (not isinstance(child, Branch) and _is_cut(child)):
             if not pa.types.is_null(field.type):
                 return False
         elif isinstance(child, Branch) and pa.types.is_struct(field.type) and not _known(field.type, child):
@@ -184,14 +225,25 @@ def _known(have: pa.StructType, shape: Branch) -> bool:
     return True
 
 
-def _assembled(column: pa.StructArray, shape: Branch, json: dict[Path, pa.Array], at: Path) -> pa.StructArray:
-    """Return what was read in the shape's order, with the JSON texts in their places."""
+def _assembled(
+    column: pa.StructArray, shape: Branch, cuts: dict[Path, pa.Array], at: Path, beside: list[tuple[bytes, pa.Array]]
+) -> pa.StructArray:
+    """Return what was read in the shape's order, with what was cut in its place; texts for `_raw` go to `beside`."""
     children = []
     for name, child in shape.fields.items():
-        if child is Kind.JSON:
-            children.append(json[*at, name])
+        path = (*at, name)
+        if path in cuts:
+            children.append(cuts[path])
             continue
         inner = column.field(name)
-        children.append(_assembled(inner, child, json, (*at, name)) if isinstance(child, Branch) else inner)
+        if isinstance(child, Branch):
+            inner = _assembled(inner, child, cuts, path, beside)
+        elif child is Kind.TIME:
+            inner, others = forms.times(inner)
+            if others is not None:
+                beside.append((pointer(path), others))
+        elif child is Kind.DATE:
+            inner = forms.dates(inner)
+        children.append(inner)
     mask = column.is_null() if column.null_count else None
     return pa.StructArray.from_arrays(children, fields=list(arrow_type(shape)), mask=mask)

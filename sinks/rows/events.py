@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from schemas import logs
-from sinks.columns.policy import Limits
+from sinks.columns.policy import Contract, Infer, Limits
 from sinks.columns.shape import Branch, arrow_type
 from sinks.columns.widen import widen
 from sinks.rows import parse, salvage, system
@@ -25,31 +25,38 @@ SMALL = 64
 SAMPLE = 4096
 """From how many of its first events a new table takes its columns."""
 _PATIENCE, _RETRY_EVERY = 3, 20
+_OPEN = Contract()
 log = logs.logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Events as rows of `shape`; `overflow`: how many have something in `_extra`."""
+    """Events as rows of `shape`; `overflow`: how many have something in `_extra`.
+
+    `discarded`: numbers of the records that the contract takes no row of; `dropped`: values that it has left out.
+    """
 
     shape: Branch
     rows: pa.Table
     overflow: int
+    discarded: Sequence[int] = ()
+    dropped: int = 0
 
 
 class Events:
     """Reads batch after batch of one table; remembers what the quick path needs to know of them."""
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+    def __init__(self, limits: Limits, contract: Contract = _OPEN) -> None:
+        self._limits, self._contract = limits, contract
         self._bulk: Bulk | None = None
         self._waiting: dict[Path, None] = {}
+        self.waits: tuple[str, ...] = ()
         self._envelopes = False
         self._misses = 0
 
     def read(self, records: Sequence[Record], shape: Branch, now_us: int) -> Rows:
         """Return the rows of `records` in order, and the shape with the columns that they add; total."""
-        if not shape.fields:
+        if not shape.fields and self._contract.infer is not Infer.NEVER:
             shape = parse.grow(system.heads(records[:SAMPLE]).payloads(), shape, self._limits)
         parts: list[Part] = []
         for part in _slices(records):
@@ -57,14 +64,20 @@ class Events:
             shape = made[1]
             parts += made[0]
         kind = arrow_type(shape)
-        tables = []
+        tables: list[pa.Table] = []
+        discarded: list[int] = []
+        at = 0
         for one in parts:
             columns = dict(one.columns)
             if shape.fields:
                 columns[PAYLOAD] = widen(one.payload, kind)
-            tables.append(pa.table(columns))
+            table = pa.table(columns)
+            tables.append(_without(table, one.discarded) if one.discarded else table)
+            discarded += (at + number for number in one.discarded)
+            at += table.num_rows
         rows = pa.concat_tables(tables) if tables else pa.table({})
-        return Rows(shape, rows, sum(len(one.payload) - one.columns["_extra"].null_count for one in parts))
+        overflow = sum(table.num_rows - table["_extra"].null_count for table in tables)
+        return Rows(shape, rows, overflow, discarded, sum(one.dropped for one in parts))
 
     def _slice(self, records: Sequence[Record], shape: Branch, now_us: int) -> tuple[list[Part], Branch]:
         ranges: list[tuple[int, int, Part | None]] = []
@@ -84,7 +97,10 @@ class Events:
 
     def _plan(self, shape: Branch) -> Bulk:
         if self._bulk is None or self._bulk.shape != shape:
-            self._bulk = Bulk(shape, self._limits, tuple(self._waiting), envelopes=self._envelopes)
+            self._bulk = Bulk(
+                shape, self._limits, tuple(self._waiting), self._contract, envelopes=self._envelopes
+            )  # fmt: skip
+
         return self._bulk
 
     def _quick(
@@ -109,22 +125,29 @@ class Events:
         heads = system.heads(records)
         payloads = heads.payloads()
         try:
-            parsed = parse.parse(payloads, shape, self._limits)
+            parsed = parse.parse(payloads, shape, self._limits, self._contract)
         except Exception:
             log.exception("payloads_kept_as_text", rows=len(payloads))
             parsed = _as_text(payloads, shape)
         columns = heads.columns(now_us)
         self._learn(parsed, envelopes=columns["envelope"].null_count < len(records))
-        return Part({**columns, "_extra": parsed.extra, "_raw": parsed.raw}, parsed.payload), parsed.shape
+        made = {**columns, "_extra": parsed.extra, "_raw": parsed.raw}
+        return Part(made, parsed.payload, parsed.discarded, parsed.dropped), parsed.shape
 
     def _learn(self, parsed: parse.Parsed, *, envelopes: bool) -> None:
         """Take note of what the quick path must cut out from now on."""
         room = parse.MAX_WAITING - len(self._waiting)
-        new = [path for path in parse.waiting(parsed) if path not in self._waiting][:room]
+        new = [path for path in parsed.waiting if path not in self._waiting][:room]
         if new or (envelopes and not self._envelopes):
             self._waiting |= dict.fromkeys(new)
+            self.waits = tuple("".join(map(salvage.pointer, path)) for path in self._waiting)
             self._envelopes |= envelopes
             self._bulk = None
+
+
+def _without(table: pa.Table, rows: Sequence[int]) -> pa.Table:
+    gone = set(rows)
+    return table.take([number for number in range(table.num_rows) if number not in gone])
 
 
 def _slices(records: Sequence[Record]) -> Iterator[Sequence[Record]]:

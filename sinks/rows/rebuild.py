@@ -1,19 +1,23 @@
 """A row back into the payload it came from: typed columns + `_extra` + `_raw`.
 
 Lives here: the inverse of parse.py, and the proof that nothing is lost (tests/property/sinks). Members that were null
-are gone, numbers have equal value (1.0 may come back as 1), everything else is as sent.
+are gone, numbers have equal value (1.0 may come back as 1), so have times in UTC; everything else is as sent.
 """
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
-from sinks.columns.shape import Branch, Kind
+from sinks.columns.shape import Branch, Kind, Leaf
+from sinks.rows import forms
 from sinks.rows.salvage import WHOLE
 
 
 def rebuild(values: Mapping[str, Any] | None, extra: str | None, raw: str | None, shape: Branch) -> Any:  # noqa: ANN401 JSON
-    """Return the payload of one row, read as Python values; raises ValueError if a JSON text does not parse."""
+    """Return the payload of one row, read as Python values; raises ValueError if a JSON text does not parse.
+
+    What `_extra` and `_raw` name stands in place of what a column says. Decimals come back as `Decimal`.
+    """
     kept: dict[str, Any] = {} if raw is None else json.loads(raw)
     if WHOLE in kept:
         return json.loads(kept[WHOLE])
@@ -40,5 +44,16 @@ def _typed(values: Mapping[str, Any], shape: Branch) -> dict[str, Any]:
         if isinstance(column, Branch):
             made[name] = _typed(value, column)
         else:
-            made[name] = json.loads(value) if column is Kind.JSON else value
+            made[name] = _plain(value, column)
     return made
+
+
+def _plain(value: Any, column: Leaf) -> Any:  # noqa: ANN401 JSON
+    match column:
+        case Kind.JSON:
+            return json.loads(value)
+        case Kind.TIME:
+            return forms.text_of(value)
+        case Kind.DATE:
+            return value.isoformat()
+    return value

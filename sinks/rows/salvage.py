@@ -5,24 +5,36 @@ JSON objects from JSON pointer (RFC 6901, from the payload's root) to the value 
 whole payload as text (a JSON string): when it is no JSON object, or names a member twice.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
-from sinks.columns.shape import ELEMENT, Branch, Kind
-from sinks.rows import decode
+from sinks.columns.policy import Contract, Mode
+from sinks.columns.shape import ELEMENT, Branch, Decimals, Kind, Leaf
+from sinks.rows import decode, forms
 
 MIN_LONG, MAX_LONG = -(2**63), 2**63 - 1
+_MIN_INT, _MAX_INT = -(2**31), 2**31 - 1
 WHOLE = ""
 _MISFIT = object()
+_OPEN = Contract()
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One payload fitted to a shape: values by column, and the JSON texts of `_extra` and `_raw`."""
+    """One payload fitted to a shape: values by column, and the JSON texts of `_extra` and `_raw`.
+
+    `discarded`: the contract takes no such row. `dropped`: how many values it has left out. `waits`: JSON pointers of
+    the members without a column.
+    """
 
     values: dict[str, Any] | None
     extra: str | None
     raw: str | None
+    discarded: bool = False
+    dropped: int = 0
+    waits: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +59,41 @@ def read(raw: bytes) -> Decoded:
     return Decoded(value if known else None, raw, keep_whole=not (known and once))
 
 
-def fit(decoded: Decoded, shape: Branch) -> Row:
+def fit(decoded: Decoded, shape: Branch, contract: Contract = _OPEN) -> Row:
     """Spread a payload over the columns of `shape`; total."""
     if decoded.value is None:
-        return whole(decoded.text)
+        return _unread(decoded.text, contract)
     extra: dict[str, Any] = {}
     raw: dict[str, Any] = {}
+    texts: dict[str, str] = {}
     try:
-        values = _spread(decoded.value, shape, "", extra, raw)
+        values = _spread(decoded.value, shape, "", (extra, raw, texts))
+        if (extra and contract.columns is Mode.DISCARD_ROW) or (raw and contract.data_types is Mode.DISCARD_ROW):
+            return Row(None, None, None, discarded=True, waits=list(extra))
         if decoded.keep_whole:
             return Row(values, None, whole(decoded.text).raw)
-        return Row(values, decode.dump(extra) if extra else None, decode.dump(raw) if raw else None)
+        dropped, waits = 0, list(extra)
+        if contract.columns is Mode.DISCARD_VALUE:
+            dropped, extra = len(extra), {}
+        if contract.data_types is Mode.DISCARD_VALUE:
+            dropped, raw = dropped + len(raw), {}
+        raw |= texts
+        return Row(
+            values,
+            decode.dump(extra) if extra else None,
+            decode.dump(raw) if raw else None,
+            dropped=dropped,
+            waits=waits,
+        )
     except (RecursionError, ValueError):
         return whole(decoded.text)
+
+
+def _unread(text: bytes, contract: Contract) -> Row:
+    """Take what is no JSON object: none of it fits the payload's column."""
+    if contract.data_types is Mode.DISCARD_ROW:
+        return Row(None, None, None, discarded=True)
+    return Row(None, None, None, dropped=1) if contract.data_types is Mode.DISCARD_VALUE else whole(text)
 
 
 def whole(raw: bytes) -> Row:
@@ -73,8 +107,9 @@ def pointer(name: str) -> str:
 
 
 def _spread(
-    value: dict[str, Any], shape: Branch, at: str, extra: dict[str, Any], raw: dict[str, Any]
+    value: dict[str, Any], shape: Branch, at: str, kept: tuple[dict[str, Any], dict[str, Any], dict[str, str]]
 ) -> dict[str, Any]:
+    """Return the values by column; `kept` takes the others: without a column, not of its type, texts beside it."""
     out: dict[str, Any] = {}
     fields = shape.fields
     for name, member in value.items():
@@ -82,33 +117,43 @@ def _spread(
             continue
         column = fields.get(name)
         if column is None:
-            extra[at + pointer(name)] = member
+            kept[0][at + pointer(name)] = member
         elif column is Kind.STRING and type(member) is str and member.isascii():  # by far the commonest
             out[name] = member
         elif isinstance(column, Branch):
             if isinstance(member, dict):
-                out[name] = _spread(member, column, at + pointer(name), extra, raw)
+                out[name] = _spread(member, column, at + pointer(name), kept)
             else:
-                raw[at + pointer(name)] = member
+                kept[1][at + pointer(name)] = member
         elif (fitted := _fit_leaf(column, member)) is not _MISFIT:
             out[name] = fitted
+            if column is Kind.TIME and not forms.is_utc(member):
+                kept[2][at + pointer(name)] = member
         else:
-            raw[at + pointer(name)] = member
+            kept[1][at + pointer(name)] = member
     return out
 
 
-def _fit_leaf(kind: Kind, value: Any) -> Any:  # noqa: ANN401, PLR0911 JSON; one return a kind
+def _fit_leaf(kind: Leaf, value: Any) -> Any:  # noqa: ANN401, C901, PLR0911 JSON; one return a kind
     match kind:
+        case Decimals():
+            return _decimal(value, kind)
         case Kind.STRING:
             return value if isinstance(value, str) and (value.isascii() or _utf8(value)) else _MISFIT
         case Kind.LONG:
-            return _long(value)
+            return _whole_number(value, MIN_LONG, MAX_LONG)
+        case Kind.INT:
+            return _whole_number(value, _MIN_INT, _MAX_INT)
         case Kind.DOUBLE:
             return _double(value)
         case Kind.BOOL:
             return value if isinstance(value, bool) else _MISFIT
         case Kind.JSON:
             return decode.dump(value)
+        case Kind.TIME:
+            return (forms.time_of(value) if isinstance(value, str) else None) or _MISFIT
+        case Kind.DATE:
+            return (forms.date_of(value) if isinstance(value, str) else None) or _MISFIT
     if not isinstance(value, list):
         return _MISFIT
     element = ELEMENT[kind]
@@ -116,12 +161,27 @@ def _fit_leaf(kind: Kind, value: Any) -> Any:  # noqa: ANN401, PLR0911 JSON; one
     return _MISFIT if any(item is _MISFIT for item in fitted) else fitted
 
 
-def _long(value: Any) -> Any:  # noqa: ANN401 JSON
+def _whole_number(value: Any, low: int, high: int) -> Any:  # noqa: ANN401 JSON
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not MIN_LONG <= value <= MAX_LONG:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         return _MISFIT
     return value
+
+
+def _decimal(value: Any, kind: Decimals) -> Any:  # noqa: ANN401 JSON
+    if isinstance(value, bool) or not isinstance(value, (int, float, decode.Number)):
+        return _MISFIT
+    number = Decimal(value.text if isinstance(value, decode.Number) else repr(value))
+    _sign, digits, exponent = number.as_tuple()
+    if not isinstance(exponent, int):
+        return _MISFIT
+    if not any(digits):
+        return Decimal(0)
+    spare = len(digits) - len(bytes(digits).rstrip(b"\0"))
+    if exponent + spare < -kind.scale or number.adjusted() >= kind.precision - kind.scale:
+        return _MISFIT
+    return number
 
 
 def _double(value: Any) -> Any:  # noqa: ANN401 JSON

@@ -59,7 +59,9 @@ COLUMNS = (
     ),
 )
 PAYLOAD = "payload"
-PAYLOAD_DOC = "the vendor's JSON, typed as observed; columns documented as JSON text hold the text of a JSON value"
+PAYLOAD_DOC = (
+    "the vendor's JSON, typed by its schema or as observed; where a doc says JSON text, the text of a JSON value"
+)
 JSON_DOC = "JSON text"
 TEXT = tuple(column for column in COLUMNS if column.member and column.type == pa.string())
 

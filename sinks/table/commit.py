@@ -8,7 +8,7 @@ let the offsets decide. pyiceberg's own retry would rebase a stale owner's appen
 
 import errno
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pyiceberg.catalog import Catalog
 from pyiceberg.catalog.rest import RestCatalog
@@ -54,13 +54,17 @@ class Fenced:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one commit holds: files, the schema that they need, where offsets go from and to, notes for the summary."""
+    """What one commit holds: files, the schema that they need, where offsets go from and to, notes for the summary.
+
+    `kept`: what stands in the summary and as a property too, beside the offsets.
+    """
 
     files: Sequence[DataFile]
     schema: Schema
     base: state.Offsets
     ends: state.Offsets
     notes: Mapping[str, str]
+    kept: Mapping[str, str] = field(default_factory=dict)
 
 
 class RefsStand(AssertTableUUID):
@@ -141,7 +145,9 @@ def _once(
     schema = _schema(table, batch.schema)
     if schema is None:
         return Fenced(have)
-    made = snapshot.build(table.metadata, left.begin(), batch.files, schema, batch.notes, owner_id, wanted, now_ms())
+    made = snapshot.build(
+        table.metadata, left.begin(), batch.files, schema, batch.notes, owner_id, wanted, now_ms(), batch.kept
+    )
     left.sent(made.snapshot_id)
     _call(catalog, table, made)
     return Committed(state.read(table.metadata, owner_id))

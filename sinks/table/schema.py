@@ -4,7 +4,8 @@ Lives here: types, docs and field ids. Ids of columns that exist never change; n
 used (Iceberg spec, "Schema Evolution").
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import count
 
 import pyarrow as pa
@@ -12,6 +13,8 @@ from pyiceberg.schema import Schema
 from pyiceberg.types import (
     BinaryType,
     BooleanType,
+    DateType,
+    DecimalType,
     DoubleType,
     IcebergType,
     IntegerType,
@@ -23,22 +26,30 @@ from pyiceberg.types import (
     TimestamptzType,
 )
 
-from sinks.columns.shape import ELEMENT, LIST_OF, Branch, Kind, Shape
+from sinks.columns.kinds import promotes
+from sinks.columns.policy import Path
+from sinks.columns.shape import ELEMENT, LIST_OF, Branch, Decimals, Kind, Leaf, Shape
 from sinks.rows.system import COLUMNS, JSON_DOC, PAYLOAD, PAYLOAD_DOC, Column
 
+_NO_DOCS: Mapping[Path, str] = {}
 _SCALAR: dict[Kind, IcebergType] = {
     Kind.BOOL: BooleanType(),
+    Kind.INT: IntegerType(),
     Kind.LONG: LongType(),
     Kind.DOUBLE: DoubleType(),
     Kind.STRING: StringType(),
+    Kind.TIME: TimestamptzType(),
+    Kind.DATE: DateType(),
     Kind.JSON: StringType(),
 }
 _KIND: dict[type[IcebergType], Kind] = {
     BooleanType: Kind.BOOL,
     LongType: Kind.LONG,
-    IntegerType: Kind.LONG,
+    IntegerType: Kind.INT,
     DoubleType: Kind.DOUBLE,
     StringType: Kind.STRING,
+    TimestamptzType: Kind.TIME,
+    DateType: Kind.DATE,
 }
 
 
@@ -63,67 +74,92 @@ def shape(schema: Schema) -> Branch:
     return Branch()
 
 
-def extend(schema: Schema, wanted: Branch, highest_id: int, schema_id: int) -> Schema:
-    """Return `schema` with the columns of `wanted` that it lacks, under new ids."""
-    ids = count(highest_id + 1)
+def extend(
+    schema: Schema, wanted: Branch, highest_id: int, schema_id: int, docs: Mapping[Path, str] = _NO_DOCS
+) -> Schema:
+    """Return `schema` with the columns of `wanted` that it lacks, under new ids, and with its wider types.
+
+    `docs`: what is to be told of a new column beside its path.
+    """
+    grow = _Grow(count(highest_id + 1), docs)
     columns = list(schema.fields)
     for place, column in enumerate(columns):
         if column.name == PAYLOAD and isinstance(column.field_type, StructType):
-            grown = _extend(column.field_type, wanted, ids, "")
+            grown = grow.struct(column.field_type, wanted, ())
             columns[place] = column.model_copy(update={"field_type": grown})
             break
     else:
-        field_id = next(ids)
-        columns.append(
-            NestedField(field_id, PAYLOAD, _extend(StructType(), wanted, ids, ""), required=False, doc=PAYLOAD_DOC)
-        )
+        field_id = next(grow.ids)
+        kind = grow.struct(StructType(), wanted, ())
+        columns.append(NestedField(field_id, PAYLOAD, kind, required=False, doc=PAYLOAD_DOC))
     return Schema(*columns, schema_id=schema_id)
 
 
-def _extend(struct: StructType, wanted: Branch, ids: Iterator[int], at: str) -> StructType:
-    fields = []
-    for field in struct.fields:
-        child = wanted.fields.get(field.name)
-        if isinstance(child, Branch) and isinstance(field.field_type, StructType):
-            grown = _extend(field.field_type, child, ids, f"{at}/{field.name}")
-            fields.append(field.model_copy(update={"field_type": grown}))
-        else:
-            fields.append(field)
-    have = {field.name for field in fields}
-    for name, child in wanted.fields.items():
-        if name not in have:
-            field_id, path = next(ids), f"{at}/{name}"
-            fields.append(NestedField(field_id, name, _type(child, ids, path), required=False, doc=_doc(child, path)))
-    return StructType(*fields)
+@dataclass(frozen=True, slots=True)
+class _Grow:
+    ids: Iterator[int]
+    docs: Mapping[Path, str]
+
+    def struct(self, struct: StructType, wanted: Branch, at: Path) -> StructType:
+        fields = []
+        for field in struct.fields:
+            child = wanted.fields.get(field.name)
+            kind = field.field_type
+            if isinstance(child, Branch) and isinstance(kind, StructType):
+                kind = self.struct(kind, child, (*at, field.name))
+            elif child is not None and not isinstance(child, Branch) and (have := _leaf(field)) is not None:
+                kind = _scalar(child) if promotes(have, child) else kind
+            fields.append(field if kind is field.field_type else field.model_copy(update={"field_type": kind}))
+        have_names = {field.name for field in fields}
+        for name, child in wanted.fields.items():
+            if name not in have_names:
+                field_id, path = next(self.ids), (*at, name)
+                kind = self._type(child, path)
+                fields.append(NestedField(field_id, name, kind, required=False, doc=self._doc(child, path)))
+        return StructType(*fields)
+
+    def _type(self, wanted: Shape, at: Path) -> IcebergType:
+        if isinstance(wanted, Branch):
+            return self.struct(StructType(), wanted, at)
+        if isinstance(wanted, Kind) and wanted in ELEMENT:
+            return ListType(next(self.ids), _SCALAR[ELEMENT[wanted]], element_required=False)
+        return _scalar(wanted)
+
+    def _doc(self, child: Shape, path: Path) -> str:
+        doc = f"{payload_doc(path)}{self.docs.get(path, '')}"
+        return f"{JSON_DOC}: {doc}" if child is Kind.JSON else doc
 
 
-def _type(wanted: Shape, ids: Iterator[int], at: str) -> IcebergType:
-    if isinstance(wanted, Branch):
-        return _extend(StructType(), wanted, ids, at)
-    if wanted in ELEMENT:
-        return ListType(next(ids), _SCALAR[ELEMENT[wanted]], element_required=False)
-    return _SCALAR[wanted]
+def payload_doc(path: Path) -> str:
+    """Return what the doc of a payload's column begins with."""
+    return f"payload /{'/'.join(path)}"
 
 
-def _doc(child: Shape, path: str) -> str:
-    return f"{JSON_DOC}: payload {path}" if child is Kind.JSON else f"payload {path}"
+def _scalar(leaf: Leaf) -> IcebergType:
+    return DecimalType(leaf.precision, leaf.scale) if isinstance(leaf, Decimals) else _SCALAR[leaf]
 
 
 def _branch(struct: StructType) -> Branch:
     fields: dict[str, Shape] = {}
     for field in struct.fields:
-        kind = field.field_type
-        if isinstance(kind, StructType):
-            fields[field.name] = _branch(kind)
-        elif isinstance(kind, ListType):
-            element = _KIND.get(type(kind.element_type))
-            if element is not None:
-                fields[field.name] = LIST_OF[element]
-        elif isinstance(kind, StringType) and (field.doc or "").startswith(JSON_DOC):
-            fields[field.name] = Kind.JSON
-        elif type(kind) in _KIND:
-            fields[field.name] = _KIND[type(kind)]
+        if isinstance(field.field_type, StructType):
+            fields[field.name] = _branch(field.field_type)
+        elif (leaf := _leaf(field)) is not None:
+            fields[field.name] = leaf
     return Branch(fields)
+
+
+def _leaf(field: NestedField) -> Leaf | None:
+    """Return the type of a column as we write it; None for one that we never write."""
+    kind = field.field_type
+    if isinstance(kind, ListType):
+        element = _KIND.get(type(kind.element_type))
+        return None if element is None else LIST_OF.get(element)
+    if isinstance(kind, DecimalType):
+        return Decimals(kind.precision, kind.scale)
+    if isinstance(kind, StringType) and (field.doc or "").startswith(JSON_DOC):
+        return Kind.JSON
+    return _KIND.get(type(kind))
 
 
 def _from_arrow(arrow: pa.DataType, ids: Iterator[int]) -> IcebergType:

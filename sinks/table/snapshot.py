@@ -10,6 +10,7 @@ import secrets
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from pyiceberg.io import FileIO
 from pyiceberg.manifest import DataFile, write_manifest_list
@@ -63,15 +64,16 @@ def build(
     owner_id: str,
     wanted: state.Offsets,
     now_ms: int,
+    also: Mapping[str, str] = MappingProxyType({}),
 ) -> Commit:
-    """Write manifest and list, return the catalog call; `facts` go to the summary, `wanted` to properties too.
+    """Write manifest and list, return the catalog call; `facts` go to the summary, `wanted`, `also` to properties too.
 
     No data file: a snapshot that only moves offsets. Blocks on storage.
     """
     if not isinstance(metadata, TableMetadataV2):
         raise TypeError("only tables of format version 2 are written")
     made_for = state.as_made(metadata)
-    kept = {state.OFFSETS + owner_id: state.dump(wanted)}
+    kept = {state.OFFSETS + owner_id: state.dump(wanted), **also}
     locations = load_location_provider(metadata.location, metadata.properties)
     made, snapshot_id = uuid.uuid4(), secrets.randbits(62)
     parent = metadata.current_snapshot()

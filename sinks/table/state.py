@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass, field
 
 from pyiceberg.table.metadata import TableMetadata, TableMetadataV2
+from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.transforms import DayTransform
 
 from schemas.errors import Poison
@@ -21,6 +22,11 @@ SEQUENCE = "hookberg.sequence."
 START = "hookberg.start."
 LOST = "hookberg.lost."
 NOT_SELECTED = "hookberg.not-selected."
+DISCARDED = "hookberg.discarded."
+"""Events of this commit that the contract takes no row of."""
+DROPPED = "hookberg.discarded-values."
+DISCARDED_TOTAL = "hookberg.discarded-total."
+"""The same since the table's start, by topic id and partition: in summary and property, as offsets are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,7 @@ class TableState:
     files: int = 0
     bytes: int = 0
     committed_at_ms: int | None = None
+    discarded: Offsets = field(default_factory=dict)
 
 
 class Unplaced(Poison):
@@ -54,8 +61,20 @@ def owner(metadata: TableMetadata) -> str | None:
 
 def offsets(metadata: TableMetadata, owner_id: str) -> Offsets:
     """Return the committed offsets: those of the nearest ancestor snapshot that has them, else the property's."""
-    text, _oldest = _nearest(metadata, OFFSETS + owner_id)
-    return parse(text or metadata.properties.get(OFFSETS + owner_id, "{}"))
+    snapshot, _oldest = _nearest(metadata, OFFSETS + owner_id)
+    return _said(metadata, snapshot, OFFSETS + owner_id)
+
+
+def discarded(metadata: TableMetadata, owner_id: str) -> Offsets:
+    """Return how many events the contract took no row of since the table's start, by topic id and partition."""
+    snapshot, _oldest = _nearest(metadata, OFFSETS + owner_id)
+    return _said(metadata, snapshot, DISCARDED_TOTAL + owner_id)
+
+
+def _said(metadata: TableMetadata, snapshot: Snapshot | None, key: str) -> Offsets:
+    summary = None if snapshot is None else snapshot.summary
+    said = metadata.properties if summary is None else summary.additional_properties
+    return parse(said.get(key, "{}"))
 
 
 def unplaced(metadata: TableMetadata, owner_id: str) -> bool:
@@ -67,20 +86,19 @@ def unplaced(metadata: TableMetadata, owner_id: str) -> bool:
     written = metadata.properties.get(SEQUENCE + owner_id)
     if written is None:
         return False
-    text, oldest = _nearest(metadata, OFFSETS + owner_id)
-    return text is None and (oldest is None or oldest < int(written))
+    snapshot, oldest = _nearest(metadata, OFFSETS + owner_id)
+    return snapshot is None and (oldest is None or oldest < int(written))
 
 
-def _nearest(metadata: TableMetadata, key: str) -> tuple[str | None, int | None]:
-    """Return the nearest ancestor's text under `key`, and the sequence number of the last snapshot looked at."""
+def _nearest(metadata: TableMetadata, key: str) -> tuple[Snapshot | None, int | None]:
+    """Return the nearest ancestor that says `key`, and the sequence number of the last snapshot looked at."""
     by_id = {snapshot.snapshot_id: snapshot for snapshot in metadata.snapshots}
     snapshot = by_id.get(metadata.current_snapshot_id) if metadata.current_snapshot_id is not None else None
     oldest = None
     while snapshot is not None:
         oldest = snapshot.sequence_number or 0
-        text = snapshot.summary.additional_properties.get(key) if snapshot.summary else None
-        if text:
-            return text, oldest
+        if snapshot.summary and snapshot.summary.additional_properties.get(key):
+            return snapshot, oldest
         parent = snapshot.parent_snapshot_id
         snapshot = by_id.get(parent) if parent is not None else None
     return None, oldest
@@ -110,6 +128,7 @@ def read(metadata: TableMetadata, owner_id: str) -> TableState:
         files=int(summary.get("total-data-files", 0)),
         bytes=int(summary.get("total-files-size", 0)),
         committed_at_ms=snapshot.timestamp_ms if snapshot is not None else None,
+        discarded=discarded(metadata, owner_id),
     )
 
 

@@ -52,6 +52,8 @@ class StatusAnswer(Definition):
     files: int | None
     size_bytes: int | None
     overflow: int | None
+    discarded: int | None
+    drift: tuple[str, ...]
     updated_at: datetime | None
 
 
@@ -92,5 +94,7 @@ def status(call: Call, record: StreamRecord, said: StreamState | None) -> dict[s
         "files": known.files,
         "sizeBytes": known.bytes,
         "overflow": known.overflow,
+        "discarded": known.discarded,
+        "drift": known.drift,
         "updatedAt": None if said is None else shapes.instant(said.updated_at_ms),
     }

@@ -17,7 +17,7 @@ from pyiceberg.table import Table
 from sqlalchemy import event as of_engine
 
 from schemas.metrics import Metrics
-from sinks.columns.policy import Limits
+from sinks.columns.typing import Typing
 from sinks.fleet import EVENTS
 from sinks.layout import EventLayout
 from sinks.rows.system import Record
@@ -266,6 +266,7 @@ class Ground:
         )
         self.per_poll, self.event_types = per_poll, event_types
         self.flush_bytes = 1
+        self.typing = Typing()
         self.most_s, self.step_s = 3600.0, 0.01
         self.tail: Tail | None = None
         self.meanwhile: Callable[[], None] = lambda: None
@@ -299,7 +300,7 @@ class Ground:
         env = Env(
             self.catalog, admin, {}, self.clock, METRICS, "me", self.flush_bytes, 1, slots, lambda: 0.5, source
         )  # fmt: skip
-        tail = self.tail = Tail(self.spec(**changes), EventLayout(Limits(3, 500), self.event_types), env)
+        tail = self.tail = Tail(self.spec(**changes), EventLayout(self.typing, self.event_types), env)
         patched: Any = tail
         patched._stop = _Stop(self.clock)
         tail._run()

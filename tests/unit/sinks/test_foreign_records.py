@@ -8,7 +8,7 @@ import pytest
 
 from schemas.backing.lake import open_catalog
 from schemas.settings.processes import LakeSettings
-from sinks.columns.policy import Limits
+from sinks.columns.typing import Typing
 from sinks.layout import EventLayout
 from sinks.rows.system import Record
 from sinks.table import create, files
@@ -38,7 +38,7 @@ def test_values_out_of_range_do_not_stop_the_table(tmp_path: Path, odd: dict[str
     catalog = open_catalog(
         LakeSettings(catalog_uri=f"sqlite:///{tmp_path}/c.db", catalog_warehouse=f"file://{tmp_path}/w")
     )
-    layout = EventLayout(Limits())
+    layout = EventLayout(Typing())
     table = create.take(catalog, ("acme", "t"), layout.first_schema(), "s", dict)
     neighbours = [EVENT | odd, EVENT]
     records = [Record("T", 0, n, json.dumps(event).encode()) for n, event in enumerate(neighbours)]

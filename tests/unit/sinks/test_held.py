@@ -9,7 +9,7 @@ import pytest
 from schemas.backing.lake import open_catalog
 from schemas.settings.processes import LakeSettings
 from sinks import session
-from sinks.columns.policy import Limits
+from sinks.columns.typing import Typing
 from sinks.layout import EventLayout, joined
 from sinks.table import create, files
 from tests.unit.sinks.ground import TOPIC, Ground
@@ -20,7 +20,7 @@ def test_batches_of_different_columns_become_one_table(tmp_path: Path) -> None:
     catalog = open_catalog(
         LakeSettings(catalog_uri=f"sqlite:///{tmp_path}/c.db", catalog_warehouse=f"file://{tmp_path}/w")
     )
-    layout = EventLayout(Limits())
+    layout = EventLayout(Typing())
     table = create.take(catalog, ("acme", "t"), layout.first_schema(), "s", dict)
     payloads = [[b"{}"], [b'{"a":1}'], [b'{"a":2,"b":{"c":"x"}}']]
     built = [layout.build(records(batch), table.metadata, 0) for batch in payloads]
@@ -45,7 +45,7 @@ def test_an_id_is_written_without_a_dictionary_and_measured_columns_alone_have_s
     catalog = open_catalog(
         LakeSettings(catalog_uri=f"sqlite:///{tmp_path}/c.db", catalog_warehouse=f"file://{tmp_path}/w")
     )
-    layout = EventLayout(Limits())
+    layout = EventLayout(Typing())
     table = create.take(catalog, ("acme", "t"), layout.first_schema(), "s", dict)
     sent = records([json.dumps({"id": f"i{n}", "kind": "k"}).encode() for n in range(2 * files.SAMPLE)])
     built = layout.build(sent, table.metadata, 0)

@@ -18,7 +18,8 @@ class StreamState:
     """One stream's state; `positions`: next offset by clean topic id and partition; freshness of the last minute.
 
     Times in ms since the epoch or seconds, sizes in bytes; None = not known. `overflow`: fields kept as JSON because
-    the table has its most columns.
+    the table has its most columns. `discarded`: events since the table's start that the contract takes no row of;
+    `drift`: JSON pointers of members that it gives no column.
     """
 
     stream_id: str
@@ -39,6 +40,8 @@ class StreamState:
     files: int | None = None
     bytes: int | None = None
     overflow: int | None = None
+    discarded: int | None = None
+    drift: Sequence[str] = ()
     updated_at_ms: int = 0
 
 

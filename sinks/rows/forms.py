@@ -1,0 +1,109 @@
+"""Times and dates as text and as values: which texts a typed column gives back by itself.
+
+Lives here: what fits, and what is kept beside it. A time in UTC comes back with `Z` and no, three or six digits of the
+second, as few as hold it (`+00:00` and `.000` are gone, as 1.0 may come back as 1). A time with another offset goes
+into the column as its moment, and its text into `_raw`: the offset says something. What is finer than a microsecond, or
+no RFC 3339 time of the years 1 to 9999, does not fit. https://www.rfc-editor.org/rfc/rfc3339#section-5.6
+"""
+
+import re
+from datetime import UTC, date, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+TIME, DATE = pa.timestamp("us", "UTC"), pa.date32()
+_TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
+_DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+_TIME_RE, _DATE_RE = re.compile(_TIME, re.ASCII), re.compile(_DATE, re.ASCII)
+_UTC = ("Z", "+00:00", "-00:00")
+_WHOLE = 20
+"""Length of a time in UTC with whole seconds, by far the commonest form."""
+_FIRST = pa.scalar(datetime.min.replace(tzinfo=UTC), TIME)
+_LAST = pa.scalar(datetime.max.replace(tzinfo=UTC), TIME)
+_FIRST_DAY = pa.scalar(date.min, DATE)
+_MILLI = 1000
+
+
+def time_of(text: str) -> datetime | None:
+    """Return the moment that a text names; None when a column cannot hold it as it is."""
+    if not _TIME_RE.fullmatch(text):
+        return None
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def date_of(text: str) -> date | None:
+    """Return the day that a text names."""
+    if not _DATE_RE.fullmatch(text):
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def text_of(value: datetime) -> str:
+    """Return the text that a moment has in our form."""
+    head = value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
+    if not value.microsecond:
+        return head + "Z"
+    if value.microsecond % _MILLI:
+        return f"{head}.{value.microsecond:06d}Z"
+    return f"{head}.{value.microsecond // _MILLI:03d}Z"
+
+
+def is_utc(text: str) -> bool:
+    """Tell whether a time that fits says no more than its moment."""
+    return text.endswith(_UTC)
+
+
+def times(texts: pa.Array) -> tuple[pa.Array, pa.Array | None]:
+    """Return the moments of texts, and those texts that name another offset (else null), None when there are none.
+
+    Raises ValueError when one does not fit.
+    """
+    values = texts.cast(TIME)  # takes dates, spaces and short offsets too: those are refused below
+    lengths = pc.min_max(pc.binary_length(texts)).as_py()
+    others = None
+    if lengths["min"] != lengths["max"] or lengths["min"] not in {None, _WHOLE} or not _plain(texts):
+        if pc.all(pc.match_substring_regex(texts, _TIME)).as_py() is False:
+            raise ValueError("not an RFC 3339 time")
+        utc = pc.or_(pc.ends_with(texts, "Z"), pc.match_substring_regex(texts, "[+-]00:00$"))
+        if pc.all(utc).as_py() is False:
+            others = pc.if_else(utc, pa.scalar(None, pa.string()), texts)
+    bounds = pc.min_max(values)
+    if bounds["min"].is_valid and (bounds["min"].value < _FIRST.value or bounds["max"].value > _LAST.value):
+        raise ValueError("outside the years 1 to 9999")
+    return values, others
+
+
+def _plain(texts: pa.Array) -> bool:
+    """Tell whether times of 20 characters that Arrow reads are all `YYYY-MM-DDTHH:MM:SSZ`."""
+    marked = pc.and_(pc.ends_with(texts, "Z"), pc.equal(pc.utf8_slice_codeunits(texts, 10, 11), "T"))
+    return pc.all(marked).as_py() is not False
+
+
+def dates(texts: pa.Array) -> pa.Array:
+    """Return the days of texts; raises ValueError when one does not fit."""
+    if pc.all(pc.match_substring_regex(texts, _DATE)).as_py() is False:
+        raise ValueError("not a full date")
+    values = texts.cast(DATE)
+    if pc.all(pc.greater_equal(values, _FIRST_DAY)).as_py() is False:
+        raise ValueError("before year 1")
+    return values
+
+
+def pointed(pairs: list[tuple[bytes, pa.Array]], rows: int) -> pa.Array:
+    """Return a JSON object a row from (pointer as JSON text, texts that need no escaping); null for a row of none."""
+    if not pairs:
+        return pa.nulls(rows, pa.string())
+    members = [
+        pc.binary_join_element_wise(pointer.decode() + ':"', texts, '"', "", null_handling="emit_null")
+        for pointer, texts in pairs
+    ]
+    joined = pc.binary_join_element_wise(*members, ",", null_handling="skip")
+    objects = pc.binary_join_element_wise("{", joined, "}", "")
+    return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), objects)
