@@ -62,8 +62,8 @@ class StreamDefinition(Definition):
     """What `POST /streams` takes; the defaults make the four-member quick start enough.
 
     `topics` name raw or clean topics; `{tenantId}` stands for the caller's tenant (resolved by the API with `resolve`).
-    This release runs `layout: nested`, `writeMode: append`, `columnNames: hookberg`, `splitBy: none` and the `evolve`
-    contract; the other values are part of the format and refused with `unsupported` by the API until their writer runs.
+    This release runs `layout: nested`, `writeMode: append`, `columnNames: hookberg` and `splitBy: none`; the other
+    values are part of the format and refused with `unsupported` by the API until their writer runs.
     """
 
     name: StreamName
@@ -109,7 +109,6 @@ UNSUPPORTED_YET: dict[str, tuple[Any, ...]] = {
     "layout": ("nested",),
     "write_mode": ("append",),
     "column_names": ("hookberg",),
-    "contract": (Contract(),),
     "partition_by": (("day(received_at)",), ()),
     "sort_by": ((),),
     "retention_days": (None,),

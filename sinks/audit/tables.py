@@ -1,7 +1,8 @@
-"""A table's sum: clean events from its resolved start on = rows + not selected + pending + skipped by acceptLoss.
+"""A table's sum: clean events from its start on = rows + not selected + discarded + pending + skipped by acceptLoss.
 
 Lives here: the clean topic as columns, what of it a table must hold, and the comparison, each position exactly once.
-Pure. Rules 17 to 19. Nothing is discarded, replaced or deleted by the writer of this release (`append`, `evolve`).
+Pure. Rules 17 to 19. Which rows a contract has discarded is known by number alone, per clean partition: as many events
+must be missing. Nothing is replaced or deleted by the writer of this release (`append`).
 """
 
 from array import array
@@ -89,7 +90,8 @@ class Table:
     """One table at one snapshot: next offset and start by clean (topic id, partition), rows by raw place (sorted).
 
     `start` of a partition None: it is not known, the first row is taken for it. `skipped`: clean offsets passed over by
-    acceptLoss. `definition_changed`: other event types may have been selected earlier.
+    acceptLoss. `discarded`: how many events the contract took no row of, by clean place. `definition_changed`: other
+    event types may have been selected earlier.
     """
 
     tenant: str
@@ -101,6 +103,7 @@ class Table:
     rows: Mapping[Place, Marks]
     skipped: Mapping[Place, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     definition_changed: bool = False
+    discarded: Mapping[Place, int] = field(default_factory=dict)
 
 
 def check(row: TableRow, table: Table, topic: CleanTopic, floors: Mapping[Place, int]) -> None:
@@ -112,6 +115,7 @@ def check(row: TableRow, table: Table, topic: CleanTopic, floors: Mapping[Place,
     selected = [table.selects(kind) for kind in topic.kinds]
     for clean in topic.partitions:
         _expect(row, table, topic, clean, selected, expected, floors)
+    missing: dict[int, list[Position]] = {part: [] for topic_id, part in table.discarded if topic_id == topic.topic_id}
     for place in sorted(expected):
         marks = expected[place].sort()
         have = table.rows.get(place, Marks())
@@ -120,7 +124,10 @@ def check(row: TableRow, table: Table, topic: CleanTopic, floors: Mapping[Place,
         older = bisect_left(have.keys, floor)
         if older:
             row.notes.append(f"{older} rows of {place[0]}/{place[1]} are older than what is looked at")
-        _compare(row, table, place, marks, have, floor)
+        _compare(row, table, place, marks, have, floor, missing.get(place[1]))
+    for partition, found in missing.items():
+        whole = not any(floors.get(place, 0) for place in topic.places if place[1] == partition)
+        _discarded(row, table, found, table.discarded[topic.topic_id, partition], whole=whole)
 
 
 def _expect(
@@ -163,7 +170,27 @@ def _first_row(table: Table, topic: CleanTopic, clean: Clean) -> int:
     return table.offsets.get((topic.topic_id, clean.partition), 0)
 
 
-def _compare(row: TableRow, table: Table, place: Place, wanted: Marks, have: Marks, floor: int) -> None:
+def _discarded(row: TableRow, table: Table, missing: list[Position], said: int, *, whole: bool) -> None:
+    """Compare events without a row with the number that the contract has discarded, or a part of them."""
+    if len(missing) > said or (whole and len(missing) < said):
+        what = f"{len(missing)} events are no rows of {table.name}, its contract has discarded {said}; this"
+        if missing:
+            row.findings.add(f"{what} is the first", min(missing))
+        else:
+            row.findings.add(f"no event is missing in {table.name}, its contract has discarded {said}")
+    row.discarded += min(len(missing), said)
+
+
+def _compare(
+    row: TableRow,
+    table: Table,
+    place: Place,
+    wanted: Marks,
+    have: Marks,
+    floor: int,
+    missing: list[Position] | None,
+) -> None:
+    """Compare rows with events; `missing` takes events without a row where the contract may have discarded them."""
     changed = 0
     for key, times, found in differences(wanted, have):
         if key < floor:
@@ -171,6 +198,8 @@ def _compare(row: TableRow, table: Table, place: Place, wanted: Marks, have: Mar
         at = Position(*place, *unpack(key))
         if table.definition_changed and (times == 0 or found == 0):
             changed += 1
+        elif missing is not None and found == 0:
+            missing += [at] * times
         elif found > times == 0:
             row.findings.add(f"is a row of {table.name} and no clean event that it should hold", at)
         else:

@@ -1,27 +1,53 @@
-"""The data dictionary of a table: each column's name, type and doc.
+"""The data dictionary of a table: each column's name, type, doc, and where the payload and its schema have it.
 
 Lives here: the list, flattened with dots; what an analyst can name in a query.
 """
 
+import re
 from typing import Any
 
 from pyiceberg.schema import Schema
 from pyiceberg.types import NestedField, StructType
 
+from sinks.columns.policy import Path
+from sinks.rows.salvage import pointer
+from sinks.rows.system import JSON_DOC, PAYLOAD
+from sinks.table.schema import payload_doc
+
+_SCHEMA = re.compile(r" \[(\S+@\d+#.*?)\](?:: |$)")
+
 
 def dictionary(schema: Schema) -> list[dict[str, Any]]:
-    """Return every column, structs before their members."""
+    """Return every column, structs before their members.
+
+    `pointer`: of the payload's member, `schema`: `subject@version#pointer` that typed it; null where there is none.
+    """
     found: list[dict[str, Any]] = []
 
-    def walk(field: NestedField, prefix: str) -> None:
-        name = f"{prefix}{field.name}"
+    def walk(field: NestedField, at: Path) -> None:
+        path = (*at, field.name)
         nested = isinstance(field.field_type, StructType)
-        kind = "struct" if nested else str(field.field_type)
-        found.append({"name": name, "type": kind, "doc": field.doc or "", "fieldId": field.field_id})
+        member = path[1:] if path[0] == PAYLOAD else ()
+        found.append(
+            {
+                "name": ".".join(path),
+                "type": "struct" if nested else str(field.field_type),
+                "doc": field.doc or "",
+                "fieldId": field.field_id,
+                "pointer": "".join(map(pointer, member)) if member else None,
+                "schema": _schema(field.doc or "", member) if member else None,
+            }
+        )
         if isinstance(field.field_type, StructType):
             for child in field.field_type.fields:
-                walk(child, f"{name}.")
+                walk(child, path)
 
     for field in schema.fields:
-        walk(field, "")
+        walk(field, ())
     return found
+
+
+def _schema(doc: str, member: Path) -> str | None:
+    rest = doc.removeprefix(f"{JSON_DOC}: ").removeprefix(payload_doc(member))
+    known = _SCHEMA.match(rest)
+    return known.group(1) if known else None

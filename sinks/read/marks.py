@@ -62,6 +62,7 @@ class Opened:
                 rows=self._rows(progress),
                 skipped=self._skipped(),
                 definition_changed=self.changed,
+                discarded=self._discarded(),
             )
         return self._table
 
@@ -78,6 +79,9 @@ class Opened:
             return None if known is None and start_from == "latest" else 0
 
         return start
+
+    def _discarded(self) -> dict[Place, int]:
+        return {} if self.loaded is None else _flat(state.discarded(self.loaded.metadata, self.stream.id))
 
     def _skipped(self) -> dict[Place, tuple[tuple[int, int], ...]]:
         """Return clean offsets passed over by acceptLoss, as far as snapshots that say so are kept."""

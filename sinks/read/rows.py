@@ -7,7 +7,8 @@ so a page costs the same whatever the table's size.
 import base64
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -21,6 +22,7 @@ from pyiceberg.types import LongType, StructType
 from sinks.rows.system import JSON_DOC, PAYLOAD
 
 MAX_FILES = 200
+_SAFE = 2**53
 
 
 def newest(
@@ -85,8 +87,11 @@ def _object(value: dict[str, Any], texts: set[tuple[str, ...]], at: tuple[str, .
 
 def json_value(value: Any) -> Any:  # noqa: ANN401 Arrow's Python values
     """Return one value as JSON knows it: times as RFC 3339, bytes as base64."""
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    if isinstance(value, date):
+        exact = {"timespec": "microseconds"} if isinstance(value, datetime) else {}
+        return value.isoformat(**exact).replace("+00:00", "Z")
+    if isinstance(value, Decimal):
+        return _number(value)
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, list):
@@ -94,6 +99,14 @@ def json_value(value: Any) -> Any:  # noqa: ANN401 Arrow's Python values
     if isinstance(value, dict):
         return {name: json_value(member) for name, member in value.items()}
     return value
+
+
+def _number(value: Decimal) -> Any:  # noqa: ANN401 JSON
+    """Return a decimal as a number where JSON's readers keep it, else as text."""
+    if value == value.to_integral_value() and abs(value) <= _SAFE:
+        return int(value)
+    wide = float(value)
+    return wide if Decimal(repr(wide)) == value else str(value)
 
 
 def _upper(task: FileScanTask, field_id: int) -> int:

@@ -147,7 +147,7 @@ class Events:
 
 def _without(table: pa.Table, rows: Sequence[int]) -> pa.Table:
     gone = set(rows)
-    return table.take([number for number in range(table.num_rows) if number not in gone])
+    return table.take(pa.array([number for number in range(table.num_rows) if number not in gone], pa.int64()))
 
 
 def _slices(records: Sequence[Record]) -> Iterator[Sequence[Record]]:

@@ -16,6 +16,8 @@ from sinks.rows import decode, forms
 
 MIN_LONG, MAX_LONG = -(2**63), 2**63 - 1
 _MIN_INT, _MAX_INT = -(2**31), 2**31 - 1
+_EXACT = 2**53
+"""Past it a double's digits as people see them may be others than those sent, even where its value is the same."""
 WHOLE = ""
 _MISFIT = object()
 _OPEN = Contract()
@@ -193,7 +195,7 @@ def _double(value: Any) -> Any:  # noqa: ANN401 JSON
         wide = float(value)
     except OverflowError:
         return _MISFIT
-    return wide if int(wide) == value else _MISFIT
+    return wide if abs(value) <= _EXACT or Decimal(repr(wide)) == value else _MISFIT
 
 
 def _utf8(value: str) -> bool:

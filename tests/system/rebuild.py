@@ -4,6 +4,7 @@
 value as sent; pointer "" of `_raw` is the whole payload as text. A text column holds JSON when its doc says so.
 """
 
+from datetime import date, datetime
 from typing import Any
 
 from pyiceberg.schema import Schema
@@ -47,6 +48,8 @@ def _typed(values: dict[str, Any], struct: StructType) -> dict[str, Any]:
 def _value(value: Any, field: NestedField) -> Any:
     if isinstance(field.field_type, StructType):
         return _typed(value, field.field_type)
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value.isoformat()
     if isinstance(field.field_type, StringType) and (field.doc or "").startswith(JSON_TEXT):
         return exact.parse(value)
     return value
@@ -56,5 +59,5 @@ def _put(made: dict[str, Any], pointer: str, value: Any) -> None:
     *way, last = (step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:])
     for step in way:
         made = made.setdefault(step, {})
-    assert last not in made, f"{pointer} is kept twice"
+    assert isinstance(made.get(last), datetime | None), f"{pointer} is kept twice"  # a time's text, with its offset
     made[last] = value

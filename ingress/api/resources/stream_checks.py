@@ -77,7 +77,7 @@ def _taken(values: Iterable[object]) -> str:
 def _shown(value: object) -> str:
     if isinstance(value, tuple):
         return ", ".join(str(each) for each in value)
-    return value if isinstance(value, str) else "evolve"
+    return str(value)
 
 
 def _own(topic: str, tenant: str, pointer: str) -> None:

@@ -29,6 +29,7 @@ class Case:
     start: int | None = 0
     skipped: dict[Place, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     changed: bool = False
+    discarded: dict[Place, int] = field(default_factory=dict)
     floors: dict[Place, int] = field(default_factory=dict)
     low: int = 0
 
@@ -42,13 +43,40 @@ class Case:
         marks = Marks((pack(at, 0), of_id(event_id)) for at, event_id in self.rows).sort()
         return Table(
             "acme", "orders", "acme.orders", {OWN: self.following}, lambda *_: self.start, lambda kind: kind == "order",
-            {PLACE: marks}, self.skipped, definition_changed=self.changed,
+            {PLACE: marks}, self.skipped, definition_changed=self.changed, discarded=self.discarded,
         )  # fmt: skip
 
     def check(self) -> TableRow:
         row = TableRow("acme", "orders", "acme.orders")
         check(row, self.table(), self.topic(), self.floors)
         return row
+
+
+@pytest.mark.parametrize(
+    ("said", "rows", "wrong"),
+    [
+        (1, [(0, "a"), (3, "d")], ""),
+        (1, [(0, "a"), (1, "b"), (3, "d")], "acme.orders"),
+        (1, [(0, "a")], "first"),
+        (1, [(0, "a"), (3, "d"), (3, "d")], "2 rows"),
+        (0, [(0, "a"), (3, "d")], "0 rows"),
+    ],
+)
+def test_as_many_events_are_no_rows_as_the_contract_has_discarded(
+    said: int, rows: list[tuple[int, str]], wrong: str
+) -> None:
+    row = Case(rows=rows, discarded={OWN: said} if said else {}).check()
+    assert (row.findings.count > 0) == bool(wrong)
+    if wrong:
+        assert wrong in row.findings.first[0].what
+    else:
+        assert row.clean == row.rows + row.not_selected + row.discarded + row.pending + row.skipped == 5
+
+
+def test_of_what_was_discarded_before_the_first_event_looked_at_nothing_is_known() -> None:
+    case = Case(rows=[(0, "a"), (3, "d")], discarded={OWN: 3}, floors={PLACE: 1})
+    assert (case.check().discarded, case.check().findings.count) == (1, 0)
+    assert Case(rows=[(0, "a")], discarded={OWN: 1}, floors={PLACE: 1}).check().findings.count == 1
 
 
 def test_an_honest_table_holds() -> None:
