@@ -11,10 +11,22 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.faults.history import Cut, Decided, History, Partition, Place, Position, Resolved, Table
+from tests.faults.history import (
+    Cut,
+    Decided,
+    Held,
+    History,
+    Partition,
+    Place,
+    Position,
+    Redriven,
+    Resolved,
+    Table,
+    content,
+)
 from tests.faults.tables import Lake
 from tests.faults.topics import Everything, Read, avro, ids, read_all
-from tests.faults.traffic import PLATFORMS, Ledger, meets
+from tests.faults.traffic import PLATFORMS, UNKNOWN_TYPE, Ledger, meets, mendable
 from tests.faults.witness import Key
 
 REDRIVE = "hb-redrive"
@@ -38,6 +50,7 @@ class Archive:
     platforms: dict[str, str] = field(default_factory=dict)
     cuts: dict[Partition, Cut] = field(default_factory=dict)
     cut: dict[Partition, list[Read]] = field(default_factory=dict)
+    held: list[Held] = field(default_factory=list)
 
 
 def raw_topic(tenant: str, platform: str) -> str:
@@ -47,19 +60,24 @@ def raw_topic(tenant: str, platform: str) -> str:
 
 def undecided(bootstrap: str, tenant: str) -> int:
     """Return how many raw records of the present topics the ledger does not cover yet."""
-    raw = [raw_topic(tenant, platform) for platform in PLATFORMS]
+    return sum(abs(end - at) for at, end in decided(bootstrap, tenant, PLATFORMS).values())
+
+
+def decided(bootstrap: str, tenant: str, platforms: Iterable[str]) -> dict[Partition, tuple[int, int]]:
+    """Return of each partition of the present raw topics how far the ledger covers it, and its end."""
+    raw = [raw_topic(tenant, platform) for platform in platforms]
     found = read_all(bootstrap, [*raw, f"{tenant}.ledger"])
     known = ids(bootstrap, raw)
-    covered: dict[tuple[str, int], int] = {}
+    covered: dict[Partition, int] = {}
     for record in _ledger(found, tenant):
         covered[record["topicId"], record["partition"]] = record["to"]
     ends = {(known[topic][0], n): end for (topic, n), end in found.ends.items() if topic in known}
-    return sum(abs(end - covered.get(key, 0)) for key, end in ends.items())
+    return {key: (covered.get(key, 0), end) for key, end in ends.items()}
 
 
 def gather(
     bootstrap: str, lake: Lake, tenant: str, sent: Ledger, archive: Archive, streams: Iterable[Streamed],
-    witnessed: dict[Key, int] | None = None,
+    witnessed: dict[Key, int] | None = None, *, settled: bool = False,
 ) -> History:  # fmt: skip
     """Read everything; all must be drained, Kafka and the catalog must run."""
     kinds = ("webhook", "event", "quarantine")
@@ -71,44 +89,55 @@ def gather(
     for platform in PLATFORMS:
         for record in found.of(raw_topic(tenant, platform)):
             raw.setdefault((known[record.topic], record.partition), []).append(record)
-    items = {at: item for key, records in raw.items() for record in records for at, item in _items(key, record)}
-    cut_items = {at: item for key, cut in archive.cut.items() for record in cut for at, item in _items(key, record)}
-    every = [record for records in (*raw.values(), *archive.cut.values()) for record in records]
-    excused = {
-        (platforms[key[0]], str(item["id"]))
-        for key, records in (*archive.gone.items(), *archive.cut.items())
-        for record in records
-        for _, item in _items(key, record)
-        if isinstance(item, dict)
-    }
-    ends = {(known[topic], n): end for (topic, n), end in found.ends.items() if ".webhook." in topic}
     quarantine = [
         avro("quarantine.v1", record.value)
         for platform in PLATFORMS
         for record in found.of(f"{tenant}.quarantine.{platform}")
     ]
+    ledger = _ledger(found, tenant)
+    quarantined = [_failed(datum) for datum in quarantine if datum["kind"] == "failed"]
+    split = Split(quarantined, ledger)
+    items = {at: item for key, records in raw.items() for record in records for at, item in split.items(key, record)}
+    cut_items = {
+        at: item for key, cut in archive.cut.items() for record in cut for at, item in split.items(key, record)
+    }
+    every = [(key, record) for part in (raw, archive.cut) for key, records in part.items() for record in records]
+    excused = {
+        (platforms[key[0]], str(item["id"]))
+        for key, records in (*archive.gone.items(), *archive.cut.items())
+        for record in records
+        for item in _listed(record)
+        if isinstance(item, dict)
+    }
+    ends = {(known[topic], n): end for (topic, n), end in found.ends.items() if ".webhook." in topic}
     return History(
         items=items,
-        stored=Counter(one.headers["hb-delivery-id"].decode() for one in every if REDRIVE not in one.headers),
+        stored=Counter(one.headers["hb-delivery-id"].decode() for _, one in every if REDRIVE not in one.headers),
         ends=ends | archive.gone_ends,
         clean=[
             _clean(record, known[record.topic])
             for platform in PLATFORMS
             for record in found.of(f"{tenant}.event.{platform}")
         ],
-        quarantined=[_failed(datum) for datum in quarantine if datum["kind"] == "failed"],
+        quarantined=quarantined,
         resolved=[_resolved(datum) for datum in quarantine if datum["kind"] == "resolved"],
-        ledger=_ledger(found, tenant),
+        ledger=ledger,
         tables=[_table(lake, tenant, stream) for stream in streams],
         acked=sent.delivery_ids,
         gone=set(archive.gone_ends),
         cuts=archive.cuts,
         cut_items=cut_items,
         must=dict(sent.acked),
+        wrapped=sent.wrapped,
         excused=excused,
         platforms=platforms,
         judge=meets,
         reader=[] if witnessed is None else _differences(found, witnessed),
+        redriven={(*key, one.offset): _redriven(one) for key, one in every if REDRIVE in one.headers},
+        held=archive.held,
+        own_tables=own_tables(lake, tenant, quarantine, ledger),
+        settled=settled,
+        mendable=mendable,
     )
 
 
@@ -116,15 +145,94 @@ def _ledger(found: Everything, tenant: str) -> list[dict[str, Any]]:
     return [avro("ledger.v1", record.value) for record in found.of(f"{tenant}.ledger")]
 
 
-def _items(key: Partition, record: Read) -> list[tuple[Position, Any]]:
-    """Return the items of a raw record; of a redrive those that it names (rule 16)."""
+class Split:
+    """Says which items a raw record has, as the stage has seen it.
+
+    A delivery whose content type nobody knew is one item when it was decided so: its row, or that of which it is a
+    duplicate, holds all of it. By the settings of another moment it is as many as stand in it.
+    """
+
+    def __init__(self, quarantined: Iterable[Decided], ledger: Iterable[dict[str, Any]]) -> None:
+        self._whole = {(each.position, content(each.value)) for each in quarantined if isinstance(each.value, list)}
+        self._of = {
+            Position(record["topicId"], record["partition"], other["offset"], 0): other["of"]
+            for record in ledger
+            for other in record["others"]
+            if other["outcome"] == "duplicate" and other["item"] == 0 and other["of"]
+        }
+
+    def items(self, key: Partition, record: Read) -> list[tuple[Position, Any]]:
+        """Return the items of a raw record; of a redrive those that it names (rule 16)."""
+        listed = _listed(record)
+        if UNKNOWN_TYPE.encode() in record.headers["hb-headers"]:
+            own, of = Position(*key, record.offset, 0), self._of.get(Position(*key, record.offset, 0))
+            row = Position(key[0], of["partition"], of["offset"], of["item"]) if of else own
+            if {(own, content(listed)), (row, content(listed))} & self._whole:
+                return [(own, listed)]
+        named = _redriven(record).items if REDRIVE in record.headers else ()
+        return [(Position(*key, record.offset, n), listed[n]) for n in named or range(len(listed))]
+
+
+def _listed(record: Read) -> list[Any]:
     try:
         value = json.loads(record.value)
     except ValueError:
-        value = record.value
-    listed = value if isinstance(value, list) else [value]
-    named = json.loads(record.headers[REDRIVE])["items"] if REDRIVE in record.headers else range(len(listed))
-    return [(Position(*key, record.offset, n), listed[n]) for n in named]
+        return [record.value]
+    return value if isinstance(value, list) else [value]
+
+
+def _redriven(record: Read) -> Redriven:
+    wire = json.loads(record.headers[REDRIVE])
+    at = (wire["topicId"], wire["partition"], wire["offset"])
+    return Redriven(*at, tuple(wire["items"]), tuple(wire.get("eventIds") or ()))
+
+
+def own_tables(
+    lake: Lake, tenant: str, quarantine: list[dict[str, Any]], ledger: list[dict[str, Any]]
+) -> dict[str, tuple[Counter[Any], Counter[Any]]]:
+    """Return what is in the topics and in the tables of quarantine and ledger."""
+    rows = lake.rows(
+        tenant, "hookberg_quarantine", "kind", "event_id", "payload",
+        *(f"{place}_{part}" for place in ("position", "by") for part in ("topic", "partition", "offset", "item")),
+    )  # fmt: skip
+    counts = lake.rows(tenant, "hookberg_ledger", "topic_id", "partition", "first_offset", "outcome", "n", "minute")
+    return {
+        "quarantine": (
+            Counter(
+                (d["kind"], d["eventId"], d["payload"], _position(d["position"]), d["by"] and _position(d["by"]))
+                for d in quarantine
+            ),
+            Counter(
+                (row["kind"], row["event_id"], row["payload"], _in(row, "position"), _in(row, "by")) for row in rows
+            ),
+        ),
+        "ledger": (_counted(ledger), _rows_counted(counts)),
+    }
+
+
+def _in(row: dict[str, Any], place: str) -> Position | None:
+    if row[f"{place}_topic"] is None:
+        return None
+    return Position(*(row[f"{place}_{part}"] for part in ("topic", "partition", "offset", "item")))
+
+
+def _counted(ledger: list[dict[str, Any]]) -> Counter[Any]:
+    told: Counter[Any] = Counter()
+    for record in ledger:
+        where = (record["topicId"], record["partition"])
+        for count in record["counts"]:
+            told[*where, record["from"], count["minute"], count["outcome"]] += count["n"]
+        for span in record["lost"]:
+            told[*where, span["from"], None, "lost"] += span["to"] - span["from"]
+    return told
+
+
+def _rows_counted(rows: list[dict[str, Any]]) -> Counter[Any]:
+    told: Counter[Any] = Counter()
+    for row in rows:
+        minute = row["minute"] and int(row["minute"].timestamp()) // 60
+        told[row["topic_id"], row["partition"], row["first_offset"], minute, row["outcome"]] += row["n"]
+    return +told
 
 
 def _position(wire: dict[str, Any]) -> Position:

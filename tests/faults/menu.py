@@ -1,7 +1,7 @@
 """The faults, as one table: name, on how many brokers, and what happens from injection to healing.
 
 Lives here: faults of processes, disks, databases and the clock, and the schedule that a seed makes of all. Faults of
-Kafka itself: menu_kafka.py.
+Kafka itself: menu_kafka.py; redrives and pauses: menu_stage.py.
 """
 
 import random
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.faults import entry, menu_kafka
+from tests.faults import entry, menu_kafka, menu_stage
 from tests.faults.proxy import Proxy
 from tests.faults.stack import STORE_FULL, has_postgres
 from tests.faults.traffic import GITHUB, MADE, ORDERS
@@ -147,7 +147,11 @@ MENU: tuple[Fault, ...] = (
     Fault("table store full", _store_full),
     Fault("state disk full", _state_full),
     Fault("clock jump", _clock),
-    Fault("redriven twice", menu_kafka.redrive_twice),
+    Fault("redriven twice", menu_stage.redrive_twice),
+    Fault("redrive", menu_stage.redrive),
+    Fault("redrive after mending", menu_stage.redrive_mended),
+    Fault("redrive and kill streams", menu_stage.redrive_killed),
+    Fault("paused", menu_stage.paused),
     Fault("raw topic made anew", menu_kafka.made_anew),
     Fault("kill broker", menu_kafka.kill_broker, (1,)),
     Fault("raw log's tail cut", menu_kafka.cut_tail, (1,)),

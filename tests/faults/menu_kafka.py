@@ -1,19 +1,17 @@
-"""Faults of Kafka itself: brokers killed, a log's tail cut off, a topic made anew; and redrives written twice.
+"""Faults of Kafka itself: brokers killed, a log's tail cut off, a topic made anew.
 
-Lives here: what an operator, a power failure or a job that was restarted half-way does to topics.
+Lives here: what an operator or a power failure does to brokers and topics. Redrives and pauses: menu_stage.py.
 Record batches on disk: https://kafka.apache.org/documentation/#recordbatch
 """
 
-import json
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type: ignore[attr-defined]
 
-from schemas.wire import raw
-from tests.faults.gather import REDRIVE, raw_topic, undecided
+from tests.faults.gather import raw_topic, undecided
 from tests.faults.history import Cut, Partition
 from tests.faults.topics import Read, avro, ids, read_all, served
 from tests.faults.traffic import PLATFORMS
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 _BATCH = struct.Struct(">qi")
 _HEAD = 12
 _LEAST = 12
-_JOB = "fault-suite"
 WAIT_S = 180.0
 
 
@@ -210,48 +207,3 @@ def _told(run: "Run", key: Partition) -> bool:
     found = read_all(run.stack.bootstrap, [f"{run.tenant}.ledger"])
     records = [avro("ledger.v1", record.value) for record in found.records]
     return any(record["lost"] for record in records if (record["topicId"], record["partition"]) == key)
-
-
-# ---- redrive
-def redrive_twice(run: "Run") -> str:
-    """Write some failed records again as a redrive job does that was restarted half-way: twice each (rule 16)."""
-    bootstrap, tenant = run.stack.bootstrap, run.tenant
-    names = [f"{tenant}.{kind}.{platform}" for kind in ("webhook", "quarantine") for platform in PLATFORMS]
-    found, known = read_all(bootstrap, names), ids(bootstrap, names)
-    raws = {
-        (known[record.topic][0], record.partition, record.offset): record
-        for record in found.records
-        if ".webhook." in record.topic and REDRIVE not in record.headers
-    }
-    failed: dict[tuple[str, int, int], set[int]] = {}
-    settled: set[tuple[str, int, int, int]] = set()
-    for record in found.records:
-        if ".quarantine." in record.topic:
-            datum = avro("quarantine.v1", record.value)
-            at = datum["position"]
-            place = (at["topicId"], at["partition"], at["offset"])
-            if datum["kind"] == "resolved":
-                settled.add((*place, at["item"]))
-            else:
-                failed.setdefault(place, set()).add(at["item"])
-    open_ = {at: sorted(n for n in items if (*at, n) not in settled) for at, items in failed.items() if at in raws}
-    cut = run.archive.cuts
-    places = sorted(at for at, items in open_.items() if items and at[:2] not in cut)
-    chosen = run.rng.sample(places, min(len(places), 20))
-    producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "enable.idempotence": True})
-    for at in chosen * 2:
-        record = raws[at]
-        producer.produce(
-            record.topic,
-            record.value,
-            record.key,
-            at[1],
-            headers=_redriven(record, at, open_[at]),  # type: ignore[arg-type]
-        )
-    assert producer.flush(WAIT_S) == 0, "a redrive could not be written"
-    return f"{len(chosen)} records, {sum(len(open_[at]) for at in chosen)} items"
-
-
-def _redriven(record: Read, at: tuple[str, int, int], items: list[int]) -> list[tuple[str, bytes]]:
-    wire = {"topicId": at[0], "partition": at[1], "offset": at[2], "job": _JOB, "items": items, "as": None}
-    return [*record.headers.items(), (raw.HB_REDRIVE, json.dumps(wire).encode())]

@@ -23,9 +23,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.faults import definitions, menu
+from tests.faults import definitions, menu, menu_stage
 from tests.faults.gather import Archive, Streamed, gather, undecided
-from tests.faults.history import History, faults, missing_and_doubled
+from tests.faults.history import History
+from tests.faults.rules import faults, missing_and_doubled
 from tests.faults.stack import Stack, running
 from tests.faults.topics import ids
 from tests.faults.traffic import GITHUB, ORDERS, PLATFORMS, SECRET, Sender, schema
@@ -67,9 +68,12 @@ class Run:
         """Wait until an event of each platform that is acknowledged from now on is a row: the whole way works."""
         before = {platform: self.sender.newest_clean(platform) for platform in PLATFORMS}
         for platform in PLATFORMS:
-            self._await_row(platform, before[platform])
+            self.await_row(platform, before[platform])
 
-    def _await_row(self, platform: str, before: str) -> None:
+    def await_row(self, platform: str, before: str | None = None) -> None:
+        """Wait until an event of one platform, newer than `before` or than now, is a row."""
+        before = self.sender.newest_clean(platform) if before is None else before
+
         def acknowledged() -> str | None:
             return new if (new := self.sender.newest_clean(platform)) != before else None
 
@@ -141,16 +145,36 @@ def chaos(run: Run, chosen: list[menu.Fault]) -> None:
         run.await_rows()
 
 
-def drained(run: Run) -> History:
+def settle(run: Run) -> None:
+    """Mend everything and redrive until nothing more comes of it: plainly, then as distinct, then plainly again."""
+    run.sender.stop()
+    run.witness.deaf()
+    menu_stage.all_over(run)
+    menu_stage.mend(run)
+    for wanted in ({}, {"as": "distinct"}, {}):
+        _decided(run)
+        ended = menu_stage.over(run, menu_stage.ask(run, wanted))
+        assert ended["state"] == "succeeded", ended
+        run.say(f"settling {wanted or ''}: {ended['result'] | {'left': len(ended['result']['left'])}}")
+
+
+def _decided(run: Run) -> None:
+    bootstrap = run.stack.bootstrap
+    eventually("the ledger covers every raw record", lambda: undecided(bootstrap, TENANT) == 0, DRAIN_S)
+
+
+def drained(run: Run, *, settled: bool = False) -> History:
     """Stop the traffic, wait until the ledger covers the raw topics and the tables the clean ones; read everything."""
     run.sender.stop()
     run.witness.deaf()
     began = time.monotonic()
     bootstrap, stack = run.stack.bootstrap, run.stack
-    eventually("the ledger covers every raw record", lambda: undecided(bootstrap, TENANT) == 0, DRAIN_S)
+    menu_stage.all_over(run)
+    _decided(run)
 
     def read() -> History:
-        return gather(bootstrap, stack.lake, TENANT, run.sender.ledger, run.archive, run.streams, run.witness.seen)
+        sent, seen = run.sender.ledger, run.witness.seen
+        return gather(bootstrap, stack.lake, TENANT, sent, run.archive, run.streams, seen, settled=settled)
 
     eventually("every stream has its table", lambda: all(_exists(run, each.table) for each in run.streams), DRAIN_S)
 
@@ -159,6 +183,7 @@ def drained(run: Run) -> History:
         behind = {
             table.name: missing for table in found.tables if (missing := _due(found, table.name) - len(table.rows)) > 0
         }
+        behind |= {name: n for name, (topic, table) in found.own_tables.items() if (n := (topic - table).total()) > 0}
         run.say(f"draining: {behind or 'done'} after {time.monotonic() - began:.0f} s")
         return not behind and not found.reader
 
@@ -182,7 +207,7 @@ def _due(history: History, name: str) -> int:
 
 def audit(run: Run) -> tuple[int, str]:
     """Return what `hookberg audit` says: exit code and everything printed."""
-    command = [sys.executable, "-m", "deploy.cli", "audit", "--tenant", TENANT]
+    command = [sys.executable, "-m", "deploy.cli", "audit"]
     env = {key: value for key, value in run.stack.env.items() if key != "FAULTS_DIR"}
     done = subprocess.run(command, cwd=TOP, env=env, capture_output=True, text=True, timeout=300, check=False)
     return done.returncode, done.stdout + done.stderr
@@ -201,9 +226,14 @@ COLUMNS = ("seed", "brokers", "rounds", "items", "clean", "quarantined", "duplic
            "longest silence", "commit")  # fmt: skip
 
 
-def judged(run: Run, seed: int, brokers: int) -> Result:
-    """Drain, check every rule and the audit; return the row of the results table."""
-    history = drained(run)
+def judged(run: Run, seed: int, brokers: int, *, settled: bool = False) -> Result:
+    """Drain, check every rule and the audit; return the row of the results table.
+
+    `settled`: mend and redrive everything before, so that what is open in the end is what no definition takes.
+    """
+    if settled:
+        settle(run)
+    history = drained(run, settled=settled)
     broken = [*faults(history), *run.witness.faults]
     code, said = audit(run)
     if code:
@@ -236,7 +266,7 @@ def main() -> int:
     with temporary as path, prepared(given.seed, given.brokers, given.keep or Path(path) / "run", say) as run:
         try:
             chaos(run, chosen)
-            result = judged(run, given.seed, given.brokers)
+            result = judged(run, given.seed, given.brokers, settled=True)
         except BaseException:
             run.sender._stop.set()
             print(run.stack.tails(), flush=True)

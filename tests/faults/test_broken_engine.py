@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import broken, run
-from tests.faults.history import faults
+from tests.faults.rules import faults
 from tests.faults.worker import BROKEN
 from tests.system.client import eventually
 

@@ -8,7 +8,20 @@ from typing import Any
 
 import pytest
 
-from tests.faults.history import Cut, Decided, History, Place, Position, Resolved, Row, Table, faults
+from tests.faults.history import (
+    Cut,
+    Decided,
+    Held,
+    History,
+    Place,
+    Position,
+    Redriven,
+    Resolved,
+    Row,
+    Table,
+    content,
+)
+from tests.faults.rules import faults
 
 TOPIC, CLEAN = "topic-id", "clean-topic-id"
 RAW = (TOPIC, 0)
@@ -21,6 +34,14 @@ def _at(offset: int, item: int = 0) -> Position:
 def _other(offset: int, outcome: str, event_id: str, of: int | None = None) -> dict[str, Any]:
     first = None if of is None else {"partition": 0, "offset": of, "item": 0}
     return {"offset": offset, "item": 0, "outcome": outcome, "eventId": event_id, "of": first}
+
+
+def _of(offset: int, item: int) -> dict[str, int]:
+    return {"partition": 0, "offset": offset, "item": item}
+
+
+def _must(**kinds: str) -> dict[tuple[str, str], dict[str, str]]:
+    return {("orders", name): {content({"id": name}): kind} for name, kind in kinds.items()}
 
 
 def _clean(offset: int, event_id: str, value: Any, place: int = 0, schema: str | None = None) -> Decided:
@@ -57,7 +78,7 @@ def sound() -> History:
             Table("nothing", {(CLEAN, 0): 0}, [], lambda _event_type: False),
         ],
         acked={"d0", "d1"},
-        must={("orders", "a"): "valid", ("orders", "b"): "invalid", ("orders", "c"): "depends"},
+        must=_must(a="valid", b="invalid", c="depends"),
         platforms={TOPIC: "orders"},
         judge=lambda schema, _value: schema == "orders@1",
     )
@@ -84,9 +105,59 @@ def cut() -> History:
         clean=[*base.clean, _clean(6, "D", {"id": "d"}, 2), _clean(6, "F", {"id": "f"}, 3)],
         ledger=ledger,
         tables=[Table("all", {(CLEAN, 0): 1}, [Row(_at(5), "C"), Row(_at(6), "D"), Row(_at(6), "F")])],
-        must={("orders", "e"): "valid", ("orders", "f"): "valid"},
+        must=_must(e="valid", f="valid"),
         excused={("orders", "d"), ("orders", "e")},
     )
+
+
+WHOLE = [{"id": "r"}, {"id": "s"}]
+"""A delivery that nobody could read at first."""
+
+
+def redriven() -> History:
+    """Return a sound history of redrives, behind `sound`; the end is mended and everything is redriven.
+
+    6 is a delivery of two items, of which item 1 (d) is quarantined; 7 its redrive, clean. 8 is a delivery that nobody
+    could read; 9 its redrive: r is clean, s as well. 10 repeats 9: duplicates that settle the row once more. Meanwhile
+    the topic was paused, and both of our own tables hold what their topics do.
+    """
+    base = sound()
+    two = [{"id": "e"}, {"id": "d"}]
+    items = {_at(6, 0): two[0], _at(6, 1): two[1], _at(7, 1): two[1], _at(8): WHOLE}
+    items |= {_at(offset, item): WHOLE[item] for offset in (9, 10) for item in (0, 1)}
+    clean = [
+        Decided(_at(6, 0), "E", two[0], None, "order.made", Place(CLEAN, 0, 2)),
+        Decided(_at(7, 1), "D", two[1], None, "order.made", Place(CLEAN, 0, 3)),
+        Decided(_at(9, 0), "R", WHOLE[0], None, "order.made", Place(CLEAN, 0, 4)),
+        Decided(_at(9, 1), "S", WHOLE[1], None, "order.made", Place(CLEAN, 0, 5)),
+    ]
+    others = [
+        {**_other(6, "quarantined", "D"), "item": 1}, _other(8, "quarantined", "W"),
+        _other(10, "duplicate", "R", 9), {**_other(10, "duplicate", "S"), "item": 1, "of": _of(9, 1)},
+    ]  # fmt: skip
+    rows = [Row(each.position, each.event_id) for each in clean]
+    twice = Redriven(TOPIC, 0, 8, (), ("W",))
+    notes = [Resolved(_at(8), name, _at(9, n)) for name, n in (("R", 0), ("S", 1)) for _ in range(2)]
+    return replace(
+        base,
+        items={**base.items, **items},
+        ends={RAW: 11},
+        clean=[*base.clean, *clean],
+        quarantined=[
+            Decided(_at(2), "B", {"id": "b"}), Decided(_at(4), "C", {"id": "c"}), Decided(_at(6, 1), "D", two[1]),
+            Decided(_at(8), "W", WHOLE),
+        ],
+        resolved=[*base.resolved, Resolved(_at(6, 1), "D", _at(7, 1)), *notes],
+        ledger=[*base.ledger, _record(6, 11, 4, others)],
+        tables=[Table("all", {(CLEAN, 0): 0}, [Row(_at(0), "A"), Row(_at(5), "C"), *rows])],
+        must={**base.must, **_must(e="valid", d="depends", r="valid", s="valid")},
+        wrapped={("orders", name, content({"id": name})) for name in "rs"},
+        redriven={(TOPIC, 0, 7): Redriven(TOPIC, 0, 6, (1,), ("D",)), (TOPIC, 0, 9): twice, (TOPIC, 0, 10): twice},
+        held=[Held(RAW, 3, 3)],
+        own_tables={"ledger": (Counter("a"), Counter("a")), "quarantine": (Counter("b"), Counter("b"))},
+        settled=True,
+        mendable=lambda _platform, value: value != {"id": "b"},
+    )  # fmt: skip
 
 
 def _ledger(history: History, n: int = 0, **change: Any) -> History:
@@ -142,9 +213,9 @@ BREAKS: dict[str, tuple[str, Callable[[History], History]]] = {
     "a duplicate of nothing": ("orphans", _orphan),
     "a duplicate of other content": ("orphans", lambda h: replace(h, items={**h.items, _at(1): {"id": "other"}})),
     "decided by no definition": ("definitions", lambda h: _decided_by(h, "orders@2")),
-    "a valid event was quarantined": ("must", lambda h: replace(h, must={("orders", "b"): "valid"})),
-    "an acknowledged event is nowhere": ("must", lambda h: replace(h, must={("orders", "z"): "valid"})),
-    "an event was dropped in silence": ("must", lambda h: replace(h, must={("orders", "z"): "unpinned"})),
+    "a valid event was quarantined": ("must", lambda h: replace(h, must=_must(b="valid"))),
+    "an acknowledged event is nowhere": ("must", lambda h: replace(h, must=_must(z="valid"))),
+    "an event was dropped in silence": ("must", lambda h: replace(h, must=_must(z="unpinned"))),
     "a reader saw something else": ("reader", lambda h: replace(h, reader=["something else"])),
 }
 CUT_BREAKS: dict[str, tuple[str, Callable[[History], History]]] = {
@@ -159,8 +230,55 @@ CUT_BREAKS: dict[str, tuple[str, Callable[[History], History]]] = {
     "what nobody cut is excused": ("must", lambda h: replace(h, excused=set())),
 }
 
+_E = Decided(_at(6, 1), "D", {"id": "d"}, None, "order.made", Place(CLEAN, 0, 3))
+REDRIVE_BREAKS: dict[str, tuple[str, Callable[[History], History]]] = {
+    "a redrive decides an item that it does not name": (
+        "one_outcome",
+        lambda h: replace(h, clean=[*h.clean, replace(_E, position=_at(7, 0), event_id="E2")]),
+    ),
+    "an item that a redrive names has no outcome": ("one_outcome", lambda h: _without_clean(h, _at(7, 1))),
+    "a redrive makes an id clean twice": (
+        "no_id_twice",
+        lambda h: replace(h, clean=[*h.clean, replace(_E, position=_at(10, 0), event_id="R")]),
+    ),
+    "a redrive makes a content clean under two ids": (
+        "must",
+        lambda h: replace(h, clean=[*h.clean, replace(_E, position=_at(10, 0), event_id="D#")]),
+    ),
+    "a settled row is not resolved": ("resolutions", lambda h: replace(h, resolved=h.resolved[:2])),
+    "a repeat does not settle its row": ("resolutions", lambda h: replace(h, resolved=h.resolved[:-1])),
+    "resolved, and it never failed": (
+        "resolutions",
+        lambda h: replace(h, resolved=[*h.resolved, Resolved(_at(0), "D", _at(7, 1))]),
+    ),
+    "resolved by what is not clean": (
+        "resolutions",
+        lambda h: replace(h, resolved=[*h.resolved, Resolved(_at(2), "B", _at(3))]),
+    ),
+    "what can be clean is open in the end": (
+        "settled",
+        lambda h: replace(h, mendable=lambda _platform, _value: True),
+    ),
+    "a paused topic was decided": ("paused", lambda h: replace(h, held=[Held(RAW, 3, 4)])),
+    "a pause drops records": ("one_outcome", lambda h: _ledger(h, 1, others=h.ledger[1]["others"][:-2])),
+    "a pause passes records over": ("ranges", lambda h: _ledger(h, 1, **{"from": 7})),
+    "the quarantine table lacks a row": (
+        "own_tables",
+        lambda h: replace(h, own_tables={"quarantine": (Counter("b"), Counter())}),
+    ),
+    "the ledger table counts twice": (
+        "own_tables",
+        lambda h: replace(h, own_tables={"ledger": (Counter("a"), Counter("aa"))}),
+    ),
+    "what was wrapped is nowhere in the end": ("must", lambda h: replace(h, must={**h.must, **_must(z="valid")})),
+}
 
-@pytest.mark.parametrize("made", [sound, cut])
+
+def _without_clean(history: History, position: Position) -> History:
+    return replace(history, clean=[each for each in history.clean if each.position != position])
+
+
+@pytest.mark.parametrize("made", [sound, cut, redriven])
 def test_a_sound_history_has_no_fault(made: Callable[[], History]) -> None:
     assert faults(made()) == []
 
@@ -179,11 +297,18 @@ def test_a_broken_history_with_a_cut_is_found(name: str) -> None:
     assert any(fault.startswith(f"{rule}:") for fault in found), found
 
 
+@pytest.mark.parametrize("name", REDRIVE_BREAKS)
+def test_a_broken_history_of_redrives_and_pauses_is_found(name: str) -> None:
+    rule, broken = REDRIVE_BREAKS[name]
+    found = faults(broken(redriven()))
+    assert any(fault.startswith(f"{rule}:") for fault in found), found
+
+
 def test_what_a_deleted_topic_held_undecided_is_no_fault() -> None:
     base = sound()
     deleted = replace(
         base, gone={RAW}, ends={RAW: 7}, items={**base.items, _at(6): {"id": "g"}},
-        must={**base.must, ("orders", "g"): "valid"}, excused={("orders", "g")},
+        must={**base.must, **_must(g="valid")}, excused={("orders", "g")},
     )  # fmt: skip
     assert faults(deleted) == []
     assert faults(replace(deleted, gone=set())) != []

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from tests.faults.history import content
 from tests.system.client import Caller, Reply, eventually
 from tests.system.github import Delivery
 
@@ -21,6 +22,9 @@ PLATFORMS = (GITHUB, ORDERS)
 RATE_PER_S = 50.0
 POSTERS = 8
 DUPLICATES, INVALID, DEPENDS, UNREADABLE, UNPINNED = 0.2, 0.06, 0.06, 0.01, 0.1
+ANOTHER, WRAPPED = 0.03, 0.02
+"""Of another content under a known id; of deliveries whose content type nobody reads until a source says how."""
+UNKNOWN_TYPE = "text/x-unknown"
 RETRY_S = 0.2
 ANSWER_S = 300.0
 MEMORY = 200
@@ -47,25 +51,41 @@ def meets(pin: str, value: Any) -> bool | None:
     return isinstance(found, int) or (version == "2" and found is None)
 
 
+def mendable(platform: str, value: Any) -> bool:
+    """Tell whether a value can be clean when the pins name version 2 and what has no pin is allowed."""
+    unpinned = isinstance(value, dict) and value.get("event") == NOTE
+    return unpinned or bool(meets(f"{platform}@2", value))
+
+
 @dataclass(frozen=True, slots=True)
 class Post:
-    """One request to make: platform, headers, body, and (vendor's id, kind) of each event in it."""
+    """One request to make: platform, headers, body, and (vendor's id, content, kind) of each event in it.
+
+    `wrapped`: nobody can read it but by a setting of its source.
+    """
 
     platform: str
     headers: dict[str, str]
     body: bytes
-    events: tuple[tuple[str, str], ...]
+    events: tuple[tuple[str, str, str], ...]
+    wrapped: bool = False
 
 
 @dataclass
 class Ledger:
-    """What the sender knows afterwards."""
+    """What the sender knows afterwards; `acked`: contents by (platform, vendor's id), each with its kind."""
 
     delivery_ids: set[str] = field(default_factory=set)
-    acked: dict[tuple[str, str], str] = field(default_factory=dict)
+    acked: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    plain: set[tuple[str, str, str]] = field(default_factory=set)
     last_clean: dict[str, str] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
     posts: int = 0
+
+    @property
+    def wrapped(self) -> set[tuple[str, str, str]]:
+        """Return the contents that came in deliveries only which nobody can read but by a setting."""
+        return {(*key, each) for key, contents in self.acked.items() for each in contents} - self.plain
 
 
 def traffic(rng: random.Random) -> Iterator[Post]:
@@ -87,7 +107,7 @@ def _value(rng: random.Random, valid: int) -> object:
 
 
 def kind_of(platform: str, item: dict[str, Any]) -> str:
-    """Return what may become of an event: history.ALLOWED."""
+    """Return what may become of an event (rules.py)."""
     if item.get("event") == NOTE:
         return "unpinned"
     if meets(f"{platform}@1", item):
@@ -100,12 +120,15 @@ def _github(rng: random.Random, known: list[Delivery], n: int) -> Post:
         delivery = rng.choice(known)
     else:
         identity = f"d-{n}-{rng.getrandbits(48):012x}"
+        if known and rng.random() < ANOTHER:
+            identity = rng.choice(known).delivery_id
         value = {"id": identity, "action": "opened", "number": _value(rng, n), "text": "é" * rng.randrange(40)}
         delivery = Delivery("issues", json.dumps(value).encode(), identity)
         known.append(delivery)
         del known[:-MEMORY]
-    kind = kind_of(GITHUB, json.loads(delivery.body))
-    return Post(GITHUB, delivery.headers(SECRET), delivery.body, ((delivery.delivery_id, kind),))
+    value = json.loads(delivery.body)
+    events = ((delivery.delivery_id, content(value), kind_of(GITHUB, value)),)
+    return Post(GITHUB, delivery.headers(SECRET), delivery.body, events)
 
 
 def _orders(rng: random.Random, known: list[dict[str, Any]], n: int) -> Post:
@@ -119,10 +142,14 @@ def _orders(rng: random.Random, known: list[dict[str, Any]], n: int) -> Post:
             event = NOTE if rng.random() < UNPINNED else MADE
             amount = _value(rng, rng.randrange(1 << 40))
             items.append({"id": f"o-{n}-{i}-{rng.getrandbits(32):08x}", "event": event, "amount": amount})
+            if known and rng.random() < ANOTHER:
+                items[-1] |= {"id": rng.choice(known)["id"]}
             known.append(items[-1])
             del known[:-MEMORY]
-    events = tuple((str(item["id"]), kind_of(ORDERS, item)) for item in items)
-    return Post(ORDERS, {}, json.dumps(items).encode(), events)
+    wrapped = len(items) > 1 and rng.random() < WRAPPED
+    events = tuple((str(item["id"]), content(item), kind_of(ORDERS, item)) for item in items)
+    headers = {"Content-Type": UNKNOWN_TYPE} if wrapped else {}
+    return Post(ORDERS, headers, json.dumps(items).encode(), events, wrapped)
 
 
 class Sender:
@@ -229,7 +256,9 @@ class Sender:
         with self._lock:
             self.ledger.posts += 1
             self.ledger.delivery_ids.add(delivery_id)
-            for identity, kind in post.events:
-                self.ledger.acked[post.platform, identity] = kind
-                if kind == "valid":
-                    self.ledger.last_clean[post.platform] = identity
+            for identity, each, kind in post.events:
+                self.ledger.acked.setdefault((post.platform, identity), {})[each] = kind
+                if not post.wrapped:
+                    self.ledger.plain.add((post.platform, identity, each))
+                    if kind == "valid":
+                        self.ledger.last_clean[post.platform] = identity
