@@ -76,6 +76,8 @@ def _decide(  # noqa: PLR0911 one line for each outcome
         return Decision(event, verdict.drop, event.event_id)
     if verdict.fault is not None:
         return _quarantined(event, verdict.fault, position, known, schema=verdict.schema)
+    if found is not None and (twin := _twin(event, found, known)) is not None:
+        return Decision(event, Outcome.DUPLICATE, _distinct_id(event), of=twin.first)
     write = Seen(position, delivery.time_ms, True, event.fingerprint, found is not None)
     resolves = None if found is None else found.first
     return Decision(event, Outcome.CLEAN, event.event_id, None, verdict.schema, event.key, write, None, resolves)
@@ -87,15 +89,20 @@ def _redriven(
     """Decide about an item of a redrive (rule 16).
 
     What cannot be read any more stays as it is, a duplicate of its row; so does another content of a known id, which
-    must not take that id, unless it is redriven as distinct. What became clean, and the clean copy that this one
-    repeats, count for as long as the row may be redriven again.
+    must not take that id, unless it is redriven as distinct. A content that is clean under the plain id by now is a
+    duplicate of that copy, as distinct or not. What became clean, and the clean copy that this one repeats, count for
+    as long as the row may be redriven again.
     """
     number = event.item.number
     row, named = redrive.row(number), redrive.named(number)
-    unread = redrive.items and number >= len(event.delivery.items)
-    if unread or (named is not None and not redrive.as_distinct and named == _distinct_id(event)):
+    if redrive.items and number >= len(event.delivery.items):
         return Decision(event, Outcome.DUPLICATE, named or event.event_id, of=row)
-    made = _decide(event, known, position, snapshot, contracts)
+    made = None
+    if named is not None and named == _distinct_id(event):
+        made = _under_plain_id(event, known)
+        if made is None and not redrive.as_distinct:
+            return Decision(event, Outcome.DUPLICATE, named, of=row)
+    made = made or _decide(event, known, position, snapshot, contracts)
     if made.outcome is Outcome.CLEAN and made.write is not None:
         settles = row if named is not None and made.resolves != row else None
         write = msgspec.structs.replace(made.write, healed=True)
@@ -109,6 +116,23 @@ def _redriven(
     write = Seen(copy.first, event.delivery.time_ms, True, copy.fingerprint, healed=True)
     settles = None if named in (None, made.event_id) else row
     return msgspec.structs.replace(made, key=key, write=write, settles=settles)
+
+
+def _under_plain_id(event: Event, known: Known) -> Decision | None:
+    """Return the duplicate that an event is when this content is clean under the id that names no content."""
+    event_id = ids.event_id(_source_id(event), event.kind, _plain(event))
+    found = _counting(known(seen.key(_source_id(event), event_id)), event, event.delivery.source)
+    if found is None or not found.clean or found.fingerprint != event.fingerprint:
+        return None
+    return Decision(event, Outcome.DUPLICATE, event_id, of=found.first)
+
+
+def _twin(event: Event, found: Seen, known: Known) -> Seen | None:
+    """Return the clean copy of this content under its distinct id, where another content is quarantined as `found`."""
+    if found.fingerprint == event.fingerprint:
+        return None
+    twin = _counting(known(seen.key(_source_id(event), _distinct_id(event))), event, event.delivery.source)
+    return twin if twin is not None and twin.clean else None
 
 
 def refused(decision: Decision, fault: Fault, position: Position, known: Known) -> Decision:
@@ -158,7 +182,12 @@ def _counting(found: Seen | None, event: Event, source: Source | None) -> Seen |
 
 
 def _distinct_id(event: Event) -> str:
-    return ids.event_id(_source_id(event), event.kind, distinct(event.id_text, event.fingerprint))
+    """Return the id that names the content as well, whether the event was redriven as distinct or not."""
+    return ids.event_id(_source_id(event), event.kind, distinct(_plain(event), event.fingerprint))
+
+
+def _plain(event: Event) -> str:
+    return event.id_text.removesuffix(distinct("", event.fingerprint))
 
 
 def _source_id(event: Event) -> str:

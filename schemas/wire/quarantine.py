@@ -44,7 +44,8 @@ class Quarantine:
 class OpenRow(NamedTuple):
     """A row that failed and is not resolved, as a redrive asks for it.
 
-    `digest`: of the payload (`payload_digest`); `size`: its bytes, also of one that was left out (then no digest).
+    `digest`: of the payload (`payload_digest`); `size`: its bytes, also of one that was left out (then no digest);
+    `delivery_id`: of the record that stood there, "" when its headers could not be read.
     """
 
     position: Position
@@ -53,6 +54,7 @@ class OpenRow(NamedTuple):
     reason: str
     size: int
     digest: bytes | None
+    delivery_id: str = ""
 
 
 def payload_digest(payload: bytes) -> bytes:

@@ -33,9 +33,9 @@ _KEYS = list(quarantine.KEY)
 _ROW = pa.schema(
     [("event_id", pa.string()), ("source_id", pa.string()), ("reason", pa.string()), ("position_topic", pa.string()),
      ("position_partition", pa.int32()), ("position_offset", pa.int64()), ("position_item", pa.int32()),
-     ("size", pa.int64()), ("digest", pa.binary())]
+     ("delivery_id", pa.string()), ("size", pa.int64()), ("digest", pa.binary())]
 )  # fmt: skip
-_TOLD = ("event_id", "source_id", "reason", *quarantine.KEY)
+_TOLD = ("event_id", "source_id", "reason", *quarantine.KEY, "delivery_id")
 
 
 class Rows:
@@ -53,7 +53,10 @@ class Rows:
         for batch in self._found.to_batches(max_chunksize=10_000):
             for row in batch.to_pylist():
                 at = Position(*(row[name] for name in quarantine.KEY))
-                yield OpenRow(at, row["event_id"], row["source_id"], row["reason"], row["size"], row["digest"])
+                yield OpenRow(
+                    at, row["event_id"], row["source_id"], row["reason"], row["size"], row["digest"],
+                    row["delivery_id"] or "",
+                )  # fmt: skip
 
 
 class Redrivable:

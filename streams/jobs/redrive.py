@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from schemas import topics
 from schemas.definitions.job import Job
@@ -19,9 +19,13 @@ from schemas.ports import QuarantineTable, RegistryView
 from schemas.wire import raw
 from schemas.wire.position import Position
 from schemas.wire.quarantine import OpenRow, payload_digest
-from schemas.wire.raw import Redrive
+from schemas.wire.raw import RawMeta, Redrive
 from streams.jobs.log import Headers, Log
 from streams.jobs.runner import Beat
+from streams.texts import clean_text
+
+if TYPE_CHECKING:
+    from confluent_kafka import Message
 
 PORTION, PORTION_BYTES = 500, 16 << 20
 """Raw records, and their bytes, that are written between two beats and held in memory."""
@@ -30,6 +34,7 @@ RATE_PER_S = 1_000
 CATCH_UP_S, LOOK_S = 60.0, 1.0
 MAX_TOLD = 500
 REDRIVEN, GONE, SKIPPED, UNREADABLE = "redriven", "gone", "skipped", "unreadable"
+_WRITTEN_ON = "another record stands there now: the log lost its tail and was written on"
 _FILTERS = ("source", "eventType", "reason", "schema", "after", "before", "ids")
 
 
@@ -186,16 +191,27 @@ class _Run:
 
     def _redrive(self, rows: list[OpenRow]) -> int:
         """Write the record that redrives rows of one raw record; return 0 when it cannot be, and say why."""
-        outcome, why = self._made(rows)
-        if outcome == REDRIVEN:
-            self.done.counts[REDRIVEN] += len(rows)
-            return 1
+        found = self._found(rows[0].position)
+        if isinstance(found, tuple):
+            self._leave(rows, *found)
+            return 0
+        message, original, meta = found.message, found.headers, found.meta
+        own = [row for row in rows if row.delivery_id in ("", clean_text(meta.delivery_id))]
+        self._leave([row for row in rows if row not in own], GONE, _WRITTEN_ON)
+        if not own:
+            return 0
+        self.done.counts[REDRIVEN] += len(own)
+        distinct = self._distinct or (meta.redrive is not None and meta.redrive.as_distinct)
+        made = self._header(own, _bytes(message.value()) or b"", distinct)
+        self._log.write(found.topic, message, raw.redriven(original, made), own)
+        return 1
+
+    def _leave(self, rows: list[OpenRow], outcome: str, why: str) -> None:
         for row in rows:
             self.done.leave(row, outcome, why)
-        return 0
 
-    def _made(self, rows: list[OpenRow]) -> tuple[str, str]:
-        at = rows[0].position
+    def _found(self, at: Position) -> "_Original | tuple[str, str]":
+        """Return the record that stands at a position, or what becomes of its rows without it, and why."""
         name = self._raw.get(at.topic_id)
         if name is None:
             return GONE, "the raw topic was deleted or made anew"
@@ -213,10 +229,7 @@ class _Run:
         source = self._of.registry.current().sources.get(meta.source_id)
         if source is None or source.tenant != self._job.tenant_id:
             return SKIPPED, f"the source {meta.source_id[:64]} does not exist any more"
-        distinct = self._distinct or (meta.redrive is not None and meta.redrive.as_distinct)
-        made = self._header(rows, _bytes(message.value()) or b"", distinct)
-        self._log.write(name, message, raw.redriven(original, made), rows)
-        return REDRIVEN, ""
+        return _Original(name, message, original, meta)
 
     def _header(self, rows: list[OpenRow], value: bytes, distinct: bool) -> Redrive:
         """Return what the record says: which items of which record, by the ids that they have in quarantine.
@@ -229,6 +242,16 @@ class _Run:
         items = () if whole else tuple(row.position.item for row in kept)
         event_ids = tuple(row.event_id for row in kept)
         return Redrive(at.topic_id, at.partition, at.offset, self._job.id, items, distinct, event_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class _Original:
+    """A raw record that can be redriven: its topic, what the client read, its headers, and what they say."""
+
+    topic: str
+    message: "Message"
+    headers: Headers
+    meta: RawMeta
 
 
 def _is_whole(row: OpenRow, value: bytes) -> bool:

@@ -215,6 +215,10 @@ class Walk:
                 raise wrong(f"its id is {known.event_id}, not {event_id}")
             if own is not None and own.clean and not gone:
                 raise Violation("no id clean twice", f"{place} {known.item.key} was clean at {own.at}")
+            twin = self._states.get(known.distinct_id)
+            same = twin is not None and twin.clean and twin.content == known.content
+            if same and twin is not None and twin.counts(time_ms, self._least) and not gone:
+                raise Violation("no content clean twice", f"{place} {known.item.key} is clean at {twin.at}")
             quarantined = own if there and own is not None and not own.clean else None
             settled = {at for at in (row, quarantined and quarantined.at) if at is not None}
             self._settle(place, event_id, settled)

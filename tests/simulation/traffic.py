@@ -142,7 +142,9 @@ def redrive(original: Posted, row: Quarantine, *, distinct: bool) -> Posted | No
         }
     )
     items = tuple(
-        replace(one, event_id=one.distinct_id, distinct_id="") if distinct and one.distinct_id == row.event_id else one
+        replace(one, event_id=one.distinct_id, distinct_id=one.event_id)
+        if distinct and one.distinct_id == row.event_id
+        else one
         for one in original.items
         if whole or one.number == number
     )

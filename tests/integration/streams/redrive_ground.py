@@ -35,7 +35,8 @@ class TopicTable:
         resolved = {record.position for record in found if record.kind != FAILED}
         return sorted(
             OpenRow(
-                one.position, one.event_id, one.source_id, one.reason, len(one.payload), payload_digest(one.payload)
+                one.position, one.event_id, one.source_id, one.reason, len(one.payload), payload_digest(one.payload),
+                one.delivery_id,
             )
             for one in found
             if one.kind == FAILED and one.position not in resolved

@@ -100,7 +100,13 @@ class World:
     def rows(self, _tenant: str, query: Mapping[str, Any], _alive: Callable[[], None]) -> list[OpenRow]:
         return sorted(
             OpenRow(
-                row.position, row.event_id, row.source_id, row.reason, len(row.payload), payload_digest(row.payload)
+                row.position,
+                row.event_id,
+                row.source_id,
+                row.reason,
+                len(row.payload),
+                payload_digest(row.payload),
+                row.delivery_id,
             )
             for row in self.open_rows()
             if query["distinct"] or row.reason != "id_conflict"

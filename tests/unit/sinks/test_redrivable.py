@@ -68,6 +68,7 @@ def test_open_rows_come_by_position_with_what_tells_a_whole_delivery(table: Redr
     ]  # fmt: skip
     by_id = {row.event_id: row for row in rows}
     assert (by_id["e4"].size, by_id["e4"].digest) == (1, payload_digest(b"4"))
+    assert by_id["e4"].delivery_id == "d4"
     assert by_id["e7"].digest is None, "a later item is never all of a delivery"
     assert (by_id[f"e{LEFT_OUT}"].size, by_id[f"e{LEFT_OUT}"].digest) == (500, None)
 

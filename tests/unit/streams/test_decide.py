@@ -345,6 +345,34 @@ def test_another_content_redriven_without_distinct_stays_and_takes_no_id() -> No
     assert (first.outcome, first.resolves) == (Outcome.CLEAN, PLACE.position(0, 0))
 
 
+@pytest.mark.parametrize("is_distinct", [False, True])
+def test_a_content_that_became_clean_under_the_plain_id_is_no_second_event_when_it_is_redriven(
+    is_distinct: bool,
+) -> None:
+    partition = Partition(source(pins={"*": "s@1"}), s=INTEGER)
+    _, row = partition.decide(record(body(id="a", n="x"), 0), record(body(id="a", n="y"), 1))
+    partition.snapshot = snapshot(source())
+    (clean,) = partition.decide(record(body(id="a", n="y"), 2))
+    assert (clean.outcome, clean.event_id == row.event_id) == (Outcome.CLEAN, False)
+    redrive = again(1, 0, named=(row.event_id,), distinct=is_distinct)
+    (found,) = partition.decide(record(body(id="a", n="y"), 3, redrive=redrive))
+    assert (found.outcome, found.event_id, found.of) == (Outcome.DUPLICATE, clean.event_id, PLACE.position(2, 0))
+    assert found.settles == PLACE.position(1, 0)
+
+
+def test_a_content_that_was_redriven_as_distinct_does_not_take_the_plain_id_as_well() -> None:
+    partition = Partition(source(pins={"*": "s@1"}), s=INTEGER)
+    _, row = partition.decide(record(body(id="a", n="x"), 0), record(body(id="a", n="y"), 1))
+    partition.snapshot = snapshot(source())
+    redrive = again(1, 0, named=(row.event_id,), distinct=True)
+    clean, repeat, other = partition.decide(
+        record(body(id="a", n="y"), 2, redrive=redrive), record(body(id="a", n="y"), 3), record(body(id="a", n="z"), 4)
+    )
+    assert clean.outcome is Outcome.CLEAN
+    assert (repeat.outcome, repeat.event_id, repeat.of) == (Outcome.DUPLICATE, row.event_id, PLACE.position(2, 0))
+    assert (other.outcome, other.resolves) == (Outcome.CLEAN, PLACE.position(0, 0))
+
+
 @pytest.mark.parametrize("bad", [b"{", b"[7]", b"7"])
 def test_what_cannot_be_read_under_a_clean_id_is_no_conflict(bad: bytes) -> None:
     partition = Partition(source("event"))

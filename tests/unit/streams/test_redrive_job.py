@@ -41,6 +41,7 @@ class Ports:
         self.marks: list[Any] = []
         self.told: list[Mapping[str, Any] | None] = []
         self.view = source()
+        self.deliveries: dict[int, str] = {}
 
     def ends(self, names: list[str]) -> dict[tuple[str, int], int]:
         return {(name, 0): 9 for name in names}
@@ -52,7 +53,10 @@ class Ports:
         return {}
 
     def rows(self, _tenant: str, _query: Mapping[str, Any], _alive: Callable[[], None]) -> list[OpenRow]:
-        return [OpenRow(Position(TOPIC_ID, 1, n, 0), f"e{n}", "source-1", "r", 1, None) for n in range(self.found)]
+        return [
+            OpenRow(Position(TOPIC_ID, 1, n, 0), f"e{n}", "source-1", "r", 1, None, self.deliveries.get(n, ""))
+            for n in range(self.found)
+        ]
 
     def original(self, _name: str, _partition: int, offset: int) -> Any:
         made = self.made.get(offset, headers())
@@ -125,6 +129,15 @@ def test_what_cannot_be_redriven_is_counted_and_told_with_the_reason() -> None:
     }  # fmt: skip
     for offset, words in ((1, "retention"), (3, "does not exist"), (4, "this job"), (5, "too large")):
         assert words in told[offset][1]
+
+
+def test_a_row_is_not_redriven_by_the_record_that_stands_in_its_place_since_the_log_was_cut() -> None:
+    ports = Ports(2)
+    ports.deliveries = {0: "delivery-1", 1: "delivery-of-before"}
+    result = ports.run()
+    assert [made.offset for made in ports.written] == [0]
+    assert (result["redriven"], result["gone"]) == (1, 1)
+    assert "another record" in result["left"][0]["why"]
 
 
 def test_at_most_so_many_rows_are_named() -> None:
