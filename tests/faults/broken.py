@@ -1,24 +1,40 @@
-"""The negative control: the stage with one rule broken, RocksDB written before the commit (rule 7).
+"""The negative controls: the stage with one rule broken, while a flag stands in FAULTS_DIR.
 
-`python -m tests.faults.broken streams`. It kills itself between the two once, when FAULTS_DIR holds `die`: ids stay on
-disk whose first copies were aborted, and their repeats become duplicates of nothing. Every count still adds up.
+`python -m tests.faults.broken streams`. `die`: states are on disk before the commit (rule 7), and the process kills
+itself once between the two: ids whose first copies were aborted, and their repeats become duplicates of nothing; every
+count still adds up. `decides-all`: a redrive decides items that it does not name (rule 16). `pause-drops`: what came
+first while a topic was paused is passed over (rule 9).
 """
 
 import os
 import signal
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from streams.engine.table import Writes
+import msgspec
+
+from streams import judge
+from streams.engine.agent import BatchAgent
+from streams.engine.consumer import BatchConsumer
+from streams.engine.table import Stand, Writes
 from streams.engine.transaction import Transactions
+from streams.identify import Event, identify
+from streams.parse import Delivery
 from tests.faults import entry
 
-DIE = "die"
+DIE, DECIDES_ALL, PAUSE_DROPS = FLAGS = ("die", "decides-all", "pause-drops")
 
 
-def install(flag: Path) -> None:
-    """Break the rule: write the states of a transaction to disk, be killed when told to, then commit."""
+def install(folder: Path) -> None:
+    """Break the rules."""
+    _state_before_commit(folder / DIE)
+    _redrive_of_all(folder / DECIDES_ALL)
+    _pause_that_drops(folder / PAUSE_DROPS)
+
+
+def _state_before_commit(flag: Path) -> None:
     finish = Transactions._finish
 
     def too_early(self: Any, done: Any) -> Any:
@@ -33,7 +49,41 @@ def install(flag: Path) -> None:
     Transactions._finish = too_early  # type: ignore[method-assign]
 
 
+def _redrive_of_all(flag: Path) -> None:
+    def unnamed(one: Delivery) -> Delivery:
+        if one.meta is None or one.meta.redrive is None or not flag.exists():
+            return one
+        redrive = msgspec.structs.replace(one.meta.redrive, items=(), event_ids=())
+        return msgspec.structs.replace(one, meta=msgspec.structs.replace(one.meta, redrive=redrive))
+
+    def all_of(deliveries: Iterable[Delivery], adapter: Any, topic_id: str) -> Iterator[Event]:
+        return identify(map(unnamed, deliveries), adapter, topic_id)
+
+    setattr(judge, "identify", all_of)  # noqa: B010 it is no name of that module
+
+
+def _pause_that_drops(flag: Path) -> None:
+    hold, process = BatchConsumer.hold, BatchAgent.process
+    released: set[str] = set()
+
+    def held(self: Any, paused: Iterable[str]) -> None:
+        before = self.held
+        hold(self, paused)
+        released.update(before - self.held)
+
+    async def passed_over(self: Any, topic: Any, partition: int, records: Any) -> None:
+        if flag.exists() and str(topic.name) in released:
+            released.discard(str(topic.name))
+            stand = Stand(records[-1].offset + 1, records[-1].timestamp_ms)
+            self._transactions.add((topic.topic_id, partition), stand, {}, [])
+        else:
+            await process(self, topic, partition, records)
+
+    BatchConsumer.hold = held  # type: ignore[method-assign]
+    BatchAgent.process = passed_over  # type: ignore[method-assign]
+
+
 if __name__ == "__main__":
     sys.argv[0] = "hookberg"
-    install(Path(os.environ["FAULTS_DIR"]) / DIE)
+    install(Path(os.environ["FAULTS_DIR"]))
     entry.run()

@@ -151,6 +151,7 @@ MENU: tuple[Fault, ...] = (
     Fault("redrive", menu_stage.redrive),
     Fault("redrive after mending", menu_stage.redrive_mended),
     Fault("redrive and kill streams", menu_stage.redrive_killed),
+    Fault("redrive and kill sinks", menu_stage.redrive_behind),
     Fault("paused", menu_stage.paused),
     Fault("raw topic made anew", menu_kafka.made_anew),
     Fault("kill broker", menu_kafka.kill_broker, (1,)),

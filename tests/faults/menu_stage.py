@@ -66,6 +66,14 @@ def redrive_killed(run: "Run") -> str:
     return f"{chosen}, SIGKILL {worker.pid}{', state folder removed' if wiped else ''}"
 
 
+def redrive_behind(run: "Run") -> str:
+    """Kill the writers while a redrive waits for the quarantine table; it goes on when they have caught up."""
+    chosen = [{}, run.rng.choice(_FILTERS)]
+    jobs = [ask(run, wanted) for wanted in chosen]
+    pid = run.stack.keeper.kill("sinks").pid
+    return f"{_told(run, chosen, jobs)}, SIGKILL {pid}"
+
+
 def ask(run: "Run", wanted: dict[str, Any]) -> str:
     """Queue a redrive over REST and return the job's id; the API may be away for a while."""
 

@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.faults import definitions, menu, menu_stage
+from tests.faults.broken import FLAGS
 from tests.faults.gather import Archive, Streamed, gather, undecided
 from tests.faults.history import History
 from tests.faults.rules import faults, missing_and_doubled
@@ -31,7 +32,7 @@ from tests.faults.stack import Stack, running
 from tests.faults.topics import ids
 from tests.faults.traffic import GITHUB, ORDERS, PLATFORMS, SECRET, Sender, schema
 from tests.faults.witness import Witness
-from tests.faults.worker import TOP
+from tests.faults.worker import BROKEN, TOP
 from tests.system.client import Caller, eventually
 
 RECOVERY_S = 240.0
@@ -256,6 +257,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--brokers", type=int, choices=(1, 3), default=1)
     parser.add_argument("--only", help="names of faults, comma-separated: the schedule is these, in this order")
+    parser.add_argument("--broken", choices=FLAGS, help="a rule of the stage to break: the run must fail (broken.py)")
     parser.add_argument("--keep", type=Path, help="a folder that does not exist yet: logs and data stay in it")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # whoever ends us ends what we started
@@ -263,8 +265,11 @@ def main() -> int:
     say = lambda text: print(text, flush=True)  # noqa: E731
     chosen = menu.schedule(given.seed, given.rounds, given.brokers, given.only.split(",") if given.only else None)
     temporary = tempfile.TemporaryDirectory(prefix="hookberg-faults-")
-    with temporary as path, prepared(given.seed, given.brokers, given.keep or Path(path) / "run", say) as run:
+    modules = {"streams": BROKEN} if given.broken else None
+    with temporary as path, prepared(given.seed, given.brokers, given.keep or Path(path) / "run", say, modules) as run:
         try:
+            if given.broken:
+                (run.stack.folder / given.broken).touch()
             chaos(run, chosen)
             result = judged(run, given.seed, given.brokers, settled=True)
         except BaseException:
