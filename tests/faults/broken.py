@@ -9,27 +9,26 @@ first while a topic was paused is passed over (rule 9).
 import os
 import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from streams import judge
 from streams.engine.agent import BatchAgent
 from streams.engine.consumer import BatchConsumer
 from streams.engine.table import Stand, Writes
 from streams.engine.transaction import Transactions
-from streams.identify import Event, identify
+from streams.judge import Judge
 from streams.parse import Delivery
 from tests.faults import entry
+from tests.simulation.mutations import unnamed
 
 DIE, DECIDES_ALL, PAUSE_DROPS = FLAGS = ("die", "decides-all", "pause-drops")
 
 
 def install(folder: Path) -> None:
     """Break the rules."""
-    _state_before_commit(folder / DIE)
+    if not any((folder / flag).exists() for flag in (DECIDES_ALL, PAUSE_DROPS)):
+        _state_before_commit(folder / DIE)
     _redrive_of_all(folder / DECIDES_ALL)
     _pause_that_drops(folder / PAUSE_DROPS)
 
@@ -50,16 +49,12 @@ def _state_before_commit(flag: Path) -> None:
 
 
 def _redrive_of_all(flag: Path) -> None:
-    def unnamed(one: Delivery) -> Delivery:
-        if one.meta is None or one.meta.redrive is None or not flag.exists():
-            return one
-        redrive = msgspec.structs.replace(one.meta.redrive, items=(), event_ids=())
-        return msgspec.structs.replace(one, meta=msgspec.structs.replace(one.meta, redrive=redrive))
+    decide = Judge.deliveries
 
-    def all_of(deliveries: Iterable[Delivery], adapter: Any, topic_id: str) -> Iterator[Event]:
-        return identify(map(unnamed, deliveries), adapter, topic_id)
+    def all_of(self: Any, deliveries: Iterable[Delivery], *more: Any) -> Any:
+        return decide(self, map(unnamed, deliveries) if flag.exists() else deliveries, *more)
 
-    setattr(judge, "identify", all_of)  # noqa: B010 it is no name of that module
+    setattr(Judge, "deliveries", all_of)  # noqa: B010 another signature
 
 
 def _pause_that_drops(flag: Path) -> None:

@@ -266,20 +266,28 @@ def main() -> int:
     chosen = menu.schedule(given.seed, given.rounds, given.brokers, given.only.split(",") if given.only else None)
     temporary = tempfile.TemporaryDirectory(prefix="hookberg-faults-")
     modules = {"streams": BROKEN} if given.broken else None
-    with temporary as path, prepared(given.seed, given.brokers, given.keep or Path(path) / "run", say, modules) as run:
-        try:
-            if given.broken:
-                (run.stack.folder / given.broken).touch()
-            chaos(run, chosen)
-            result = judged(run, given.seed, given.brokers, settled=True)
-        except BaseException:
-            run.sender._stop.set()
-            print(run.stack.tails(), flush=True)
-            raise
-        if result.broken:
-            print(run.stack.tails(), flush=True)
+    with temporary as path:
+        folder = given.keep or Path(path) / "run"
+        folder.mkdir(parents=True)
+        if given.broken:
+            (folder / given.broken).touch()
+        with prepared(given.seed, given.brokers, folder, say, modules) as run:
+            result = _done(run, chosen, given.seed, given.brokers)
     show(run, result)
     return int(bool(result.broken))
+
+
+def _done(run: Run, chosen: list[menu.Fault], seed: int, brokers: int) -> Result:
+    try:
+        chaos(run, chosen)
+        result = judged(run, seed, brokers, settled=True)
+    except BaseException:
+        run.sender._stop.set()
+        print(run.stack.tails(), flush=True)
+        raise
+    if result.broken:
+        print(run.stack.tails(), flush=True)
+    return result
 
 
 def show(run: Run, result: Result) -> None:

@@ -175,6 +175,10 @@ class Walk:
         redrive = None if posted.meta is None else posted.meta.redrive
         row = None if redrive is None else redrive.row(known.number)
         self._judge(place, known, outcome, event_id, other, time_ms, row)
+        if redrive is not None and row is not None and outcome == "duplicate":
+            first = self._states.get(event_id)
+            if first is not None and first.clean and redrive.named(known.number) not in (None, event_id):
+                self._settle(first.at, event_id, {row})
         source = "" if posted.meta is None else posted.source
         kind = known.item.kind if known.fate in ("decide", "control") else "received"
         return source, kind, outcome
@@ -266,15 +270,15 @@ class Walk:
         return first
 
     def _settle(self, place: Position, event_id: str, rows: set[Position]) -> None:
-        """Check the notes that quarantined copies became clean: `rows` and no others, the one of a redrive always."""
-        notes = self._resolved.get(place)
-        found = set()
-        while notes and notes[0].event_id == event_id and notes[0].position not in found:
-            found.add(notes.popleft().position)
-        if notes is not None and not notes:
-            del self._resolved[place]
-        if found != rows:
-            raise Violation("resolved", f"{place} became clean and resolves {found} instead of {rows}")
+        """Take the notes that `rows` are resolved by the clean copy at `place`; what nobody takes is too many."""
+        notes = self._resolved.get(place, deque())
+        for row in rows:
+            note = next((one for one in notes if (one.position, one.event_id) == (row, event_id)), None)
+            if note is None:
+                raise Violation("resolved", f"{place} is clean and {row} is not resolved by it")
+            notes.remove(note)
+        if not notes:
+            self._resolved.pop(place, None)
 
 
 def _odd(known: Known, place: Position, posted: Posted) -> Known:

@@ -7,9 +7,15 @@ does not look where it says it does.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
+
 from sinks.table import commit, state
+from streams.agents.ingest import Ingest
+from streams.emit import Decided
 from streams.engine.table import FirstSeenTable, View, Writes
 from streams.engine.transaction import Transaction, Transactions
+from streams.judge import Judge
+from streams.parse import Delivery
 from tests.simulation import lake
 from tests.simulation.stage import Parts
 
@@ -83,7 +89,33 @@ class MarkBeforeState(Parts):
     table = _KeepsMarks
 
 
+class _AllItems(Judge):
+    def deliveries(self, deliveries: Iterable[Delivery], *more: Any) -> list[Decided]:
+        return super().deliveries(map(unnamed, deliveries), *more)
+
+
+class _RedrivesAll(Ingest):
+    def __init__(self, *given: Any, **more: Any) -> None:
+        super().__init__(*given, **more)
+        self._judge.__class__ = _AllItems
+
+
+class RedriveDecidesAll(Parts):
+    """A redrive decides items that it does not name (rule 16)."""
+
+    ingest = _RedrivesAll
+
+
+def unnamed(one: Delivery) -> Delivery:
+    """Return a delivery whose redrive, if it is one, names no items."""
+    if one.meta is None or one.meta.redrive is None:
+        return one
+    redrive = msgspec.structs.replace(one.meta.redrive, items=(), event_ids=())
+    return msgspec.structs.replace(one, meta=msgspec.structs.replace(one.meta, redrive=redrive))
+
+
 STAGE: tuple[type[Parts], ...] = (
+    RedriveDecidesAll,
     WrittenBeforeCommit,
     OffsetsNotStored,
     OverlayNotConsulted,

@@ -67,6 +67,7 @@ class Parts:
 
     transactions: type[Transactions] = Transactions
     table: type[FirstSeenTable] = FirstSeenTable
+    ingest: type[Ingest] = Ingest
 
 
 class Stage:
@@ -198,7 +199,7 @@ class Stage:
         future.result()
         reader, transactions = self.reader, self.reader.transactions
         ledger = Ledger(transactions, group=GROUP, now_us=lambda: self.broker.clock.ms * 1000, count=lambda _sums: None)
-        judge = Ingest(
+        judge = self._parts.ingest(
             reader.table, self.view, lambda _platform: VENDOR, lambda: self.broker.clock.ms * 1000, CONTRACTS
         )
 
