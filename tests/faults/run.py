@@ -179,6 +179,10 @@ def drained(run: Run, *, settled: bool = False) -> History:
 
     eventually("every stream has its table", lambda: all(_exists(run, each.table) for each in run.streams), DRAIN_S)
 
+    first = read()
+    due = {table.name: _due(first, table.name) for table in first.tables}
+    due |= {f"hookberg_{name}": len(topic) for name, (topic, _) in first.own_tables.items()}
+
     def complete() -> bool:
         found = read()
         behind = {
@@ -189,6 +193,7 @@ def drained(run: Run, *, settled: bool = False) -> History:
         return not behind and not found.reader
 
     with contextlib.suppress(AssertionError):  # what is not there after the deadline is a fault with its place
+        eventually("the tables have as many rows as they should", lambda: _counted(run, due), DRAIN_S)
         eventually("the tables hold every clean event", complete, DRAIN_S)
     return read()
 
@@ -196,6 +201,10 @@ def drained(run: Run, *, settled: bool = False) -> History:
 def _exists(run: Run, table: str) -> bool:
     with run.stack.lake.catalog() as catalog:
         return catalog.table_exists((TENANT, table))
+
+
+def _counted(run: Run, due: Mapping[str, int]) -> bool:
+    return all(run.stack.lake.count(TENANT, name) >= rows for name, rows in due.items())
 
 
 def _due(history: History, name: str) -> int:
