@@ -82,6 +82,7 @@ class Reason(StrEnum):
     UNSUPPORTED = "unsupported", 422, "This value is not supported"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type", 415, "This content type is not supported here"
     NAME_TAKEN = "name_taken", 409, "An object of this name exists"
+    TENANT_RETIRED = "tenant_retired", 409, "A tenant of this id existed: ids are never used again"
     TOPIC_NAME_TAKEN = "topic_name_taken", 409, "Kafka cannot tell this topic name from an existing one"
     TOPIC_SHARED = "topic_shared", 409, "Another source shares this topic"
     TABLE_TAKEN = "table_taken", 409, "Another stream owns this table"

@@ -32,13 +32,16 @@ def partition_of(spec: Spec, count: int) -> int:
 
 
 def wanted(snapshot: Snapshot) -> Iterator[Spec]:
-    """Yield what should run: streams with `desired` running, and each tenant's own tables that have topics."""
+    """Yield what should run: streams with `desired` running, and each tenant's own tables that have topics.
+
+    A tenant that is being deleted too: its streams are stopped and its topics gone from the registry when it is time.
+    """
     for stream in snapshot.streams.values():
-        if stream.desired == "running" and stream.tenant in snapshot.tenants:
+        if stream.desired == "running":
             yield of_stream(stream, pins(snapshot, stream))
     own: dict[tuple[str, str], list[str]] = {}
     for topic in snapshot.topics.values():
-        if topic.kind in {topics.Kind.QUARANTINE, topics.Kind.LEDGER} and topic.tenant in snapshot.tenants:
+        if topic.kind in {topics.Kind.QUARANTINE, topics.Kind.LEDGER}:
             own.setdefault((topic.tenant, topic.kind), []).append(topic.name)
     for (tenant, kind), read in own.items():
         table = QUARANTINE if kind == topics.Kind.QUARANTINE else LEDGER

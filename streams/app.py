@@ -29,6 +29,8 @@ from streams.engine.agent import Batches, Ledger
 from streams.engine.app import App
 from streams.engine.conductor import raw_topics, resolve
 from streams.engine.directory import Directory, LiveTopic
+from streams.engine.exits import die
+from streams.engine.forget import Forgetting
 from streams.engine.recovery import changelog, ensure_changelog, recover
 from streams.engine.reseed import reseed
 from streams.engine.runs import RunTopics
@@ -40,6 +42,7 @@ from streams.trial import Trial
 
 STOP_S = 4.0
 RUN_TOPICS_S = 5.0
+FORGET_S = 0.25
 _WAIT_S = 0.25
 GC_THRESHOLD = (100_000, 50, 1000)
 """The largest single lever on throughput: README.md."""
@@ -50,7 +53,7 @@ _log = logger(__name__)
 class Env:
     """What a group needs of the world; `kafka` is the client configuration of confluent-kafka.
 
-    Without `alerts` nobody is told of floods.
+    Without `alerts` nobody is told of floods. `forgetting`: what jobs ask the group to forget.
     """
 
     settings: StreamsSettings
@@ -60,6 +63,7 @@ class Env:
     clock: Clock
     metrics: Metrics
     alerts: AlertBook | None = None
+    forgetting: Forgetting = field(default_factory=Forgetting)
 
     def now_us(self) -> int:
         """Return the wall clock in µs since the epoch."""
@@ -91,16 +95,7 @@ def build(
 ) -> App:
     """Put a group's app together; `live` are the topics that it starts with, the registry says what follows."""
     settings = env.settings
-    transactions = Transactions(
-        env.kafka,
-        group,
-        changelog(group),
-        table,
-        interval_s=settings.commit_interval_s,
-        max_records=settings.transaction_max_records,
-        timeout_s=settings.transaction_timeout_s,
-        on_commit=lambda took_s, writes: committed(took_s, writes),  # noqa: PLW0108 made below
-    )
+    transactions = _transactions(group, env, table, lambda took_s, writes: committed(took_s, writes))  # noqa: PLW0108 made below
     floods, count = Floods(), _counter(env.metrics)
     ledger = Ledger(
         transactions, group=group, now_us=env.now_us, count=count, note=floods.note, registry=env.registry.current
@@ -128,6 +123,11 @@ def build(
             yield decided
 
     _look_after(app, sweep, runs, env.metrics.gauge("hookberg_stage_lag_records").labels(group))
+
+    @app.timer(FORGET_S)  # type: ignore[untyped-decorator]
+    async def forget() -> None:
+        await env.forgetting.step(table, transactions, app.reads)
+
     if env.alerts is not None:
         telling = Alerts(group, floods, env.alerts, env.registry.current, env.clock.monotonic)
 
@@ -170,14 +170,14 @@ async def run_group(group: str, env: Env, health: Health, stop: asyncio.Event | 
     directory = Directory(env.kafka)
     folder = env.settings.state_dir / group
     table = FirstSeenTable("seen", folder)
-    live = await _first_topics(group, env, directory, health, stop)
+    live = await _first_topics(group, env, directory, table, health, stop)
     if stop.is_set():
         return 0
     health.set("starting: fencing and recovering")
     careful = Careful(folder, Trial(env.adapter, cpu_s=math.ceil(env.settings.stage_stall_s / 2)))
     app = build(group, env, live, directory, table, careful)
     try:
-        await asyncio.to_thread(_recover, group, env, directory, app)
+        await asyncio.to_thread(_recover, group, env, directory, table, app.transactions)
         careful.begin(table.stands)
     except Exception as exc:  # noqa: BLE001 Kafka is away or the disk is: start again
         app.end("the state could not be recovered", exc)
@@ -188,31 +188,60 @@ async def run_group(group: str, env: Env, health: Health, stop: asyncio.Event | 
 
 
 async def _first_topics(
-    group: str, env: Env, directory: Directory, health: Health, stop: asyncio.Event
+    group: str, env: Env, directory: Directory, table: FirstSeenTable, health: Health, stop: asyncio.Event
 ) -> dict[str, LiveTopic]:
-    """Wait until the group has a topic: Kafka has no subscription to nothing."""
+    """Wait until the group has a topic: Kafka has no subscription to nothing. What is to be forgotten is meanwhile."""
     live: dict[str, LiveTopic] = {}
     while not live and not stop.is_set():
         topics = raw_topics(env.registry.current(), group)
         live = await resolve(directory, topics) if topics else {}
         if not live:
             health.set("topics of the registry are not there yet" if topics else None)
+            if not topics and env.forgetting.asked:
+                await _forget_idle(group, env, directory, table)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), _WAIT_S)
     return live
 
 
-def _recover(group: str, env: Env, directory: Directory, app: App) -> None:
+async def _forget_idle(group: str, env: Env, directory: Directory, table: FirstSeenTable) -> None:
+    """Forget what is asked for while no topic is read: fence and recover as ever, then put the state away again."""
+    transactions = _transactions(group, env, table, lambda _took_s, _writes: None)
+    try:
+        await asyncio.to_thread(_recover, group, env, directory, table, transactions)
+        await env.forgetting.step(table, transactions, lambda _topic_ids: False)
+    except Exception as exc:  # noqa: BLE001 Kafka is away or the disk is: start again
+        die("nothing could be forgotten", exc)
+    table.close()
+
+
+def _transactions(
+    group: str, env: Env, table: FirstSeenTable, on_commit: Callable[[float, Writes], None]
+) -> Transactions:
+    settings = env.settings
+    return Transactions(
+        env.kafka,
+        group,
+        changelog(group),
+        table,
+        interval_s=settings.commit_interval_s,
+        max_records=settings.transaction_max_records,
+        timeout_s=settings.transaction_timeout_s,
+        on_commit=on_commit,
+    )
+
+
+def _recover(group: str, env: Env, directory: Directory, table: FirstSeenTable, transactions: Transactions) -> None:
     settings = env.settings
     ensure_changelog(
         directory.admin, group, replication=settings.replication_factor, min_insync=settings.min_insync_replicas
     )
-    marks: Mapping[int, int] = app.transactions.fence()
+    marks: Mapping[int, int] = transactions.fence()
     topic_id = directory.ids([changelog(group)])[changelog(group)][0]
-    marks = reseed(app.table, app.transactions, group, topic_id, marks)
-    read = recover(env.kafka, app.table, group, topic_id, marks)
-    app.transactions.start()
-    _log.info("recovered", group=group, records=read, partitions=len(app.table.stands))
+    marks = reseed(table, transactions, group, topic_id, marks)
+    read = recover(env.kafka, table, group, topic_id, marks)
+    transactions.start()
+    _log.info("recovered", group=group, records=read, partitions=len(table.stands))
 
 
 async def _serve(group: str, app: App, health: Health, stop: asyncio.Event) -> int:

@@ -29,6 +29,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "keys": ("id", "name", "tenantId", "permissions"),
     "platforms": ("name", "title", "docs"),
     "roles": ("name", "role", "target", "topic", "open"),
+    "tenants": ("id", "createdAt"),
 }
 GROUPS = {"source": "sources", "stream": "streams", "schema": "schemas", "role": "roles", "key": "keys"}
 GROUP_HELP = {
@@ -53,6 +54,7 @@ def add_to(app: typer.Typer) -> None:
             role.add_to(group)
         if name == "source":
             group.command("drift", help="Where its events fail their schemas, since when, how often.")(drift)
+            _add_pauses(group)
         app.add_typer(group)
     app.command("platforms", help="Every vendor adapter with its limits and set-up steps.")(_platforms)
 
@@ -120,6 +122,23 @@ def _add_stream_actions(group: typer.Typer) -> None:
     make("stop", "POST", "Stop a stream; events wait in Kafka.")
     make("restart", "POST", "Stop and start a stream, also after it failed.")
     make("status", "GET", "State, rows, last commit, lag and freshness.")
+
+
+def _add_pauses(group: typer.Typer) -> None:
+    def make(action: str, help_: str, *, paused: bool) -> None:
+        @group.command(action, help=help_)
+        def act(
+            name: str,
+            url: UrlOption = None,
+            key: KeyOption = None,
+            tenant: TenantOption = None,
+            data_dir: DataDirOption = None,
+        ) -> None:
+            find(url, key, tenant, data_dir).call("PATCH", f"/sources/{name}", {"paused": paused})
+            Console().print(f"{name} is {'paused' if paused else 'processed again'}", markup=False)
+
+    make("pause", "Accept and keep what comes, decide nothing: it waits in Kafka.", paused=True)
+    make("resume", "Decide what waits, in order, and go on.", paused=False)
 
 
 def _platforms(

@@ -50,7 +50,7 @@ def _tenant(registry: Registry, name: str) -> None:
     try:
         registry.tenants.create(name, actor=SYSTEM)
     except Refused as exc:
-        if exc.reason is not Reason.NAME_TAKEN:
+        if exc.reason not in {Reason.NAME_TAKEN, Reason.TENANT_RETIRED}:
             raise
 
 

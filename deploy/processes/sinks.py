@@ -2,18 +2,25 @@
 
 import asyncio
 import contextlib
+import os
+import socket
 from collections.abc import Callable
 
 import pyarrow as pa
+from confluent_kafka.admin import AdminClient
+from pyiceberg.catalog import Catalog
 
 from deploy.processes.foundation import Foundation, foundation, run, stop_event
 from schemas import logs, settings
 from schemas.backing.health import HealthServer
-from schemas.backing.kafka import Topics
+from schemas.backing.kafka import Topics, client_config
+from schemas.backing.kafka.lags import Lags
 from schemas.backing.lake import open_catalog
 from schemas.errors import EXIT_RESTART
 from schemas.metrics import Metrics
 from sinks import app
+from sinks.jobs.tenants.desk import Desk
+from sinks.jobs.tenants.world import World
 
 
 def main(given: settings.SinksSettings) -> int:
@@ -43,12 +50,30 @@ async def _write(given: settings.SinksSettings) -> int:
             name="writers",
         )
         stopping = asyncio.create_task(stop.wait(), name="stop")
+        desk = _desk(given, base, catalog)
+        desk.start()
         try:
             await asyncio.wait({writers, stopping}, return_when=asyncio.FIRST_COMPLETED)
             return await _end(writers)
         finally:
             stopping.cancel()
+            await asyncio.to_thread(desk.stop)
             await health.stop()
+
+
+def _desk(given: settings.SinksSettings, base: Foundation, catalog: Catalog) -> Desk:
+    kafka, topics = client_config(given), Topics(given)
+    world = World(
+        registry=base.registry,
+        view=base.view,
+        topics=topics,
+        lags=Lags(kafka, topics),
+        admin=AdminClient(kafka),
+        kafka=kafka,
+        catalog=catalog,
+        now_ms=lambda: base.clock.time_ns() // 1_000_000,
+    )
+    return Desk(world, f"{socket.gethostname()}-{os.getpid()}")
 
 
 async def _end(writers: "asyncio.Task[None]") -> int:

@@ -15,6 +15,7 @@ from schemas.metrics import Metrics
 from schemas.vendors import adapter
 from streams import supervise
 from streams.app import Env, Health, run_group
+from streams.jobs import forget
 from streams.jobs.apart import Apart
 from streams.jobs.dry_run import of as dry_run_of
 from streams.jobs.log import Log
@@ -39,12 +40,15 @@ async def _stage(given: settings.StreamsSettings, group: str) -> int:
         health = HealthServer(given.streams_host, given.streams_health_port, state.ready, metrics)
         await health.start()
         env = Env(given, client_config(given), base.view, adapter, base.clock, metrics, base.registry.alerts)
-        jobs = JobRunner(base.registry.jobs, _kinds(given, base), f"{socket.gethostname()}-{os.getpid()}-{group}")
+        owner = f"{socket.gethostname()}-{os.getpid()}-{group}"
+        jobs = JobRunner(base.registry.jobs, _kinds(given, base), owner)
+        own = JobRunner(base.registry.jobs, {forget.kind(group): forget.of(env.forgetting)}, owner)
         jobs.start()
+        own.start()  # beside the others: a tenant's end must not wait for a long redrive
         try:
             return await run_group(group, env, state)
         finally:
-            await asyncio.to_thread(jobs.stop)
+            await asyncio.gather(asyncio.to_thread(jobs.stop), asyncio.to_thread(own.stop))
             await health.stop()
 
 

@@ -8,6 +8,12 @@ REDRIVE = "streams.redrive"
 """The kind of job that redrives what is in quarantine."""
 DRY_RUN = "streams.dry_run"
 """The kind of job that tries a schema over the newest raw events."""
+DELETE_TENANT = "tenants.delete"
+"""The kind of job that deletes a tenant, step by step (rule 25); led by a process of the writers."""
+FORGET = "streams.forget"
+"""`streams.forget.{group}`: one worker group forgets what it remembers of a deleted tenant's events."""
+DROP_TABLES = "sinks.drop_tables"
+"""The kind of job that drops all tables of a deleted tenant."""
 
 
 class JobState(StrEnum):

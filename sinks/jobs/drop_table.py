@@ -1,6 +1,7 @@
-"""The job `sinks.drop_table`: drop the table of a deleted stream, files included.
+"""The job `sinks.drop_table`: drop the table of a deleted stream, files included; and the turn of the writers' jobs.
 
-Lives here: the job. Arguments: `streamId`, `namespace`, `table`. Only a table that this stream owns is dropped.
+Lives here: the job, claiming it and the one of drop_tables.py. Arguments: `streamId`, `namespace`, `table`. Only a
+table that this stream owns is dropped.
 """
 
 import time
@@ -11,7 +12,10 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
 
 from schemas import logs
+from schemas.definitions.job import DROP_TABLES
+from schemas.errors import Transient
 from schemas.ports import JobQueue
+from sinks.jobs import drop_tables
 from sinks.table import state
 
 KIND = "sinks.drop_table"
@@ -24,14 +28,23 @@ log = logs.logger(__name__)
 def run_one(jobs: JobQueue, catalog: Catalog, owner: str, sleep: Callable[[float], None] = time.sleep) -> bool:
     """Claim and do one job; False when there is none, or the registry is away. Blocks on catalog and storage."""
     try:
-        job = jobs.claim([KIND], owner, LEASE_S)
+        job = jobs.claim([KIND, DROP_TABLES], owner, LEASE_S)
     except Exception as error:  # noqa: BLE001 the data plane outlives the control plane
         log.warning("jobs_not_read", error=str(error))
         return False
     if job is None:
         return False
+    job_id = job.id
+
+    def alive(share: float) -> None:
+        if not jobs.progress(job_id, owner, share, LEASE_S):
+            raise Transient("another process took the job over")
+
     try:
-        result, failed = drop(catalog, job.arguments, sleep)
+        if job.kind == KIND:
+            result, failed = drop(catalog, job.arguments, sleep)
+        else:
+            result, failed = drop_tables.drop_all(catalog, str(job.arguments["tenant"]), alive, sleep), False
     except Exception as error:
         log.exception("drop_table_failed", job=job.id)
         result, failed = {"message": f"{type(error).__name__}: {error}"}, True

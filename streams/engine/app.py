@@ -4,7 +4,7 @@ Lives here: the settings given to Faust, and the engine's parts put together. No
 """
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -83,6 +83,13 @@ class App(faust.App):
     def agent_of_topics(self) -> BatchAgent:
         """Return the one agent that raw topics go to."""
         return self._batch_agents[0]
+
+    def reads(self, topic_ids: Collection[str]) -> bool:
+        """Tell whether one of these topics is read, or may be: in the registry, subscribed to, or assigned still."""
+        known = {topic.topic_id for topic in self.live.values()}
+        known |= {topic.topic_id for topic in self.topics_of().values()}
+        leaving = any(tp.topic not in self.live for tp in self.batch_consumer.expected)
+        return leaving or not known.isdisjoint(topic_ids)
 
     async def process(self, topic: LiveTopic, partition: int, records: tuple[RawRecord, ...]) -> None:
         """Hand records to the agent; returns when they are decided."""

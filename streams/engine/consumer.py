@@ -155,6 +155,7 @@ class BatchConsumer(driver.Consumer):
             wanted[tp] = at
         await self.seek_wait(wanted)
         self._expected = dict(wanted)
+        self._decided.update(wanted)  # what was not told before partitions went is told now
         self._reread.clear()
         _log.info("positions_taken", partitions=len(wanted))
 
@@ -266,6 +267,11 @@ class BatchConsumer(driver.Consumer):
     def resume_partitions(self, tps: Iterable[TP]) -> None:
         """Resume partitions but those of paused topics: Faust resumes all after a rebalance."""
         super().resume_partitions({tp for tp in tps if tp.topic not in self._held})
+
+    @property
+    def expected(self) -> Mapping[TP, int]:
+        """Return the next offset of each partition that is assigned."""
+        return self._expected
 
     @property
     def held(self) -> frozenset[str]:

@@ -53,11 +53,12 @@ def pack_stand(stand: Stand) -> bytes:
 
 
 class Writes:
-    """What one transaction will write to disk: states by key (None removes) and stands."""
+    """What one transaction will write to disk: states by key (None removes) and stands; `gone`: stands it removes."""
 
-    __slots__ = ("stands", "states")
+    __slots__ = ("gone", "stands", "states")
 
     def __init__(self) -> None:
+        self.gone: list[Partition] = []
         self.states: dict[bytes, bytes | None] = {}
         self.stands: dict[Partition, Stand] = {}
 
@@ -136,6 +137,8 @@ class FirstSeenTable:
         for key, value in kept:
             if key[:1] == POSITION and value is not None:
                 self.stands[partition_of(key)] = Stand(*_STAND.unpack(value))
+            elif key[:1] == POSITION:
+                self.stands.pop(partition_of(key), None)
 
     def marks(self, partitions: int) -> dict[int, int]:
         """Return how far each changelog partition is in the database."""
@@ -160,6 +163,16 @@ class FirstSeenTable:
         self._opened.write(
             [(CHANGELOG_ID, topic_id.encode()), *((mark_key(number), None) for number in range(partitions))]
         )
+
+    def committed(self, writes: Writes) -> None:
+        """Take over the stands of a transaction that is on disk."""
+        self.stands.update(writes.stands)
+        for partition in writes.gone:
+            self.stands.pop(partition, None)
+
+    def under(self, prefix: bytes) -> Iterator[bytes]:
+        """Yield the stored keys that begin with `prefix`, in order."""
+        return (key for key, _ in self._stored(prefix))
 
     # ---- the sweep
     def sweep(self, examine: int) -> Iterator[tuple[bytes, Seen]]:

@@ -156,6 +156,12 @@ class Transactions:
             records.append(Record(self._changelog, self.changelog_partition(key), key, None))
         self._produce(records)
 
+    def drop(self, partitions: Iterable[Partition]) -> None:
+        """Remove the stands of partitions that nothing is read of any more."""
+        gone = list(partitions)
+        self._now.writes.gone.extend(gone)
+        self.remove(position_key(partition) for partition in gone)
+
     def at_close(self, make: Callable[[], Iterable[Record]]) -> None:
         """Call `make` when this transaction closes and let it hold what that returns (the ledger)."""
         self._now.closing.append(make)
@@ -201,7 +207,7 @@ class Transactions:
         """Commit what is open and write it to disk; returns when both are done."""
         async with self._lock:
             now = self._now
-            if not now.writes.stands:
+            if not now.writes.stands and not now.writes.states:
                 return
             if not self._begun:
                 self._begin()
@@ -209,7 +215,7 @@ class Transactions:
             self._now, self._before, self._begun = Transaction(), now, False
             self._table.open_writes = (self._now.writes, now.writes)
             took = await asyncio.get_running_loop().run_in_executor(None, self._finish, now)
-            self._table.stands.update(now.writes.stands)
+            self._table.committed(now.writes)
             self._before = None
             self._table.open_writes = (self._now.writes,)
             self._on_commit(took, now.writes)

@@ -3,7 +3,7 @@
 from ingress.api import paging
 from ingress.api.call import Answer, Call
 from ingress.api.resources import shapes
-from ingress.api.routes import Route
+from ingress.api.routes import Route, Scope
 from schemas.definitions.base import Definition
 from schemas.definitions.key import Permission
 
@@ -22,11 +22,11 @@ async def list_jobs(call: Call) -> Answer:
 
 
 async def get_job(call: Call) -> Answer:
-    """Show a job: its state, share done and result."""
+    """Show a job: its state, share done and result; an admin key that names no tenant sees the jobs of all."""
     return Answer(shapes.job(await call.threads.run(call.env.registry.jobs.get, call.tenant, call.named("id"))))
 
 
 ROUTES = (
     Route("GET", "/jobs", list_jobs, "List jobs", Permission.EVENTS_READ, JobPage, query=shapes.PAGE),
-    Route("GET", "/jobs/{id}", get_job, "Show a job", Permission.EVENTS_READ, shapes.JobAnswer),
+    Route("GET", "/jobs/{id}", get_job, "Show a job", Permission.EVENTS_READ, shapes.JobAnswer, scope=Scope.SERVER),
 )

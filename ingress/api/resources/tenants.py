@@ -5,7 +5,7 @@ from typing import Any
 from ingress.api import paging
 from ingress.api.call import Answer, Call
 from ingress.api.resources import shapes
-from ingress.api.routes import Route, Scope
+from ingress.api.routes import Query, Route, Scope
 from schemas.backing.registry import Record
 from schemas.definitions.base import Definition
 from schemas.definitions.key import Permission, TenantDefinition
@@ -13,6 +13,8 @@ from schemas.errors import Refused
 from schemas.reasons import Reason
 
 _ADMIN = Permission.KEYS_ADMIN
+_FORCE = Query("force", "boolean", "do not wait until what was accepted has its outcome and its rows")
+_DROP = Query("dropTables", "boolean", "drop its tables too; they stay otherwise")
 
 
 class TenantAnswer(shapes.Stamped):
@@ -53,13 +55,20 @@ async def get_tenant(call: Call) -> Answer:
 
 
 async def delete_tenant(call: Call) -> Answer:
-    """Retire a tenant: its id is never used again, its tables and topics stay."""
-    wanted = _own(call)
+    """Delete a tenant: its keys and URLs end at once, the rest is a job; asked again, the same job."""
+    wanted = call.named("id")
     if call.key.tenant is not None:
-        raise Refused(Reason.FORBIDDEN, "this key belongs to one tenant: an admin key retires tenants")
-    await call.threads.run(call.env.registry.tenants.delete, wanted, actor=call.actor)
+        _own(call)
+        raise Refused(Reason.FORBIDDEN, "this key belongs to one tenant: an admin key deletes tenants")
+    if wanted == call.env.settings.default_tenant:
+        raise Refused(
+            Reason.IN_USE, "this is the server's default tenant: set HOOKBERG_DEFAULT_TENANT to another first"
+        )
+    force, drop = bool(call.query.get("force", False)), bool(call.query.get("dropTables", False))
+    begin = call.env.registry.retired.begin
+    job = await call.threads.run(begin, wanted, force=force, drop_tables=drop, actor=call.actor)
     await call.env.view.refresh()
-    return Answer()
+    return Answer(shapes.job(job), headers={"Location": f"/api/v1/jobs/{job.id}"})
 
 
 def _make_topics(call: Call, tenant: str) -> None:
@@ -87,9 +96,9 @@ def _wire(record: Record[TenantDefinition]) -> dict[str, Any]:
 ROUTES = (
     Route("GET", "/tenants", list_tenants, "List tenants", _ADMIN, TenantPage, query=shapes.PAGE, scope=Scope.SERVER),
     Route("POST", "/tenants", create_tenant, "Create a tenant", _ADMIN, TenantAnswer, status=201,
-          takes=TenantDefinition, scope=Scope.SERVER, refusals=(Reason.NAME_TAKEN, Reason.BROKER_REFUSED),
-          example={"id": "acme"}),
+          takes=TenantDefinition, scope=Scope.SERVER, example={"id": "acme"},
+          refusals=(Reason.NAME_TAKEN, Reason.TENANT_RETIRED, Reason.BROKER_REFUSED)),
     Route("GET", "/tenants/{id}", get_tenant, "Show a tenant", _ADMIN, TenantAnswer, scope=Scope.SERVER),
-    Route("DELETE", "/tenants/{id}", delete_tenant, "Retire a tenant", _ADMIN, None, status=204, scope=Scope.SERVER,
-          refusals=(Reason.IN_USE,)),
+    Route("DELETE", "/tenants/{id}", delete_tenant, "Delete a tenant", _ADMIN, shapes.JobAnswer, status=202,
+          query=(_FORCE, _DROP), scope=Scope.SERVER, refusals=(Reason.IN_USE,)),
 )  # fmt: skip

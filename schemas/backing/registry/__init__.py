@@ -19,6 +19,7 @@ from schemas.backing.registry.objects.minutes import Minutes
 from schemas.backing.registry.objects.refusals import Refusals
 from schemas.backing.registry.objects.removed_secrets import RemovedSecret, RemovedSecrets
 from schemas.backing.registry.objects.repository import Rim
+from schemas.backing.registry.objects.retired import Remains, Retired
 from schemas.backing.registry.objects.roles import RoleRecord, Roles
 from schemas.backing.registry.objects.source_secrets import Resolver, from_environment
 from schemas.backing.registry.objects.sources import Sources
@@ -55,7 +56,9 @@ __all__ = [
     "PageRequest",
     "Record",
     "Registry",
+    "Remains",
     "RemovedSecret",
+    "Retired",
     "RoleRecord",
     "SavedAnswer",
     "SchemaVersion",
@@ -89,6 +92,7 @@ class Registry:
         self.changes = Changes(self._database, clock)
         rim = Rim(self._database, self.changes, clock, random_bytes)
         self.tenants = Tenants(rim)
+        self.retired = Retired(rim)
         self.keys = Keys(rim)
         self.sources = Sources(rim, vault, resolver, groups)
         self.streams = Streams(rim)

@@ -39,43 +39,31 @@ class Jobs:
         told: Mapping[str, Any] | None = None,
     ) -> Job:
         """Queue a job; raises `Refused(not_found)` for a tenant that is not there. `told`: what the audit log shows."""
-        now = self.rim.now_ms()
         with self.rim.database.change() as connection:
             alive(connection, tenant)
-            row = connection.execute(
-                insert(JOBS)
-                .values(
-                    id=self.rim.new_id(),
-                    tenant_id=tenant,
-                    kind=kind,
-                    arguments=orjson.dumps(dict(arguments)).decode(),
-                    state=JobState.QUEUED.value,
-                    progress=0.0,
-                    lease_until_ms=0,
-                    attempts=0,
-                    created_at_ms=now,
-                    updated_at_ms=now,
-                )
-                .returning(*JOBS.c)
-            ).one()
-            named, fields = ("job", row.id, kind), diff(None, told)
-            self.rim.changes.append(connection, actor, named, Op.CREATED, tenant=tenant, fields=fields)
-        return _job(row)
+            return queued(self.rim, connection, tenant, kind, arguments, actor, told)
+
+    def follow(self, tenant: str, kind: str, arguments: Mapping[str, Any], *, actor: Actor) -> Job:
+        """Queue a part of a tenant's deletion; the tenant is disabled by then."""
+        with self.rim.database.change() as connection:
+            return queued(self.rim, connection, tenant, kind, arguments, actor)
 
     def get(self, tenant: str, job_id: str) -> Job:
-        """Return a job; raises `Refused(not_found)`."""
+        """Return a job of a tenant, "" = of any; raises `Refused(not_found)`."""
         with self.rim.database.read() as connection:
-            query = select(JOBS).where(JOBS.c.id == job_id, JOBS.c.tenant_id == tenant)
+            query = select(JOBS).where(JOBS.c.id == job_id)
+            if tenant:
+                query = query.where(JOBS.c.tenant_id == tenant)
             row = connection.execute(query).first()
         if row is None:
             raise Refused(Reason.NOT_FOUND, f"no job {job_id[:80]!r}")
-        return _job(row)
+        return read(row)
 
     def list(self, tenant: str, page: PageRequest) -> Page[Job]:
         """Return the jobs of a tenant, newest first."""
         query = select(JOBS).where(JOBS.c.tenant_id == tenant)
         with self.rim.database.read() as connection:
-            return page_of(connection, query, JOBS.c.created_at_ms, JOBS.c.id, page, _job, newest_first=True)
+            return page_of(connection, query, JOBS.c.created_at_ms, JOBS.c.id, page, read, newest_first=True)
 
     def claim(self, kinds: Sequence[str], owner: str, lease_s: float) -> Job | None:
         """Take the oldest queued job of one of `kinds`, or one whose lease has run out; None if there is none.
@@ -94,7 +82,7 @@ class Jobs:
                 if row is None:
                     return None
                 if row.attempts < MAX_ATTEMPTS:
-                    return _job(self._take(connection, row, owner, now + int(lease_s * 1000)))
+                    return read(self._take(connection, row, owner, now + int(lease_s * 1000)))
                 values = {"state": JobState.FAILED.value, "result": orjson.dumps(_LOST).decode(), "updated_at_ms": now}
                 connection.execute(update(JOBS).where(JOBS.c.id == row.id).values(**values))
 
@@ -138,7 +126,36 @@ class Jobs:
         return connection.execute(update(JOBS).where(JOBS.c.id == row.id).values(**values).returning(*JOBS.c)).one()
 
 
-def _job(row: Row[Any]) -> Job:
+def queued(
+    rim: Rim,
+    connection: Connection,
+    tenant: str,
+    kind: str,
+    arguments: Mapping[str, Any],
+    actor: Actor,
+    told: Mapping[str, Any] | None = None,
+) -> Job:
+    """Write a new job and its entry in the log of changes into the transaction of `change()`."""
+    now = rim.now_ms()
+    made = insert(JOBS).values(
+        id=rim.new_id(),
+        tenant_id=tenant,
+        kind=kind,
+        arguments=orjson.dumps(dict(arguments)).decode(),
+        state=JobState.QUEUED.value,
+        progress=0.0,
+        lease_until_ms=0,
+        attempts=0,
+        created_at_ms=now,
+        updated_at_ms=now,
+    )
+    row = connection.execute(made.returning(*JOBS.c)).one()
+    rim.changes.append(connection, actor, ("job", row.id, kind), Op.CREATED, tenant=tenant, fields=diff(None, told))
+    return read(row)
+
+
+def read(row: Row[Any]) -> Job:
+    """Return the job of a row."""
     return Job(
         id=row.id,
         tenant_id=row.tenant_id,

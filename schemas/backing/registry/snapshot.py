@@ -49,7 +49,7 @@ class Loader:
             by_platform=by_platform,
             by_url=_by_url(connection, sources, alive),
             keys=_keys(connection, alive, parse),
-            streams=_streams(connection, by_platform, parse),
+            streams=_streams(connection, _by_platform(sources), parse),
             topics=_topics(connection),
             schemas=self._schemas(connection, parse),
             roles=_roles(connection),
@@ -117,11 +117,12 @@ class _Parse:
 
 
 def _by_platform(
-    sources: Mapping[str, SourceView], alive: frozenset[str]
+    sources: Mapping[str, SourceView], alive: frozenset[str] | None = None
 ) -> dict[tuple[str, str], tuple[SourceView, ...]]:
+    """Return sources by tenant and platform; of the tenants `alive`, or of all: streams of others may yet drain."""
     found: dict[tuple[str, str], list[SourceView]] = defaultdict(list)
     for source in sorted(sources.values(), key=lambda source: source.name):
-        if source.tenant in alive:
+        if alive is None or source.tenant in alive:
             found[source.tenant, source.platform].append(source)
     return {key: tuple(views) for key, views in found.items()}
 

@@ -18,7 +18,7 @@ def test_a_deleted_tenant_is_gone_and_its_id_retired(registry: Registry) -> None
     _, token = registry.sources.add_url("acme", made.id, actor=SYSTEM)
     key = KeyDefinition(tenant_id="acme", permissions=(Permission.STREAMS_READ,))
     _, text = registry.keys.create(key, actor=SYSTEM)
-    registry.tenants.delete("acme", actor=SYSTEM)
+    registry.retired.begin("acme", force=False, drop_tables=False, actor=SYSTEM)
     snapshot = registry.load()
     assert "acme" not in snapshot.tenants
     assert digest(text) not in snapshot.keys
@@ -26,8 +26,7 @@ def test_a_deleted_tenant_is_gone_and_its_id_retired(registry: Registry) -> None
     assert ("acme", "slack") not in snapshot.by_platform
     assert made.id in snapshot.sources  # the stage still decides what was accepted
     refused(Reason.NOT_FOUND, lambda: registry.tenants.get("acme"))
-    refused(Reason.NOT_FOUND, lambda: registry.tenants.delete("acme", actor=SYSTEM))
-    refused(Reason.NAME_TAKEN, lambda: registry.tenants.create("acme", actor=SYSTEM))
+    refused(Reason.TENANT_RETIRED, lambda: registry.tenants.create("acme", actor=SYSTEM))
     assert registry.tenants.list(ALL).items == ()
 
 

@@ -38,6 +38,7 @@ class Producer:
     def __init__(self, _config: dict[str, Any]) -> None:
         self.calls: list[str] = []
         self.records: list[tuple[str, bytes | None]] = []
+        self.buried: list[bytes] = []
         self.offsets = 0
         self.open = False
         self.undelivered: KafkaError | None = None
@@ -62,10 +63,12 @@ class Producer:
     def poll(self, _timeout: float) -> int:
         return 0
 
-    def produce(self, topic: str, _value: bytes | None, key: bytes, partition: int, on_delivery: Any = None) -> None:
+    def produce(self, topic: str, value: bytes | None, key: bytes, partition: int, on_delivery: Any = None) -> None:
         assert self.open, "a record outside any transaction"
         self.call("produce")
         self.records.append((topic, key))
+        if value is None:
+            self.buried.append(key)
         self.offsets += 1
         if on_delivery is not None:
             at = self.offsets

@@ -1,9 +1,9 @@
-"""Tenants: made once, never renamed, disabled instead of removed: an id is retired for ever (rule 25)."""
+"""Tenants: made once, never renamed, never removed: an id is retired for ever (rule 25). How one ends: retired.py."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, insert, select
 
 from schemas import names, topics
 from schemas.backing.registry.objects.repository import Rim, page_of
@@ -13,7 +13,7 @@ from schemas.backing.registry.tables import TENANTS
 from schemas.definitions.key import TenantDefinition
 from schemas.errors import Refused
 from schemas.reasons import Reason
-from schemas.wire.change import FieldChange, Op
+from schemas.wire.change import Op
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +23,17 @@ class Tenants:
     rim: Rim
 
     def create(self, tenant_id: str, *, actor: Actor) -> Record[TenantDefinition]:
-        """Make a tenant; raises `Refused`: invalid_name, name_taken (also by a retired id), topic_name_taken."""
+        """Make a tenant; raises `Refused`: invalid_name, name_taken, tenant_retired, topic_name_taken."""
         names.tenant(tenant_id)
         now = self.rim.now_ms()
         with self.rim.database.change() as connection:
-            if connection.execute(select(TENANTS.c.id).where(TENANTS.c.id == tenant_id)).first() is not None:
-                raise Refused(Reason.NAME_TAKEN, f"tenant {tenant_id!r} exists, or existed: ids are never used again")
+            found = connection.execute(select(TENANTS.c.disabled).where(TENANTS.c.id == tenant_id)).first()
+            if found is not None and found.disabled:
+                raise Refused(
+                    Reason.TENANT_RETIRED, f"tenant {tenant_id!r} was deleted: its id is never used again, take another"
+                )
+            if found is not None:
+                raise Refused(Reason.NAME_TAKEN, f"tenant {tenant_id!r} exists")
             reserve(connection, topics.ledger(tenant_id), topics.table(tenant_id))
             row = connection.execute(
                 insert(TENANTS)
@@ -53,23 +58,6 @@ class Tenants:
         query = select(TENANTS).where(TENANTS.c.disabled.is_(False))
         with self.rim.database.read() as connection:
             return page_of(connection, query, TENANTS.c.id, TENANTS.c.id, page, _record)
-
-    def delete(self, tenant_id: str, *, actor: Actor) -> None:
-        """Disable a tenant: its keys and URLs stop working with the next snapshot; raises `Refused(not_found)`."""
-        disable = (
-            update(TENANTS)
-            .where(TENANTS.c.id == tenant_id, TENANTS.c.disabled.is_(False))
-            .values(disabled=True, version=TENANTS.c.version + 1, updated_at_ms=self.rim.now_ms())
-            .returning(TENANTS.c.version)
-        )
-        with self.rim.database.change() as connection:
-            row = connection.execute(disable).first()
-            if row is None:
-                raise Refused(Reason.NOT_FOUND, f"no tenant {tenant_id[:80]!r}")
-            entity, fields = ("tenant", tenant_id, tenant_id), (FieldChange("/disabled", old=False, new=True),)
-            self.rim.changes.append(
-                connection, actor, entity, Op.DELETED, tenant=tenant_id, version=row.version, fields=fields
-            )
 
 
 def _record(row: Row[Any]) -> Record[TenantDefinition]:

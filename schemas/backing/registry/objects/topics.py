@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from schemas.backing.registry.changes import diff
-from schemas.backing.registry.objects.repository import Rim
+from schemas.backing.registry.objects.repository import Rim, alive
 from schemas.backing.registry.record import Actor, TopicRecord
 from schemas.backing.registry.tables import SOURCES, TOPIC_NAMES, TOPICS
 from schemas.errors import Refused
@@ -32,9 +32,11 @@ class Topics:
     def put(self, topic: TopicRecord, *, actor: Actor) -> TopicRecord:
         """Store a topic as Kafka has it, with its group and slot if it is raw; the same again writes nothing.
 
-        Raises `Refused`: topic_name_taken (Kafka cannot tell it from another), immutable (another partition count).
+        Raises `Refused`: topic_name_taken (Kafka cannot tell it from another), immutable (another partition count),
+        not_found (its tenant is gone).
         """
         with self.rim.database.change() as connection:
+            alive(connection, topic.tenant)
             reserve(connection, topic.name)
             row = connection.execute(select(TOPICS).where(TOPICS.c.name == topic.name)).first()
             stored = self._insert(connection, topic) if row is None else _moved(connection, _record(row), topic)

@@ -1,0 +1,50 @@
+"""How much waits for the stage, told by Kafka to whoever asks: ends of raw logs beside the worker groups' offsets.
+
+Lives here: the question. The stage's own positions are in its changelog; the group's offsets follow them within
+seconds, never ahead, so what is told to wait may be done already, and what is told to be done is. Blocking.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from schemas.backing.kafka.errors import explained
+from schemas.backing.kafka.topics import REQUEST_TIMEOUT_S, Topics
+from schemas.definitions.view import TopicView
+
+Place = tuple[str, int]
+"""(topic name, partition)."""
+
+
+class Lags:
+    """Asks one cluster. Raises `Transient` and `Refused(broker_refused)` as `Topics` does."""
+
+    def __init__(self, kafka: Mapping[str, Any], topics: Topics) -> None:
+        self._admin = AdminClient(dict(kafka))
+        self._topics = topics
+
+    def waiting(self, raw_topics: Iterable[TopicView]) -> dict[Place, int]:
+        """Return how many records of each partition of raw topics wait for the stage; expired ones do not count.
+
+        A topic that Kafka does not have is left out.
+        """
+        wanted = {topic.name: topic for topic in raw_topics}
+        there = self._topics.describe(wanted)
+        places = [(name, number) for name, found in there.items() for number in range(found.partitions)]
+        ends = self._topics.offsets(places, "latest")
+        starts = self._topics.offsets([place for place in places if ends.get(place)], "earliest")
+        groups: dict[str, list[Place]] = {}
+        for place in starts:
+            groups.setdefault(wanted[place[0]].group, []).append(place)
+        decided = {place: at for group, own in groups.items() for place, at in self._decided(group, own).items()}
+        behind = {place: ends[place] - max(start, decided.get(place, 0)) for place, start in starts.items()}
+        return {place: behind.get(place, 0) for place in places}
+
+    def _decided(self, group: str, places: Iterable[Place]) -> dict[Place, int]:
+        asked = ConsumerGroupTopicPartitions(f"hookberg-{group}", [TopicPartition(*place) for place in places])
+        with explained("reading the stage's offsets"):
+            told = self._admin.list_consumer_group_offsets([asked], request_timeout=REQUEST_TIMEOUT_S)
+            found: Any = told[asked.group_id].result(REQUEST_TIMEOUT_S)
+        return {(part.topic, part.partition): part.offset for part in found.topic_partitions if part.offset >= 0}
