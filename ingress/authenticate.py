@@ -12,7 +12,7 @@ from schemas.definitions.auth_jwt import TokenAuth
 from schemas.definitions.auth_mtls import MtlsAuth
 from schemas.definitions.key import Permission
 from schemas.reasons import Reason
-from schemas.signing import Invalid, Scheme, SignedRequest, Valid, verify_any
+from schemas.signing import Invalid, Scheme, SignedRequest, Valid, judge
 from schemas.vendors import VENDORS
 from schemas.wire.raw import AuthResult
 
@@ -38,9 +38,10 @@ def authenticate(  # noqa: PLR0911 one line for each kind
         return AuthResult("url", "none", target.url_id)
     if kind == "none":
         return _by_key(target)
-    if not target.schemes:
+    prepared = target.prepared
+    if not prepared:
         return Invalid(Reason.UNAUTHENTICATED)
-    scheme, verdict = verify_any(target.schemes, request, target.keys, now_s)
+    scheme, verdict = judge(prepared, request, now_s)
     if isinstance(verdict, Valid):
         return AuthResult(scheme.name, verdict.coverage, target.source.secrets[verdict.secret].id)
     return verdict

@@ -13,7 +13,7 @@ from ingress.schemes import keys_of, schemes_of
 from schemas.definitions.auth_jwt import TokenAuth
 from schemas.definitions.auth_mtls import MtlsAuth
 from schemas.definitions.view import KeyView, SourceView
-from schemas.signing import Scheme
+from schemas.signing import Prepared, Scheme
 from schemas.vendors.base import Vendor
 from schemas.wire import raw
 from schemas.wire.raw import Overrides
@@ -37,6 +37,11 @@ class Target:
     def schemes(self) -> tuple[Scheme, ...]:
         """Return the schemes that the source's senders may sign by; () where nothing is signed."""
         return schemes_of(self.source)
+
+    @cached_property
+    def prepared(self) -> tuple[Prepared, ...]:
+        """Return the same schemes with the source's secrets, ready to judge requests."""
+        return tuple([Prepared(scheme, self.keys) for scheme in self.schemes])
 
     @cached_property
     def is_self_evident(self) -> bool:

@@ -4,7 +4,7 @@
 Used by the edge, by `hookberg send` and demo, and by outbound webhooks.
 """
 
-from schemas.signing.engine import sign, verify, verify_any
+from schemas.signing.engine import Prepared, judge, sign, verify, verify_any
 from schemas.signing.scheme import (
     Container,
     Coverage,
@@ -23,10 +23,12 @@ __all__ = [
     "Freshness",
     "InItems",
     "Invalid",
+    "Prepared",
     "Scheme",
     "SignedRequest",
     "Valid",
     "Verdict",
+    "judge",
     "sign",
     "verify",
     "verify_any",

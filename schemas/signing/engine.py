@@ -14,7 +14,8 @@ from schemas.reasons import Reason
 from schemas.signing import container, fields, freshness, items, mac, publickey, template, urls
 from schemas.signing.container import Presented
 from schemas.signing.fields import Bytes
-from schemas.signing.scheme import Coverage, Invalid, Scheme, SignedRequest, Valid, Verdict
+from schemas.signing.matching import matcher
+from schemas.signing.scheme import Coverage, Freshness, Invalid, Scheme, SignedRequest, Valid, Verdict
 
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _TELLING = (
@@ -28,52 +29,91 @@ _TELLING = (
 )
 
 
-def verify_any(
-    schemes: Sequence[Scheme], request: SignedRequest, secrets: Sequence[bytes], now_s: float
-) -> tuple[Scheme, Verdict]:
+class Prepared:
+    """One scheme with its secrets, made ready: keys are set up and the template is read once, not once a request."""
+
+    __slots__ = ("_fill", "_matchers", "_partial", "_secrets", "scheme")
+
+    def __init__(self, scheme: Scheme, secrets: Sequence[bytes]) -> None:
+        self.scheme = scheme
+        self._secrets = tuple(secrets)
+        self._matchers = [] if scheme.items is not None else [matcher(scheme, secret) for secret in secrets]
+        self._fill = template.compiled(scheme.message)
+        self._partial = "{item0}" in scheme.message
+
+    def verify(self, request: SignedRequest, now_s: float) -> Verdict:  # noqa: PLR0911 one line for each check
+        """Judge a request at `now_s` (epoch seconds); total: never raises.
+
+        `Valid.secret` is the index of the secret that matched. Blocks for the hash of the body (about 0.6 ms a MB).
+        """
+        scheme = self.scheme
+        if scheme.when and any(template.header(request, name) != wanted for name, wanted in scheme.when):
+            return Invalid(Reason.SIGNATURE_MISSING)
+        if scheme.items is not None:
+            return items.verify(scheme, scheme.items, request, self._secrets)
+        text = _presented_text(scheme, request)
+        if text is None:
+            return Invalid(Reason.SIGNATURE_MISSING)
+        presented = container.read(scheme.container, text)
+        if presented is None:
+            return Invalid(Reason.SIGNATURE_MALFORMED)
+        fresh = scheme.freshness
+        if fresh is not None and fresh.source != "body":
+            stale = freshness.check(fresh, _timestamp(fresh, request, presented), now_s)
+            if stale is not None:
+                return Invalid(stale)
+        verdict = self._match(request, presented)
+        if fresh is not None and fresh.source == "body" and isinstance(verdict, Valid):
+            stale = freshness.check(fresh, _member(request.body, fresh.name), now_s)
+            if stale is not None:
+                return Invalid(stale)
+        return verdict
+
+    def _match(self, request: SignedRequest, presented: Presented) -> Verdict:
+        scheme = self.scheme
+        for url in (request.url,) if scheme.urls == "exact" else urls.variants(scheme.urls, request.url):
+            asked = request if url == request.url else replace(request, url=url)
+            pieces = self._fill(asked, presented.params)
+            if isinstance(pieces, Reason):
+                return Invalid(pieces)
+            for index, matches in enumerate(self._matchers):
+                if matches is not None and matches(pieces, presented.candidates):
+                    return Valid(index, self._coverage(request))
+        usable = any(matches is not None for matches in self._matchers)
+        return Invalid(Reason.SIGNATURE_MISMATCH if usable else Reason.NO_SECRET)
+
+    def _coverage(self, request: SignedRequest) -> Coverage:
+        """Return what the signature covers: of a batch whose first item alone is signed, only a part."""
+        return "partial" if self._partial and fields.is_batch(request.body) else self.scheme.coverage
+
+
+def judge(prepared: Sequence[Prepared], request: SignedRequest, now_s: float) -> tuple[Scheme, Verdict]:
     """Judge by each scheme in turn; return the one that is met, else the one whose reason says most. Total.
 
-    `schemes` must not be empty. A scheme is only asked whether the headers it wants are there (`Scheme.when`).
+    `prepared` must not be empty. A scheme is only asked whether the headers it wants are there (`Scheme.when`).
     """
     best: tuple[Scheme, Invalid] | None = None
-    for scheme in schemes:
-        verdict = verify(scheme, request, secrets, now_s)
+    for each in prepared:
+        verdict = each.verify(request, now_s)
         if isinstance(verdict, Valid):
-            return scheme, verdict
+            return each.scheme, verdict
         if best is None or _TELLING.index(verdict.reason) > _TELLING.index(best[1].reason):
-            best = scheme, verdict
+            best = each.scheme, verdict
     if best is None:
         raise ValueError("no scheme to judge by")
     return best
 
 
-def verify(  # noqa: PLR0911 one line for each check
-    scheme: Scheme, request: SignedRequest, secrets: Sequence[bytes], now_s: float
-) -> Verdict:
-    """Judge a request at `now_s` (epoch seconds) against the secrets' texts; total: never raises.
+def verify_any(
+    schemes: Sequence[Scheme], request: SignedRequest, secrets: Sequence[bytes], now_s: float
+) -> tuple[Scheme, Verdict]:
+    """`judge` by schemes and the secrets' texts; whoever judges many requests keeps what is `Prepared`."""
+    return judge([Prepared(scheme, secrets) for scheme in schemes], request, now_s)
 
-    `Valid.secret` is the index of the secret that matched. Blocks for the hash of the body (about 0.6 ms a MB).
-    """
-    if scheme.when and any(template.header(request, name) != wanted for name, wanted in scheme.when):
-        return Invalid(Reason.SIGNATURE_MISSING)
-    if scheme.items is not None:
-        return items.verify(scheme, scheme.items, request, secrets)
-    text = _presented_text(scheme, request)
-    if text is None:
-        return Invalid(Reason.SIGNATURE_MISSING)
-    presented = container.read(scheme.container, text)
-    if presented is None:
-        return Invalid(Reason.SIGNATURE_MALFORMED)
-    if scheme.freshness is not None and scheme.freshness.source != "body":
-        stale = freshness.check(scheme.freshness, _timestamp(scheme, request, presented), now_s)
-        if stale is not None:
-            return Invalid(stale)
-    verdict = _match(scheme, request, presented, secrets)
-    if isinstance(verdict, Valid) and scheme.freshness is not None and scheme.freshness.source == "body":
-        stale = freshness.check(scheme.freshness, _member(request.body, scheme.freshness.name), now_s)
-        if stale is not None:
-            return Invalid(stale)
-    return verdict
+
+def verify(scheme: Scheme, request: SignedRequest, secrets: Sequence[bytes], now_s: float) -> Verdict:
+    """Judge a request by one scheme and the secrets' texts, as `Prepared.verify` does."""
+    return Prepared(scheme, secrets).verify(request, now_s)
 
 
 def sign(scheme: Scheme, request: SignedRequest, secrets: Sequence[bytes], now_s: float) -> tuple[tuple[str, str], ...]:
@@ -101,37 +141,6 @@ def sign(scheme: Scheme, request: SignedRequest, secrets: Sequence[bytes], now_s
     return (*added, (scheme.container.header, container.write(scheme.container, texts, at)))
 
 
-def _match(scheme: Scheme, request: SignedRequest, presented: Presented, secrets: Sequence[bytes]) -> Verdict:
-    usable = False
-    for url in urls.variants(scheme.urls, request.url):
-        asked = request if url == request.url else replace(request, url=url)
-        pieces = template.fill(scheme.message, asked, presented.params)
-        if isinstance(pieces, Reason):
-            return Invalid(pieces)
-        for index, secret in enumerate(secrets):
-            matched = _matches(scheme, pieces, presented, secret)
-            if matched:
-                return Valid(index, _coverage(scheme, request))
-            usable = usable or matched is not None
-    return Invalid(Reason.SIGNATURE_MISMATCH if usable else Reason.NO_SECRET)
-
-
-def _matches(scheme: Scheme, pieces: Sequence[Bytes], presented: Presented, secret: bytes) -> bool | None:
-    """Tell whether one of the presented signatures is this secret's; None when the secret cannot be used."""
-    if scheme.algorithm in publickey.ALGORITHMS:
-        public = publickey.public(scheme, secret) if secret else None
-        if public is None:
-            return None
-        message = b"".join(pieces)
-        decoded = (publickey.decode(scheme, candidate) for candidate in presented.candidates)
-        return any(one is not None and publickey.verifies(public, message, one) for one in decoded)
-    made_key = mac.key(scheme, secret)
-    if made_key is None:
-        return None
-    expected = mac.render(scheme, mac.digest(scheme, made_key, pieces))
-    return any(mac.equal(scheme, expected, candidate) for candidate in presented.candidates)
-
-
 def _signatures(scheme: Scheme, pieces: Sequence[Bytes], secrets: Sequence[bytes]) -> list[str]:
     if scheme.algorithm in publickey.ALGORITHMS:
         made = [publickey.sign(scheme, secret, b"".join(pieces)) for secret in secrets]
@@ -146,17 +155,10 @@ def _presented_text(scheme: Scheme, request: SignedRequest) -> str | None:
     return template.header(request, scheme.container.header)
 
 
-def _coverage(scheme: Scheme, request: SignedRequest) -> Coverage:
-    """Return what the signature covers: of a batch whose first item alone is signed, only a part."""
-    return "partial" if "{item0}" in scheme.message and fields.is_batch(request.body) else scheme.coverage
-
-
-def _timestamp(scheme: Scheme, request: SignedRequest, presented: Presented) -> str | None:
-    if scheme.freshness is None:
-        return None
-    if scheme.freshness.source == "param":
-        return presented.params.get(scheme.freshness.name)
-    return template.header(request, scheme.freshness.name)
+def _timestamp(fresh: Freshness, request: SignedRequest, presented: Presented) -> str | None:
+    if fresh.source == "param":
+        return presented.params.get(fresh.name)
+    return template.header(request, fresh.name)
 
 
 def _member(body: Bytes, name: str) -> str | None:

@@ -8,12 +8,15 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256, SHA512
+from cryptography.hazmat.primitives.hmac import HMAC
 
 from schemas.signing.fields import Bytes
 from schemas.signing.scheme import Scheme
 
-_HASH = {"sha256": hashlib.sha256, "sha1": hashlib.sha1, "sha512": hashlib.sha512}
+_HASH = {"sha256": SHA256(), "sha1": SHA1(), "sha512": SHA512()}  # noqa: S303 SHA-1 is what some vendors sign with
 _WHSEC = b"whsec_"
 
 
@@ -44,21 +47,34 @@ def unpadded(text: bytes) -> bytes:
     return base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
 
 
-def digest(scheme: Scheme, made_key: bytes, pieces: Sequence[Bytes]) -> bytes:
-    """Return the MAC of the pieces in turn; for `token` the key itself."""
+def maker(scheme: Scheme, made_key: bytes) -> Callable[[Sequence[Bytes]], bytes]:
+    """Return what makes the MAC of pieces in turn (for `token` the key itself); the key is set up once, here."""
     if scheme.algorithm == "token":
-        return made_key
+        return lambda _pieces: made_key
     if scheme.algorithm == "sha256concat":
         plain = hashlib.sha256(made_key)
+
+        def concatenated(pieces: Sequence[Bytes]) -> bytes:
+            running = plain.copy()
+            for piece in pieces:
+                running.update(piece)
+            return running.digest()
+
+        return concatenated
+    keyed = HMAC(made_key, _HASH[scheme.algorithm])
+
+    def made(pieces: Sequence[Bytes]) -> bytes:
+        running = keyed.copy()
         for piece in pieces:
-            plain.update(piece)
-        return plain.digest()
-    if len(pieces) == 1:
-        return hmac.digest(made_key, pieces[0], scheme.algorithm)
-    mac = hmac.new(made_key, digestmod=_HASH[scheme.algorithm])
-    for piece in pieces:
-        mac.update(piece)
-    return mac.digest()
+            running.update(piece)
+        return running.finalize()
+
+    return made
+
+
+def digest(scheme: Scheme, made_key: bytes, pieces: Sequence[Bytes]) -> bytes:
+    """Return the MAC of the pieces in turn; whoever makes many by one key keeps its `maker`."""
+    return maker(scheme, made_key)(pieces)
 
 
 def render(scheme: Scheme, made: bytes) -> bytes:
@@ -68,7 +84,11 @@ def render(scheme: Scheme, made: bytes) -> bytes:
     return made.hex().encode() if scheme.container.encoding == "hex" else base64.b64encode(made)
 
 
+def either_case(scheme: Scheme) -> bool:
+    """Tell whether a presented signature is read in either case: hex is (RFC 4648 section 8), tokens are not."""
+    return scheme.container.encoding == "hex" and scheme.algorithm != "token"
+
+
 def equal(scheme: Scheme, expected: bytes, candidate: bytes) -> bool:
-    """Compare texts in constant time, on bytes; hex is read in either case (RFC 4648 section 8), tokens are not."""
-    either_case = scheme.container.encoding == "hex" and scheme.algorithm != "token"
-    return hmac.compare_digest(expected, candidate.lower() if either_case else candidate)
+    """Compare texts in constant time, on bytes."""
+    return hmac.compare_digest(expected, candidate.lower() if either_case(scheme) else candidate)

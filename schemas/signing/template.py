@@ -16,6 +16,7 @@ from schemas.signing.fields import Bytes
 from schemas.signing.scheme import SignedRequest
 
 Filler = Callable[[SignedRequest, Mapping[str, str]], Bytes | Reason]
+Template = Callable[[SignedRequest, Mapping[str, str]], list[Bytes] | Reason]
 _TOKEN = re.compile(r"\{(body|item0|params|method|url|h\.[A-Za-z0-9-]+|p\.[A-Za-z0-9_-]+)\}")
 
 _WHOLE = "{body}"
@@ -43,15 +44,26 @@ def header(request: SignedRequest, name: str) -> str | None:
 
 def fill(message: str, request: SignedRequest, params: Mapping[str, str]) -> list[Bytes] | Reason:
     """Return the message in pieces (the body is not copied), or why a token has no value in this request."""
+    return compiled(message)(request, params)
+
+
+@lru_cache(maxsize=256)
+def compiled(message: str) -> Template:
+    """Return what fills a template with a request and the parameters of its signature header: `fill`, read once."""
     if message == _WHOLE:
-        return [request.body]
-    pieces: list[Bytes] = []
-    for part in _compiled(message):
-        value = part if isinstance(part, bytes) else part(request, params)
-        if isinstance(value, Reason):
-            return value
-        pieces.append(value)
-    return pieces
+        return lambda request, _params: [request.body]
+    parts = _parts(message)
+
+    def filled(request: SignedRequest, params: Mapping[str, str]) -> list[Bytes] | Reason:
+        pieces: list[Bytes] = []
+        for part in parts:
+            value = part if isinstance(part, bytes) else part(request, params)
+            if isinstance(value, Reason):
+                return value
+            pieces.append(value)
+        return pieces
+
+    return filled
 
 
 def odd(message: str) -> str:
@@ -60,8 +72,7 @@ def odd(message: str) -> str:
     return "" if found is None else found[0]
 
 
-@lru_cache(maxsize=256)
-def _compiled(message: str) -> tuple[bytes | Filler, ...]:
+def _parts(message: str) -> tuple[bytes | Filler, ...]:
     parts: list[bytes | Filler] = []
     for index, text in enumerate(_TOKEN.split(message)):
         if index % 2:
