@@ -1,7 +1,11 @@
 """Who owns a table writes it; whoever lost it without knowing is fenced; topics come and go (rules 19 to 21)."""
 
 import signal
+import sqlite3
+import subprocess
 import threading
+from contextlib import closing
+from pathlib import Path
 
 import requests
 from pyiceberg.catalog import Catalog
@@ -25,6 +29,23 @@ def poster(world: World, done: threading.Event) -> tuple[threading.Thread, list[
     return thread, posted
 
 
+def freeze(process: "subprocess.Popen[bytes]", catalog: Path) -> None:
+    """Stop a process between two transactions of its catalog: in one it holds SQLite's lock, and nobody gets by."""
+
+    def stopped() -> bool:
+        process.send_signal(signal.SIGSTOP)
+        with closing(sqlite3.connect(catalog, timeout=0)) as database:
+            try:
+                database.execute("BEGIN EXCLUSIVE")
+            except sqlite3.OperationalError:
+                process.send_signal(signal.SIGCONT)
+                return False
+            database.rollback()
+        return True
+
+    wait_until(stopped, 40, what="frozen without a lock")
+
+
 def test_fences_a_member_that_was_frozen_longer_than_its_session(world: World) -> None:
     world.make_topic(world.topic)
     stream = world.stream()
@@ -34,7 +55,7 @@ def test_fences_a_member_that_was_frozen_longer_than_its_session(world: World) -
         with writer(world, stream, free_port()) as first, writer(world, stream, free_port()) as second:
             world.wait_rows(stream, 1, 40)
             for frozen in (first, second, first, second):  # whichever owns the table is frozen, and then comes back
-                frozen.send_signal(signal.SIGSTOP)
+                freeze(frozen, world.folder / "catalog.db")
                 world.wait_rows(stream, posted[0] + 1, 40)
                 frozen.send_signal(signal.SIGCONT)
                 world.wait_rows(stream, posted[0] + 1, 40)
