@@ -7,6 +7,8 @@ grows past the budget (measured: the resident peak is base + 1.4 to 1.8 times th
 import random
 from collections.abc import Callable
 
+import msgspec
+
 from schemas.errors import Overloaded
 from schemas.reasons import Reason
 
@@ -39,14 +41,11 @@ class Admission:
         return ticket
 
 
-class Ticket:
+class Ticket(msgspec.Struct, gc=False):
     """One admitted request; `leave` it once."""
 
-    __slots__ = ("_admission", "_held")
-
-    def __init__(self, admission: Admission) -> None:
-        self._admission = admission
-        self._held = 0
+    _admission: Admission
+    _held: int = 0
 
     def cover(self, size: int) -> None:
         """Hold at least `size` bytes, in steps of 1 MiB; raise `Overloaded(overloaded_bytes)` past the budget."""

@@ -19,25 +19,15 @@ from schemas.wire.raw import AuthResult
 _NO_KEYS = NoKeys()
 
 
-def authenticate(  # noqa: PLR0911 one line for each kind
+def authenticate(
     target: Target, request: SignedRequest, now_s: float, keys: KeySource = _NO_KEYS, client: Client = NOBODY
 ) -> AuthResult | Invalid:
     """Judge a request for a target at `now_s`; `AuthResult` names the scheme, its coverage and the secret's id.
 
     `keys`: the key sets of token issuers that are at hand; `client`: the certificate that the request came with.
     """
-    auth = target.source.definition.auth
-    if isinstance(auth, TokenAuth):
-        return jwt.judge(auth, target.source, request, now_s, keys)
-    if isinstance(auth, MtlsAuth):
-        return mtls.judge(auth, client, now_s)
-    kind = auth.type
-    if kind == "url":
-        if target.url_id is None:
-            return Invalid(Reason.UNAUTHENTICATED)
-        return AuthResult("url", "none", target.url_id)
-    if kind == "none":
-        return _by_key(target)
+    if target.proof != "signature":
+        return _unsigned(target, request, now_s, keys, client)
     prepared = target.prepared
     if not prepared:
         return Invalid(Reason.UNAUTHENTICATED)
@@ -45,6 +35,21 @@ def authenticate(  # noqa: PLR0911 one line for each kind
     if isinstance(verdict, Valid):
         return AuthResult(scheme.name, verdict.coverage, target.source.secrets[verdict.secret].id)
     return verdict
+
+
+def _unsigned(
+    target: Target, request: SignedRequest, now_s: float, keys: KeySource, client: Client
+) -> AuthResult | Invalid:
+    auth = target.source.definition.auth
+    if isinstance(auth, TokenAuth):
+        return jwt.judge(auth, target.source, request, now_s, keys)
+    if isinstance(auth, MtlsAuth):
+        return mtls.judge(auth, client, now_s)
+    if target.proof == "key":
+        return _by_key(target)
+    if target.url_id is None:
+        return Invalid(Reason.UNAUTHENTICATED)
+    return AuthResult("url", "none", target.url_id)
 
 
 def _by_key(target: Target) -> AuthResult | Invalid:

@@ -36,11 +36,12 @@ class Owner(Protocol):
 class Connection(RequestHandler):
     """One connection; `_pending` is the delivery answered here that Kafka has not reported yet: one at a time."""
 
-    __slots__ = ("_busy", "_left", "_owner", "_pending", "_spare", "_unfinished")
+    __slots__ = ("_busy", "_left", "_link", "_owner", "_pending", "_spare", "_unfinished")
 
     def __init__(self, manager: web.Server, owner: Owner, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:  # noqa: ANN401
         super().__init__(manager, loop=loop, **options)
         self._owner = owner
+        self._link = TransportLink(self)
         self._unfinished = 0
         self._busy = False
         self._pending: tuple[Life, Target, Outgoing] | None = None
@@ -127,7 +128,7 @@ class Connection(RequestHandler):
         path, _, query = message.path.partition("?")
         read = headers.read(message.raw_headers)
         body = WholeBody(payload)
-        arrival = Arrival("POST", path, query, read, payload.total_bytes, body, TransportLink(self))
+        arrival = Arrival("POST", path, query, read, payload.total_bytes, body, self._link)
         env = owner.env
         target = env.known.find(arrival, env.view.current())
         if target is None or not target.is_self_evident or read.size > heads.MAX_BYTES:
@@ -136,7 +137,7 @@ class Connection(RequestHandler):
         self._messages.popleft()
         if self._parser is not None:
             self._parser.message_consumed()
-        self._begin(Life(arrival, env), target, body)
+        self._begin(Life(arrival, env, env.clock.monotonic()), target, body)
         return True
 
     def _begin(self, life: Life, target: Target, body: WholeBody) -> None:

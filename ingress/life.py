@@ -4,6 +4,8 @@ Lives here: the steps, what is known of a request so far, and that whatever is r
 anything: who waits between them is receive.py (a task a request) and connection.py (for what is here at once).
 """
 
+import msgspec
+
 from ingress import answers, body, handshakes, record
 from ingress.admission import Ticket
 from ingress.arrival import Arrival, Reply
@@ -27,21 +29,22 @@ _NS = 1_000_000_000
 _log = logger("ingress")
 
 
-class Life:
-    """One request; `leave` gives back what it holds, whatever became of it."""
+class Life(msgspec.Struct):
+    """One request that began at `started` (monotonic); `leave` gives back what it holds, whatever became of it."""
 
-    __slots__ = ("_proof", "_ticket", "_why", "arrival", "env", "limit", "received", "started", "target")
+    arrival: Arrival
+    env: Env
+    started: float
+    target: Target | None = None
+    received: bytes | None = None
+    limit: int = 0
+    _ticket: Ticket | None = None
+    _proof: AuthResult | None = None
+    _why: str = ""
 
-    def __init__(self, arrival: Arrival, env: Env) -> None:
-        self.arrival = arrival
-        self.env = env
-        self.started = env.clock.monotonic()
-        self.target: Target | None = None
-        self.received: bytes | None = None
-        self.limit = 0
-        self._ticket: Ticket | None = None
-        self._proof: AuthResult | None = None
-        self._why = ""
+    def __repr__(self) -> str:
+        """Show which source; the rest may be secret."""
+        return f"Life(source={self.source_id!r})"
 
     def admit(self, target: Target) -> Ticket:
         """Take a request of `target` in; raise `Refused(body_too_large)` or `Overloaded`."""
@@ -123,13 +126,14 @@ class Life:
     def ended(self, reply: Reply) -> Reply:
         """Count a reply and note a refusal; the reply itself."""
         env, target = self.env, self.target
+        seconds = env.clock.monotonic() - self.started
         if target is None:
-            env.tally.answered(reply, "", None, env.clock.monotonic() - self.started)
+            env.tally.answered(reply, "", (), seconds)
             return reply
         if reply.outcome == "refused":
             env.refusals.note(self._refusal(target, reply))
         secret_id = None if self._proof is None else self._proof.secret_id
-        env.tally.answered(reply, target.source.id, secret_id, env.clock.monotonic() - self.started, target.url_id)
+        env.tally.answered(reply, target.source.id, (secret_id, target.url_id), seconds)
         return reply
 
     def leave(self) -> None:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, cast
 
+import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from ingress.admission import spread
@@ -51,15 +52,12 @@ class DoorPublisher(Publisher, Protocol):
         """Wait for what is outstanding, at most `limit_s`; return how many records were left unknown."""
 
 
-class _Sent:
+class _Sent(msgspec.Struct):
     """One record on its way; `done` None: told."""
 
-    __slots__ = ("deadline", "done", "sequence")
-
-    def __init__(self, sequence: int, deadline: float, done: Done) -> None:
-        self.sequence = sequence
-        self.deadline = deadline
-        self.done: Done | None = done
+    sequence: int
+    deadline: float
+    done: Done | None
 
     def settle(self, result: Stored | Exception) -> None:
         """Tell what became of it, once; whoever is told cannot end the polling, which is all others'."""

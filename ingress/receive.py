@@ -23,7 +23,7 @@ _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 
 async def receive(arrival: Arrival, env: Env) -> Reply:
     """Answer one request; total: a refusal, an overload and a bug of ours are replies too."""
-    life = Life(arrival, env)
+    life = Life(arrival, env, env.clock.monotonic())
     try:
         reply = await _lived(life, arrival, env)
     except ConnectionError:

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Protocol
 
+import msgspec
 from aiohttp import ClientPayloadError, StreamReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
@@ -55,13 +56,10 @@ class RequestBody:
             transport.write(_CONTINUE)
 
 
-class WholeBody:
+class WholeBody(msgspec.Struct, frozen=True, gc=False):
     """Implements BodyStream on a payload that is here whole: whoever sent it waits for nothing."""
 
-    __slots__ = ("_payload",)
-
-    def __init__(self, payload: StreamReader) -> None:
-        self._payload = payload
+    _payload: StreamReader
 
     def whole(self) -> bytes:
         """Return the body, once."""

@@ -18,6 +18,7 @@ from schemas.reasons import Reason
 LOGGED_A_SECOND = 20
 MAX_USED = 64
 """Secrets and URLs whose last use a worker remembers of one source; it may have six of its own at a time."""
+_ACCEPTED = ("accepted", "")
 _FLUSH_LIMIT_S = 5.0
 _log = logger("ingress")
 
@@ -47,13 +48,12 @@ class Tally:
         self._log_left = LOGGED_A_SECOND
         self._not_logged = 0
 
-    def answered(
-        self, reply: Reply, source_id: str, secret_id: str | None, seconds: float, url_id: str | None = None
-    ) -> None:
-        """Count one reply; `source_id` "" when no source was found; `url_id` of the secret URL that it came by."""
-        key = (reply.outcome, "" if reply.reason is None else reply.reason.value)
+    def answered(self, reply: Reply, source_id: str, used: tuple[str | None, ...], seconds: float) -> None:
+        """Count one reply; `source_id` "" when no source was found; `used`: the secret and secret URL it came by."""
+        outcome = reply.outcome
+        key = _ACCEPTED if outcome == "accepted" else (outcome, "" if reply.reason is None else reply.reason.value)
         self._outcomes[key] = self._outcomes.get(key, 0) + 1
-        if reply.outcome == "accepted":
+        if outcome == "accepted":
             self._seconds.observe(seconds)
         elif reply.reason is not None:
             self._log_refusal(reply, source_id)
@@ -63,13 +63,13 @@ class Tally:
         if row is None:
             row = self._rows[source_id] = _Row()
         self._dirty.add(source_id)
-        if reply.outcome == "accepted":
+        if outcome == "accepted":
             row.accepted += 1
             row.last_event_at_ms = now_ms = self._now_ms()
-            _used(row.secret_last_used, now_ms, secret_id, url_id)
-        elif reply.outcome == "handshake":
+            _note(row.secret_last_used, now_ms, used)
+        elif outcome == "handshake":
             row.handshakes += 1
-            _used(row.secret_last_used, self._now_ms(), secret_id, url_id)
+            _note(row.secret_last_used, self._now_ms(), used)
         elif reply.reason is not None:
             code = reply.reason.value
             row.refused[code] = row.refused.get(code, 0) + 1
@@ -134,7 +134,7 @@ class Tally:
         }
 
 
-def _used(last: dict[str, int], now_ms: int, *ids: str | None) -> None:
+def _note(last: dict[str, int], now_ms: int, ids: tuple[str | None, ...]) -> None:
     """Note the use of secrets and URLs; of very many (certificates, keys) the one that was used longest ago goes."""
     for each in ids:
         if each is not None:

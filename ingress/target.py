@@ -6,6 +6,7 @@ kept for one snapshot of the registry (resolve.py), so a request of a known addr
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 from ingress import redact
 from ingress.redact import Carriers
@@ -18,6 +19,8 @@ from schemas.vendors.base import Vendor
 from schemas.wire import raw
 from schemas.wire.raw import Overrides
 
+Proof = Literal["token", "certificate", "url", "key", "signature"]
+_WITHOUT: dict[str, Proof] = {"url": "url", "none": "key"}
 _NONE = Overrides()
 
 
@@ -44,9 +47,19 @@ class Target:
         return tuple([Prepared(scheme, self.keys) for scheme in self.schemes])
 
     @cached_property
+    def proof(self) -> Proof:
+        """Return what its senders prove themselves by."""
+        auth = self.source.definition.auth
+        if isinstance(auth, TokenAuth):
+            return "token"
+        if isinstance(auth, MtlsAuth):
+            return "certificate"
+        return _WITHOUT.get(auth.type, "signature")
+
+    @cached_property
     def is_self_evident(self) -> bool:
         """Tell whether a request proves itself: no key set, no certificate, no body to look into."""
-        return not self.object_only and not isinstance(self.source.definition.auth, TokenAuth | MtlsAuth)
+        return not self.object_only and self.proof not in {"token", "certificate"}
 
     @cached_property
     def keys(self) -> list[bytes]:

@@ -5,7 +5,9 @@ Lives here: the ground on which search.py tries. Not here: trying.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec import structs
 
 from ingress.diagnosis import keys
 from ingress.diagnosis import presented as presentation
@@ -52,7 +54,9 @@ def _with_headers(scheme: Scheme, request: SignedRequest) -> tuple[SignedRequest
                 detail = f"{name} is signed too and came as {given}: stop the proxy that renames headers"
                 findings.append(Finding(Cause.HEADER_NAME, detail, certain=True))
                 break
-    return (replace(request, headers=(*added, *request.headers), by_name=None) if added else request), tuple(findings)
+    if added:
+        request = structs.replace(request, headers=(*added, *request.headers), by_name=None)
+    return request, tuple(findings)
 
 
 def _params(scheme: Scheme, request: SignedRequest) -> Mapping[str, str]:

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from msgspec import structs
+
 from ingress.diagnosis import addresses, bodies, inside, keys
 from ingress.diagnosis.case import Budget, Case
 from ingress.diagnosis.causes import Cause, Finding
@@ -98,7 +100,7 @@ def _bodies(ground: Ground, _case: Case, budget: Budget) -> Match | None:
         headers = request.headers
         if body.content_type is not None:
             headers = (("Content-Type", body.content_type), *headers)
-        other = replace(request, body=body.content, headers=headers, by_name=None)
+        other = structs.replace(request, body=body.content, headers=headers, by_name=None)
         match = _tried(ground, ground.own, budget, request=other, why=body.finding)
         if match is not None:
             return match
@@ -109,7 +111,7 @@ def _addresses(ground: Ground, case: Case, budget: Budget) -> Match | None:
     if "{url}" not in ground.scheme.message or not ground.own:
         return None
     for url in addresses.variants(ground.request, case.public_url):
-        match = _tried(ground, ground.own, budget, request=replace(ground.request, url=url))
+        match = _tried(ground, ground.own, budget, request=structs.replace(ground.request, url=url))
         if match is not None:
             why = addresses.finding(ground.request.url, url)
             return replace(match, findings=(why, *match.findings))
@@ -123,7 +125,7 @@ def _messages(ground: Ground, _case: Case, budget: Budget) -> Match | None:
         for method in ("POST", "GET", "PUT"):
             detail = f"the sender signed the method {method}, the request came as {ground.request.method[:16]}"
             why = Finding(Cause.MESSAGE, f"{detail}: a proxy or redirect changed it", certain=True)
-            match = _tried(ground, ground.own, budget, request=replace(ground.request, method=method), why=why)
+            match = _tried(ground, ground.own, budget, request=structs.replace(ground.request, method=method), why=why)
             if match is not None:
                 return match
     fresh = ground.scheme.freshness
@@ -184,7 +186,7 @@ def _tried(
 ) -> Match | None:
     scheme, request = scheme or ground.scheme, request or ground.request
     for url in urls.variants(scheme.urls, request.url):
-        pieces = template.fill(scheme.message, replace(request, url=url), ground.params)
+        pieces = template.fill(scheme.message, structs.replace(request, url=url), ground.params)
         if isinstance(pieces, Reason):
             return None
         size = sum(len(piece) for piece in pieces)

@@ -6,9 +6,9 @@ an empty or undecodable secret never verifies.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import msgspec
+from msgspec.structs import replace
 
 from schemas.reasons import Reason
 from schemas.signing import container, fields, freshness, items, mac, publickey, template, urls
@@ -70,9 +70,7 @@ class Prepared:
         return verdict
 
     def _match(self, request: SignedRequest, presented: Presented) -> Verdict:
-        scheme = self.scheme
-        for url in (request.url,) if scheme.urls == "exact" else urls.variants(scheme.urls, request.url):
-            asked = request if url == request.url else replace(request, url=url)
+        for asked in (request,) if self.scheme.urls == "exact" else _variants(self.scheme, request):
             pieces = self._fill(asked, presented.params)
             if isinstance(pieces, Reason):
                 return Invalid(pieces)
@@ -147,6 +145,10 @@ def _signatures(scheme: Scheme, pieces: Sequence[Bytes], secrets: Sequence[bytes
         return [mac.render(scheme, one).decode() for one in made if one is not None]
     keys = [found for secret in secrets if (found := mac.key(scheme, secret)) is not None]
     return [mac.render(scheme, mac.digest(scheme, found, pieces)).decode("latin-1") for found in keys]
+
+
+def _variants(scheme: Scheme, request: SignedRequest) -> list[SignedRequest]:
+    return [replace(request, url=url) for url in urls.variants(scheme.urls, request.url)]
 
 
 def _presented_text(scheme: Scheme, request: SignedRequest) -> str | None:

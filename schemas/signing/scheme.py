@@ -1,7 +1,7 @@
 """The shapes of a signature scheme: data that says what is signed, how, and where the signature stands."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -93,8 +93,7 @@ class Scheme:
         return f"the {kind} {self.container.header}"
 
 
-@dataclass(frozen=True, slots=True)
-class SignedRequest:
+class SignedRequest(msgspec.Struct, frozen=True, gc=False):
     """What a signature is checked over: all of it as received, `url` as the sender knew it.
 
     `by_name`: the same headers by lower-case name, the first value wins; given by who has them, else they are searched.
@@ -103,8 +102,12 @@ class SignedRequest:
     method: str
     url: str
     headers: tuple[tuple[str, str], ...]
-    body: bytes | bytearray | memoryview = field(repr=False)
-    by_name: Mapping[str, str] | None = field(default=None, repr=False, compare=False)
+    body: bytes | bytearray | memoryview
+    by_name: Mapping[str, str] | None = None
+
+    def __repr__(self) -> str:
+        """Show what is no secret: a URL may be a credential, so may headers and body."""
+        return f"SignedRequest(method={self.method!r}, headers={len(self.headers)}, body={len(self.body)})"
 
 
 class Valid(msgspec.Struct, frozen=True, gc=False):

@@ -2,13 +2,13 @@
 
 import base64
 import json
-from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from schemas.definitions.auth_free import ApiKeyAuth, BearerAuth
 from schemas.reasons import Reason

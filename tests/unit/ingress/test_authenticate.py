@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from ingress.authenticate import authenticate, remedy
 from ingress.target import Target
@@ -28,7 +29,7 @@ def target(platform: str, *, tolerance: int | None = None, secrets: tuple[bytes,
 def signed(platform: str, at: int) -> SignedRequest:
     scheme = VENDORS[platform].schemes[0]
     bare = SignedRequest("POST", "https://hooks.example.com/in/1", (), BODY)
-    return replace(bare, headers=sign(scheme, bare, [b"s3cret"], at))
+    return structs.replace(bare, headers=sign(scheme, bare, [b"s3cret"], at))
 
 
 @pytest.mark.parametrize(

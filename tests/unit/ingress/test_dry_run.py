@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from ingress.diagnosis import MAX_SECRETS, Cause, Secret
 from ingress.dry_run import Given, Surroundings, judge, known, others
@@ -162,7 +163,7 @@ def test_auth_that_a_user_says_himself_is_explained_too(kind: str) -> None:
     made = replace(made, definition=made.definition.model_copy(update={"auth": auth}))
     request = SignedRequest("POST", "/x", (), BODY)
     headers = sign(auth.scheme, request, [auth.key_of(b"typed-secret")], NOW)
-    right_one = replace(request, headers=headers)
+    right_one = structs.replace(request, headers=headers)
     assert judge(made, given(right_one), around(made)).authenticated
     spaced = replace(made, secrets=(replace(made.secrets[0], value=b"typed-secret\n"),))
     found = judge(spaced, given(right_one), around(made))

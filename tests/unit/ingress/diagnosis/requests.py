@@ -1,7 +1,8 @@
 """Signed requests of real vendors, and what becomes of them when somebody makes a mistake."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from ingress.diagnosis import Budget, Case, Cause, Finding, Secret, diagnose
 from schemas.signing import Scheme, SignedRequest, sign

@@ -1,8 +1,7 @@
 """Addresses that differ between the sender's settings and ours are named part by part."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from ingress.diagnosis import Cause
 from tests.unit.ingress.diagnosis.requests import BODY, PUBLIC, URL, first, found, signed

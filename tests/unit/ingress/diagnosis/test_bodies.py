@@ -3,10 +3,10 @@
 import gzip
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from urllib.parse import quote_plus, urlencode
 
 import pytest
+from msgspec.structs import replace
 
 from ingress.diagnosis import Budget, Cause
 from schemas.signing import SignedRequest

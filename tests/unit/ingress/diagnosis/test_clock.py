@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from ingress.diagnosis import Cause
 from schemas.signing import SignedRequest, sign
@@ -18,14 +19,14 @@ def at(platform: str, text: str) -> SignedRequest:
     fresh = right.freshness
     assert fresh is not None
     if fresh.source == "header":
-        stamped = replace(request, headers=(*request.headers, (fresh.name, text)))
+        stamped = structs.replace(request, headers=(*request.headers, (fresh.name, text)))
         added = sign(replace(right, freshness=None), stamped, [secret(platform)], NOW)
-        return replace(stamped, headers=(*stamped.headers, *added))
+        return structs.replace(stamped, headers=(*stamped.headers, *added))
     message = right.message.replace(f"{{p.{fresh.name}}}", text)
     box = right.container
     plain = replace(right, message=message, freshness=None)
     ((name, value),) = sign(plain, request, [secret(platform)], NOW)
-    return replace(request, headers=(*request.headers, (name, f"{box.timestamp}={text}{box.separator}{value}")))
+    return structs.replace(request, headers=(*request.headers, (name, f"{box.timestamp}={text}{box.separator}{value}")))
 
 
 def told(platform: str, text: str) -> tuple[Cause, bool, str]:
@@ -93,7 +94,7 @@ def test_a_clock_that_is_simply_wrong_is_named_with_its_distance(platform: str) 
 def test_a_time_that_is_missing_is_named(platform: str) -> None:
     request, fresh = signed(platform), scheme(platform).freshness
     assert fresh is not None
-    request = replace(request, headers=tuple(pair for pair in request.headers if pair[0] != fresh.name))
+    request = structs.replace(request, headers=tuple(pair for pair in request.headers if pair[0] != fresh.name))
     finding = found(platform, request)[0]
     assert (finding.cause, finding.certain) == (Cause.HEADER_MISSING, True)
     assert fresh.name in finding.detail
@@ -107,7 +108,7 @@ def test_a_time_in_the_body_is_judged_too() -> None:
 @pytest.mark.parametrize("platform", TIMED)
 def test_a_stale_request_with_another_mistake_has_both(platform: str) -> None:
     request = at(platform, text_of(platform, NOW - 900))
-    request = replace(request, body=bytes(request.body) + b"\n")
+    request = structs.replace(request, body=bytes(request.body) + b"\n")
     assert [one.cause for one in found(platform, request)] == [Cause.CLOCK_OFF, Cause.BODY_LINE_ENDS]
 
 

@@ -5,6 +5,7 @@ import binascii
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from ingress.diagnosis import Cause
 from schemas.signing import Container
@@ -55,7 +56,7 @@ def test_a_signed_header_under_another_name_is_named(name: str) -> None:
 
 def test_a_signed_header_that_is_gone_is_named() -> None:
     request = signed("standardwebhooks")
-    request = replace(request, headers=tuple(pair for pair in request.headers if pair[0] != "webhook-id"))
+    request = structs.replace(request, headers=tuple(pair for pair in request.headers if pair[0] != "webhook-id"))
     (finding, *_) = found("standardwebhooks", request)
     assert (finding.cause, finding.certain) == (Cause.HEADER_MISSING, True)
     assert "webhook-id" in finding.detail
@@ -73,7 +74,7 @@ def test_a_second_signature_header_that_would_be_right_is_named(platform: str) -
     request = signed(platform, body_of(platform))
     name = scheme(platform).container.header
     bad = header(signed(platform, body_of(platform), key=b"whsec_b3RoZXI="), name)
-    request = replace(request, headers=((name, bad), *request.headers))
+    request = structs.replace(request, headers=((name, bad), *request.headers))
     (finding, *_) = found(platform, request)
     assert (finding.cause, finding.certain) == (Cause.HEADER_DUPLICATED, True)
     assert name in finding.detail
@@ -207,7 +208,7 @@ def test_a_proof_that_was_pasted_redacted_is_named(platform: str) -> None:
     ],
 )
 def test_a_token_that_is_sent_otherwise_is_named(value: str, cause: Cause) -> None:
-    request = replace(bare("gitlab"), headers=(("X-Gitlab-Token", value),))
+    request = structs.replace(bare("gitlab"), headers=(("X-Gitlab-Token", value),))
     assert first("gitlab", request)[0] is cause
-    moved = replace(bare("gitlab"), headers=(("Gitlab-Token", "s3cret-of-gitlab"),))
+    moved = structs.replace(bare("gitlab"), headers=(("Gitlab-Token", "s3cret-of-gitlab"),))
     assert first("gitlab", moved) == (Cause.HEADER_NAME, True)
