@@ -170,7 +170,7 @@ def _placed(position: pa.StructArray) -> bool:
 
 
 def _cut_paths(shape: Branch, at: Path) -> Iterator[tuple[Path, Leaf]]:
-    """Yield the columns whose values are cut out as text: pyarrow.json keeps no text, and takes "1.5" for 1.5."""
+    """Yield the columns whose values are cut out as text: pyarrow.json keeps no text, and no 16 digits of a double."""
     for name, child in shape.fields.items():
         if isinstance(child, Branch):
             yield from _cut_paths(child, (*at, name))
@@ -179,7 +179,7 @@ def _cut_paths(shape: Branch, at: Path) -> Iterator[tuple[Path, Leaf]]:
 
 
 def _is_cut(kind: Leaf) -> bool:
-    return kind is Kind.JSON or isinstance(kind, Decimals)
+    return kind is Kind.JSON or (isinstance(kind, Decimals) and not kind.scale)
 
 
 def _column(texts: list[bytes | None], kind: Leaf) -> pa.Array:
@@ -203,13 +203,19 @@ def _waits(shape: Branch, path: Path) -> bool:
 
 
 def _parsed(shape: Branch) -> pa.StructType:
-    """Return what pyarrow.json is asked for: no value that is cut out, times and dates as the texts that they are."""
+    """Return what pyarrow.json is asked for: nothing that is cut out, times and dates as texts, decimals as doubles.
+
+    As a decimal it would take the text "1.5" for 1.5.
+    """
     fields = []
     for name, child in shape.fields.items():
         if isinstance(child, Branch):
             fields.append(pa.field(name, _parsed(child)))
         elif not _is_cut(child):
-            fields.append(pa.field(name, pa.string() if child in _TIMES else arrow_type(child)))
+            read = (
+                pa.float64() if isinstance(child, Decimals) else pa.string() if child in _TIMES else arrow_type(child)
+            )
+            fields.append(pa.field(name, read))
     return pa.struct(fields)
 
 
@@ -244,6 +250,8 @@ def _assembled(
                 beside.append((pointer(path), others))
         elif child is Kind.DATE:
             inner = forms.dates(inner)
+        elif isinstance(child, Decimals):
+            inner = forms.decimals(inner, arrow_type(child))
         children.append(inner)
     mask = column.is_null() if column.null_count else None
     return pa.StructArray.from_arrays(children, fields=list(arrow_type(shape)), mask=mask)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sinks.columns.shape import Branch, Kind
+from sinks.columns.shape import Branch, Decimals, Kind, Leaf
 from sinks.rows.decode import LONG_NUMBER
 
 _MOST_NAMES = 4
@@ -38,9 +38,9 @@ class Check:
         return any(pc.match_substring_regex(whole, pattern)[0].as_py() for pattern in patterns)
 
 
-def _doubles(shape: Branch) -> Iterator[tuple[str, Kind]]:
+def _doubles(shape: Branch) -> Iterator[tuple[str, Leaf]]:
     for name, child in shape.fields.items():
         if isinstance(child, Branch):
             yield from _doubles(child)
-        elif child in {Kind.DOUBLE, Kind.LIST_DOUBLE}:
+        elif child in {Kind.DOUBLE, Kind.LIST_DOUBLE} or (isinstance(child, Decimals) and child.scale):
             yield name, child

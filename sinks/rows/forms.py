@@ -7,6 +7,7 @@ no RFC 3339 time of the years 1 to 9999, does not fit. https://www.rfc-editor.or
 """
 
 import re
+from array import array
 from datetime import UTC, date, datetime
 
 import pyarrow as pa
@@ -19,6 +20,9 @@ _TIME_RE, _DATE_RE = re.compile(_TIME, re.ASCII), re.compile(_DATE, re.ASCII)
 _UTC = ("Z", "+00:00", "-00:00")
 _WHOLE = 20
 """Length of a time in UTC with whole seconds, by far the commonest form."""
+_MOST_ROWS = 1 << 14
+_PLACES = array("i", range(0, _WHOLE * (_MOST_ROWS + 1), _WHOLE)).tobytes()
+_DIGITS = 10**15
 _FIRST = pa.scalar(datetime.min.replace(tzinfo=UTC), TIME)
 _LAST = pa.scalar(datetime.max.replace(tzinfo=UTC), TIME)
 _FIRST_DAY = pa.scalar(date.min, DATE)
@@ -66,9 +70,8 @@ def times(texts: pa.Array) -> tuple[pa.Array, pa.Array | None]:
     Raises ValueError when one does not fit.
     """
     values = texts.cast(TIME)  # takes dates, spaces and short offsets too: those are refused below
-    lengths = pc.min_max(pc.binary_length(texts)).as_py()
     others = None
-    if lengths["min"] != lengths["max"] or lengths["min"] not in {None, _WHOLE} or not _plain(texts):
+    if not _plain(texts):
         if pc.all(pc.match_substring_regex(texts, _TIME)).as_py() is False:
             raise ValueError("not an RFC 3339 time")
         utc = pc.or_(pc.ends_with(texts, "Z"), pc.match_substring_regex(texts, "[+-]00:00$"))
@@ -81,9 +84,40 @@ def times(texts: pa.Array) -> tuple[pa.Array, pa.Array | None]:
 
 
 def _plain(texts: pa.Array) -> bool:
-    """Tell whether times of 20 characters that Arrow reads are all `YYYY-MM-DDTHH:MM:SSZ`."""
-    marked = pc.and_(pc.ends_with(texts, "Z"), pc.equal(pc.utf8_slice_codeunits(texts, 10, 11), "T"))
-    return pc.all(marked).as_py() is not False
+    """Tell whether texts that Arrow reads as times are all `YYYY-MM-DDTHH:MM:SSZ`; False may be a false alarm.
+
+    They lie behind one another in one buffer (Arrow columnar format, "Variable-size Binary Layout"): each begins 20
+    bytes after the one before it. Five times as quick as asking for lengths, ends and middles.
+    """
+    if texts.null_count:
+        texts = texts.drop_null()
+    rows = len(texts)
+    if not rows:
+        return True
+    _valid, places, data = texts.buffers()
+    if texts.offset or rows >= _MOST_ROWS or places is None or data is None:
+        return False
+    if not _PLACES.startswith(bytes(memoryview(places)[: 4 * (rows + 1)])):
+        return False
+    text = bytes(memoryview(data)[: rows * _WHOLE])
+    return text[10::_WHOLE] == b"T" * rows and text[_WHOLE - 1 :: _WHOLE] == b"Z" * rows
+
+
+def decimals(numbers: pa.Array, kind: pa.Decimal128Type) -> pa.Array:
+    """Return doubles of at most 15 digits, as sent, as decimals; raises ValueError, ArrowInvalid when one does not fit.
+
+    A number of so few digits and its double name each other (IEEE 754), so going back must bring the same double. The
+    way back is a division of whole numbers, which rounds right: Arrow's own multiplies by 0.01, and 0.35 is none then.
+    """
+    values = numbers.cast(kind)
+    power = float(10**kind.scale)
+    span = pc.min_max(numbers)
+    if any(end.is_valid and abs(end.as_py()) * power >= _DIGITS for end in span.values()):
+        raise ValueError("too large to tell")
+    whole = pa.Array.from_buffers(pa.decimal128(kind.precision, 0), len(values), values.buffers(), -1, values.offset)
+    if pc.all(pc.equal(pc.divide(whole.cast(pa.float64()), power), numbers)).as_py() is False:
+        raise ValueError("more digits than the column keeps")
+    return values
 
 
 def dates(texts: pa.Array) -> pa.Array:
@@ -101,9 +135,10 @@ def pointed(pairs: list[tuple[bytes, pa.Array]], rows: int) -> pa.Array:
     if not pairs:
         return pa.nulls(rows, pa.string())
     members = [
-        pc.binary_join_element_wise(pointer.decode() + ':"', texts, '"', "", null_handling="emit_null")
+        pc.binary_join_element_wise("," + pointer.decode() + ':"', texts, '"', "", null_handling="emit_null")
         for pointer, texts in pairs
     ]
-    joined = pc.binary_join_element_wise(*members, ",", null_handling="skip")
-    objects = pc.binary_join_element_wise("{", joined, "}", "")
+    # a row whose values are all null is no row any more under null_handling="skip" (pyarrow 26)
+    joined = pc.binary_join_element_wise(*members, "", null_handling="replace", null_replacement="")
+    objects = pc.binary_join_element_wise("{", pc.utf8_slice_codeunits(joined, 1), "}", "")
     return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), objects)

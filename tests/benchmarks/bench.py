@@ -26,6 +26,7 @@ from tests.benchmarks.measure import Figure
 from tests.benchmarks.parsers import parsers
 from tests.benchmarks.peers.compare import peers
 from tests.benchmarks.restart import restart
+from tests.benchmarks.typed import typed
 from tests.house import stack
 from tests.system.client import Server
 
@@ -71,6 +72,7 @@ PARTS: Mapping[str, Callable[[Ground], list[Figure]]] = {
     "restart": partial(_on_server, restart),
     "live": partial(_on_server, live),
     "parsers": lambda _ground: parsers(),
+    "typed": lambda _ground: typed(),
     "peers": partial(_on_kafka, peers),
 }
 

@@ -113,6 +113,8 @@ async def test_patch_keeps_what_a_definition_must_be(api: Api) -> None:
         ({"targetTable": "other"}, 409, "immutable"),
         ({"layout": "raw"}, 422, "unsupported"),
         ({"nope": 1}, 422, "invalid_definition"),
+        ({"contract": {"columns": "never"}}, 422, "invalid_definition"),
+        ({"contract": {"columns": "discardRow", "dataTypes": "freeze"}, "columns": ["/a/b"]}, 200, None),
         ({"topics": ["{tenantId}.webhook.github"]}, 200, None),
     ):
         reply = await api.send("PATCH", "/streams/slack-events", change)
