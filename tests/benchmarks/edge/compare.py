@@ -99,7 +99,8 @@ def main() -> None:
         if isinstance(binary, str):
             print(f"without the Go edge: {binary}")
         else:
-            starts["go"] = partial(servers.go, binary)
+            starts["go"] = partial(servers.go, binary, ())
+            starts["go, headers"] = partial(servers.go, binary, ("headers",))
         broker = Broker(load_or_create(folder / "kafka"), ensure_runtime())
         broker.start()
         ends.callback(broker.kill)

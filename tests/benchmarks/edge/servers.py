@@ -71,11 +71,11 @@ def build_go(folder: Path) -> Path | str:
 
 
 @contextmanager
-def go(binary: Path, bootstrap: str, _workers: int) -> Iterator[Serving]:
-    """Run net/http and franz-go."""
+def go(binary: Path, more: tuple[str, ...], bootstrap: str, _workers: int) -> Iterator[Serving]:
+    """Run net/http and franz-go; `more` ("headers",): each header of a request is one of its record."""
     topic = _topic(bootstrap, "bench.go")
     port = free_port()
-    with _running((str(binary), str(port), bootstrap, topic, str(LINGER_MS)), port) as made:
+    with _running((str(binary), str(port), bootstrap, topic, str(LINGER_MS), *more), port) as made:
         yield made
 
 

@@ -170,7 +170,7 @@ def test_auth_that_a_user_says_himself_is_explained_too(kind: str) -> None:
     assert not found.authenticated
     if kind != "basic":
         assert found.causes[0].cause is Cause.SECRET_WHITESPACE
-    moved = replace(right_one, headers=tuple((f"HTTP_{n.upper().replace('-', '_')}", v) for n, v in headers))
+    moved = structs.replace(right_one, headers=tuple((f"HTTP_{n.upper().replace('-', '_')}", v) for n, v in headers))
     assert judge(made, given(moved), around(made)).causes[0].cause is Cause.HEADER_NAME
 
 

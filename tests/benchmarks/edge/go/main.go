@@ -1,6 +1,8 @@
 // The Go edge that ours is measured against: net/http and franz-go, 200 after acks=all, GitHub's signature checked.
 //
-//	edge PORT BOOTSTRAP TOPIC LINGER_MS
+//	edge PORT BOOTSTRAP TOPIC LINGER_MS [headers]
+//
+// With `headers` every header of the request is a header of the record, which is nearest to what ours has to keep.
 package main
 
 import (
@@ -23,7 +25,10 @@ const (
 	limit  = 20_000_000
 )
 
-type door struct{ client *kgo.Client }
+type door struct {
+	client  *kgo.Client
+	headers bool
+}
 
 func (d door) ServeHTTP(out http.ResponseWriter, request *http.Request) {
 	body, err := read(out, request)
@@ -36,6 +41,13 @@ func (d door) ServeHTTP(out http.ResponseWriter, request *http.Request) {
 		return
 	}
 	record := kgo.Record{Key: []byte(request.Header.Get("X-GitHub-Delivery")), Value: body}
+	if d.headers {
+		for name, values := range request.Header {
+			for _, value := range values {
+				record.Headers = append(record.Headers, kgo.RecordHeader{Key: name, Value: []byte(value)})
+			}
+		}
+	}
 	stored := make(chan error, 1)
 	d.client.Produce(context.Background(), &record, func(_ *kgo.Record, err error) { stored <- err })
 	if <-stored != nil {
@@ -79,5 +91,5 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	log.Fatal(http.ListenAndServe("127.0.0.1:"+port, door{client}))
+	log.Fatal(http.ListenAndServe("127.0.0.1:"+port, door{client, len(os.Args) > 5}))
 }
