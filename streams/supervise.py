@@ -1,6 +1,7 @@
 """Groups -> processes: one process a group, held by a lock file, reaped before its successor starts (rule 8).
 
-Lives here: which groups this host runs, starting, restarting with backoff, ending. What a group does: app.py.
+Lives here: which groups this host runs and what runs beside them, starting, restarting with backoff, ending. What a
+group does: app.py; what runs beside: stats_app.py.
 Two live processes of one group would fence each other for ever.
 """
 
@@ -11,12 +12,12 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
-from types import FrameType
 
 from schemas.errors import EXIT_CONFIGURATION, EXIT_RESTART, ConfigurationError
 from schemas.logs import logger
@@ -31,6 +32,9 @@ _POLL_S = 0.1
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 30.0
 _STEADY_S = 60.0
+BESIDE = "stats"
+_BESIDE_AFTER_S = 5.0
+"""What runs beside the groups starts after them: nobody waits for it."""
 _PR_SET_PDEATHSIG = 1
 _log = logger(__name__)
 
@@ -71,25 +75,51 @@ def held(state_dir: Path, group: str, *, wait_s: float = _LOCK_S) -> Iterator[No
         yield
 
 
-def run(settings: StreamsSettings, main: GroupMain) -> int:
+def run(settings: StreamsSettings, main: GroupMain, beside: GroupMain | None = None) -> int:
     """Run this host's groups until SIGTERM or SIGINT; return the exit code. Blocks.
 
     One group runs in this very process. Of several each gets a child with its own health port
     (`streams_health_port` + its place); a child is started again unless it ended with 0 or 78.
+    `beside` (the stats app) is a child of its own on the host of group 0, so there is one in a cluster; what becomes
+    of it ends nobody.
     """
     groups = groups_of(settings)
-    if len(groups) == 1:
-        with held(settings.state_dir, groups[0]):
-            return main(settings, groups[0])
-    return Supervisor(settings, main, groups).run()
+    aside = [_Child(BESIDE, settings, beside)] if beside and settings.stats_enabled and "0" in groups else []
+    if len(groups) > 1:
+        port = settings.streams_health_port
+        ported = [port + place if port else 0 for place in range(len(groups))]
+        of_groups = [
+            _Child(group, settings.model_copy(update={"streams_health_port": one}), main)
+            for group, one in zip(groups, ported, strict=True)
+        ]
+        return Supervisor(of_groups, aside).run()
+    with held(settings.state_dir, groups[0]), _kept(aside):
+        return main(settings, groups[0])
+
+
+@contextlib.contextmanager
+def _kept(aside: "list[_Child]") -> Iterator[None]:
+    """Keep children alive from a thread, which their deaths are bound to, while the caller runs the group."""
+    if not aside:
+        yield
+        return
+    supervisor = Supervisor([], aside)
+    thread = threading.Thread(target=supervisor.keep, name="beside", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        supervisor.stop()
+        thread.join(DRAIN_S + _LOCK_S)
 
 
 @dataclass(slots=True)
 class _Child:
-    """One group's process; `due` is when it may start (monotonic), `pause_s` the next pause after a failure."""
+    """A process; `due` is when it may start (monotonic), `pause_s` the next pause after a failure."""
 
     group: str
     settings: StreamsSettings
+    main: GroupMain
     process: SpawnProcess | None = None
     started: float = 0.0
     due: float = 0.0
@@ -98,27 +128,40 @@ class _Child:
 
 
 class Supervisor:
-    """Keeps one child a group alive. Blocking; runs in the main thread, which signals reach."""
+    """Keeps one child a group alive, and those beside them, for as long as a group is. Blocking."""
 
-    def __init__(self, settings: StreamsSettings, main: GroupMain, groups: list[str]) -> None:
-        port = settings.streams_health_port
-        self._main = main
+    def __init__(self, groups: list[_Child], beside: list[_Child]) -> None:
         self._context: SpawnContext = multiprocessing.get_context("spawn")
-        self._children = [
-            _Child(group, settings.model_copy(update={"streams_health_port": port + place if port else 0}))
-            for place, group in enumerate(groups)
-        ]
-        self._stopping = False
+        self._groups, self._children = groups, [*groups, *beside]
+        for child in beside:
+            child.due = time.monotonic() + _BESIDE_AFTER_S
+        self._stopping = threading.Event()
 
     def run(self) -> int:
-        """Start all, start again what ends, drain all on a signal; return the first exit code that is not 0."""
+        """Start all, start again what ends, drain all on a signal; return the first group's exit code that is not 0.
+
+        Runs in the main thread, which signals reach.
+        """
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop)
-        while not self._stopping and any(child.over is None for child in self._children):
-            for child in self._children:
-                self._look_after(child)
-            time.sleep(_POLL_S)
+            signal.signal(number, lambda _number, _frame: self.stop())
+        while not self._stopping.is_set() and any(child.over is None for child in self._groups):
+            self._turn()
         return self._drain()
+
+    def keep(self) -> None:
+        """Start what is beside, start it again when it ends, drain it when stopped."""
+        while not self._stopping.is_set():
+            self._turn()
+        self._drain()
+
+    def stop(self) -> None:
+        """Have `run` or `keep` drain and return."""
+        self._stopping.set()
+
+    def _turn(self) -> None:
+        for child in self._children:
+            self._look_after(child)
+        self._stopping.wait(_POLL_S)
 
     def _look_after(self, child: _Child) -> None:
         now = time.monotonic()
@@ -139,7 +182,7 @@ class Supervisor:
             _log.warning("group_ended", group=child.group, exit_code=code, again_in_s=child.pause_s)
         if now >= child.due:
             child.process = self._context.Process(
-                target=_group_process, args=(self._main, child.settings, child.group), name=f"streams-{child.group}"
+                target=_group_process, args=(child.main, child.settings, child.group), name=f"streams-{child.group}"
             )
             child.process.start()
             child.started = now
@@ -154,11 +197,8 @@ class Supervisor:
             if process.exitcode is None:
                 process.kill()
                 process.join()
-        codes = [child.over or 0 for child in self._children]
+        codes = [child.over or 0 for child in self._groups]
         return next((code for code in codes if code), 0)
-
-    def _stop(self, _number: int, _frame: FrameType | None) -> None:
-        self._stopping = True
 
 
 def _group_process(main: GroupMain, settings: StreamsSettings, group: str) -> None:

@@ -21,17 +21,31 @@ from streams.jobs.dry_run import of as dry_run_of
 from streams.jobs.log import Log
 from streams.jobs.redrive import Redriver
 from streams.jobs.runner import Beat, JobRunner, Work
+from streams.stats_app import StatsEnv, run_stats
 
 
 def main(given: settings.StreamsSettings) -> int:
     """Run the host's worker groups until SIGTERM; return the exit code."""
     logs.configure("streams", level=given.log_level, fmt=given.log_format)
-    return supervise.run(given, group_main)
+    return supervise.run(given, group_main, stats_main)
 
 
 def group_main(given: settings.StreamsSettings, group: str) -> int:
     """Run one group in this process; named, so that a process of its own can import it."""
     return run("streams", given, lambda: _stage(given, group))
+
+
+def stats_main(given: settings.StreamsSettings, _name: str) -> int:
+    """Count minutes in this process; named, so that a process of its own can import it."""
+    return run("stats", given, lambda: _stats(given))
+
+
+async def _stats(given: settings.StreamsSettings) -> int:
+    async with foundation("stats", given) as base:
+        registry = base.registry
+        return await run_stats(
+            StatsEnv(given, client_config(given), base.view, base.clock, registry.alerts, registry.minutes)
+        )
 
 
 async def _stage(given: settings.StreamsSettings, group: str) -> int:

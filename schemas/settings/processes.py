@@ -206,6 +206,17 @@ class StreamsSettings(KafkaSettings, RegistrySettings, LakeSettings, LogSettings
     stage_stall_s: float = Field(
         default=60.0, ge=2, le=3600, description="a stage that decides nothing for so long while records wait is ended"
     )
+    stats_enabled: bool = Field(
+        default=True, description="count minutes and watch for silence beside worker group 0, in a process of its own"
+    )
+    stats_lateness_s: float = Field(
+        default=120.0, ge=0, le=86_400, description="a minute of event time is closed so long after its end"
+    )
+    stats_flush_s: float = Field(default=5.0, ge=0.1, le=300, description="how often minutes go to the registry")
+    stats_retention_days: int = Field(default=8, ge=1, le=90, description="how long minutes are kept")
+    stats_event_types: int = Field(
+        default=50, ge=1, le=1000, description="event types kept apart in one minute of a source; others are one sum"
+    )
 
 
 class SinksSettings(KafkaSettings, RegistrySettings, LakeSettings, LogSettings):

@@ -8,14 +8,12 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from aiokafka.client import CoordinationType
-from aiokafka.errors import KafkaError
-from aiokafka.protocol.group import LeaveGroupRequest
 from confluent_kafka import KafkaException
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from schemas.logs import logger
+from streams.engine import thread
 from streams.engine.chunks import chunks, contiguous, pause_s
 from streams.engine.directory import LiveTopic
 from streams.engine.table import Stand
@@ -164,16 +162,7 @@ class BatchConsumer(driver.Consumer):
 
         Look and seek are one step of the consumer's thread, where a subscription to other topics drops the assignment.
         """
-        thread = self._thread
-
-        async def seek() -> None:
-            consumer = thread._ensure_consumer()  # noqa: SLF001 engine/README.md
-            assigned = consumer.assignment()
-            for tp, offset in partitions.items():
-                if tp in assigned:
-                    consumer.seek(tp, offset)
-
-        await thread.call_thread(seek)
+        await thread.seek(self._thread, partitions)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seek as `perform_seek` does: the group's offsets are for lag tools only."""
@@ -235,19 +224,7 @@ class BatchConsumer(driver.Consumer):
 
         The group has one process: whoever is a member now was fenced when our transactions began (rule 8).
         """
-        thread, group = self._thread, self.app.conf.id
-
-        async def leave(member: str) -> None:
-            client = thread._ensure_consumer()._client  # noqa: SLF001 engine/README.md
-            node = await client.coordinator_lookup(CoordinationType.GROUP, group)
-            await client.send(node, LeaveGroupRequest(group, member))
-
-        for member in members:
-            try:
-                await thread.call_thread(leave, member)
-                _log.info("dead_member_evicted", group=group)
-            except KafkaError as exc:
-                _log.warning("dead_member_not_evicted", group=group, error=str(exc))
+        await thread.evict(self._thread, self.app.conf.id, members)
 
     # ---- standing still
     async def commit_all(self) -> None:

@@ -7,6 +7,7 @@ blocked event loop (pulse.py), the count of a standstill (stall.py), what ends a
 import asyncio
 import os
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
@@ -16,6 +17,7 @@ from schemas.logs import logger
 from streams.engine.pulse import Pulse
 from streams.engine.stall import Stall
 from streams.engine.table import Partition
+from streams.engine.thread import check_group
 
 if TYPE_CHECKING:
     from streams.engine.app import App
@@ -29,14 +31,16 @@ _LATEST: Any = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 _EARLIEST: Any = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 
 
-class Watch(Service):
-    """Ends the process when its membership is broken, it slept past the session, stands still or lost its parent."""
+class Alive(Service):
+    """Ends the process when its membership is broken, it slept past the session, its loop hangs or it lost its parent.
 
-    def __init__(self, app: "App") -> None:
+    `thread` returns Faust's consumer thread.
+    """
+
+    def __init__(self, app: Any, stall_s: float, thread: Callable[[], Any]) -> None:  # noqa: ANN401 either app
         self.app = app
-        self._parent = os.getppid()
-        self._pulse = Pulse(app.stall_s, app.end)
-        self._stall = Stall(app.stall_s)
+        self._parent, self._consumer_thread = os.getppid(), thread
+        self._pulse = Pulse(stall_s, app.end)
         super().__init__()
 
     async def on_start(self) -> None:
@@ -60,6 +64,26 @@ class Watch(Service):
                 self.app.end("the parent process is gone", None)
             beat = now
             errors = await self._group_errors(errors)
+
+    async def _group_errors(self, errors: int) -> int:
+        try:
+            await check_group(self._consumer_thread())
+        except Exception as exc:  # noqa: BLE001 whatever the group says
+            _log.exception("group_error", count=errors + 1)
+            if errors + 1 >= _MAX_ERRORS:
+                self.app.end("the consumer group stays broken", exc)
+            return errors + 1
+        return 0
+
+
+class Watch(Alive):
+    """Watches over the stage: it ends, too, when it stands still while records wait."""
+
+    app: "App"
+
+    def __init__(self, app: "App") -> None:
+        super().__init__(app, app.stall_s, lambda: app.batch_consumer._thread)  # noqa: SLF001 README.md
+        self._stall = Stall(app.stall_s)
 
     @Service.task
     async def _stalled(self) -> None:
@@ -91,21 +115,3 @@ class Watch(Service):
         named = {f"{name}:{number}": records for (name, number), records in waiting.items() if records > 0}
         if named:
             self.app.end(f"no progress for {self.app.stall_s:.0f} s or more while records wait: {named}", None)
-
-    async def _group_errors(self, errors: int) -> int:
-        thread = self.app.batch_consumer._thread  # noqa: SLF001 README.md
-        client = thread._consumer  # noqa: SLF001
-        if client is None or client._coordinator is None:  # noqa: SLF001
-            return 0
-
-        async def check() -> None:
-            client._coordinator.check_errors()  # noqa: SLF001
-
-        try:
-            await thread.call_thread(check)
-        except Exception as exc:  # noqa: BLE001 whatever the group says
-            _log.exception("group_error", count=errors + 1)
-            if errors + 1 >= _MAX_ERRORS:
-                self.app.end("the consumer group stays broken", exc)
-            return errors + 1
-        return 0

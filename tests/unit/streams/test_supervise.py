@@ -105,6 +105,43 @@ def test_a_failed_group_starts_again_and_a_misconfigured_one_does_not(tmp_path: 
     assert (tmp_path / "starts-1").read_text().split() == ["9001"]
 
 
+def test_what_runs_beside_a_group_is_started_again_and_drained_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervise, "_BESIDE_AFTER_S", 0.0)
+
+    def main(_given: StreamsSettings, _group: str) -> int:
+        wait_until((tmp_path / "waiting-stats").exists, 40, what="its second start")
+        return 3
+
+    assert supervise.run(settings(tmp_path), main, beside) == 3
+    assert (tmp_path / "starts-stats").read_text() == "12"
+    assert (tmp_path / "drained-stats").exists()
+
+
+def beside(given: StreamsSettings, name: str) -> int:
+    """Fail once, then wait for the end."""
+    with (given.state_dir / f"starts-{name}").open("a") as file:
+        file.write("2" if file.tell() else "1")
+        first = file.tell() == 1
+    if first:
+        return EXIT_RESTART
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: ended.set())
+    (given.state_dir / f"waiting-{name}").touch()
+    ended.wait(20)
+    (given.state_dir / f"drained-{name}").touch()
+    return 0
+
+
+@pytest.mark.parametrize("more", [{"stats_enabled": False}, {"groups": 2, "groups_run": "1"}])
+def test_it_runs_where_group_0_does_unless_it_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: dict[str, object]
+) -> None:
+    monkeypatch.setattr(supervise, "Supervisor", None)  # would be needed for it
+    assert supervise.run(settings(tmp_path, **more), lambda _given, _group: 3, beside) == 3
+
+
 def waiting(given: StreamsSettings, group: str) -> int:
     """Say which process this is and wait for ever."""
     (given.state_dir / f"pid-{group}").write_text(str(os.getpid()))
