@@ -10,7 +10,7 @@ from fnmatch import translate
 from typing import NamedTuple
 
 from schemas import ids
-from schemas.definitions.role import MAX_GLOBS, MAX_TARGETS, is_glob, role_of
+from schemas.definitions.role import is_glob, role_of
 from schemas.definitions.view import RoleView
 from schemas.topics import range_partition
 from schemas.wire import run as run_wire
@@ -20,9 +20,7 @@ from streams.emit import OVERHEAD, Decided, Place, Record
 
 MAX_TYPES = 1_024
 """Pairs of source kind and event type remembered a tenant: senders name them, so their number is bounded."""
-MAX_RUNS = MAX_GLOBS + MAX_TARGETS
-"""Runs of one event at most: the registry takes no more globs, nor targets of one plain role."""
-EVENT_BYTES = 64 << 20
+EVENT_BYTES = 16 << 20
 """Of clean events inside the runs of one delivery at most: past it they are left out, and stand in their own topic."""
 
 

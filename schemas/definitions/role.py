@@ -5,6 +5,8 @@ A role is `{sourceKind}.{event_type_slug}`, for example `webhook.github.pull_req
 """
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -16,11 +18,10 @@ from schemas.definitions.source import matches
 KIND = "webhook."
 """What every source kind begins with."""
 MAX_ROLE = 200
-MAX_EXACT = 200
-"""Assignments of plain roles a tenant."""
-MAX_GLOBS = 20
-MAX_TARGETS = 20
-"""Targets of one plain role: with the globs this bounds how many runs an event makes."""
+MAX_ASSIGNMENTS = 200
+"""Of a tenant."""
+MAX_RUNS = 10
+"""Of one event: a delivery of 10,000 items must be decided, with its runs, in a few seconds (streams/README.md)."""
 _DOTS = 2
 _WILD = re.compile(r"[*?\[]")
 _SET = re.compile(r"\[!?\]?[^\]]*\]")
@@ -40,6 +41,34 @@ def is_glob(role: str) -> bool:
 def takes(assigned: str, role: str) -> bool:
     """Tell whether an assignment of `assigned` takes events of `role`; case counts."""
     return matches(assigned, role) if is_glob(assigned) else assigned == role
+
+
+def most_runs(assigned: Iterable[str]) -> int:
+    """Return how many of these assignments an event could meet at most.
+
+    Told by the first part behind `webhook.`, which only globs leave open: those of one part meet no event of another.
+    """
+    everywhere, globs, plain = 0, Counter[str](), Counter[str]()
+    for role in assigned:
+        part = _part(role)
+        if not is_glob(role):
+            plain[role] += 1
+        elif part is None:
+            everywhere += 1
+        else:
+            globs[part] += 1
+    worst = Counter(globs)
+    for role, count in plain.items():
+        part = _part(role) or ""
+        worst[part] = max(worst[part], globs[part] + count)
+    return everywhere + max(worst.values(), default=0)
+
+
+def _part(role: str) -> str | None:
+    """Return the part behind `webhook.` that events of a role have, None where a glob leaves it open."""
+    wild = _WILD.search(role)
+    parts = (role if wild is None else role[: wild.start()]).split(".")
+    return parts[1] if len(parts) > _DOTS else None
 
 
 def _role(value: str) -> str:

@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from confluent_kafka import KafkaException
 
+from schemas.definitions.role import MAX_RUNS
 from schemas.definitions.view import RoleView, Snapshot
 from schemas.logs import logger
 from streams.engine.directory import LiveTopic, RunTopic
-from streams.roles import MAX_RUNS, Roles, Target
+from streams.roles import Roles, Target
 
 BELIEVE_S = 3.0
 """A broker that has just started may not know a topic yet: one that is missing for so long is gone."""

@@ -19,7 +19,7 @@ from schemas.wire import quarantine as quarantine_wire
 from schemas.wire.ledger import Ledger, Other
 from schemas.wire.position import Position
 from schemas.wire.quarantine import RESOLVED, Quarantine
-from tests.simulation.definitions import DAY_MS, QUARANTINE_MS, Choice
+from tests.simulation.definitions import DAY_MS, QUARANTINE_MS, Choice, assigned
 from tests.simulation.log import Entry
 from tests.simulation.traffic import Known, Posted
 
@@ -83,8 +83,10 @@ class Walk:
         self._read(outputs)
 
     def _read(self, outputs: Mapping[str, list[Entry]]) -> None:
+        wanted: Counter[tuple[str, Position, str]] = Counter()
         for entry in outputs["event"]:
             event = orjson.loads(entry.value or b"")
+            wanted.update((event["eventId"], Position.from_wire(event["position"]), one) for one in assigned(event))
             where = Position.from_wire(event["position"])
             self._clean.setdefault(where, deque()).append(event)
         for entry in outputs["quarantine"]:
@@ -97,6 +99,8 @@ class Walk:
         for entry in outputs["ledger"]:
             record = ledger_wire.decode(entry.value or b"")
             self._ledger.setdefault((record.topic_id, record.partition), []).append(record)
+
+        _runs(outputs["run"], wanted)
 
     def run(self) -> int:
         """Raise `Violation` unless every rule holds; return the number of items that were checked."""
@@ -279,6 +283,17 @@ class Walk:
             notes.remove(note)
         if not notes:
             self._resolved.pop(place, None)
+
+
+def _runs(entries: Iterable[Entry], wanted: Counter[tuple[str, Position, str]]) -> None:
+    """Check that every clean event has one run for each assignment that takes it, and no run is of anything else."""
+    found: Counter[tuple[str, Position, str]] = Counter()
+    for entry in entries:
+        run = orjson.loads(entry.value or b"")
+        found[run["eventId"], Position.from_wire(run["position"]), run["assignmentId"]] += 1
+    if found != wanted:
+        odd = sorted((found - wanted) + (wanted - found))[:3]
+        raise Violation("runs", f"{[(one, found[one], wanted[one]) for one in odd]}: (which, found, wanted)")
 
 
 def _odd(known: Known, place: Position, posted: Posted) -> Known:

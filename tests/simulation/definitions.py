@@ -4,13 +4,15 @@ Lives here: sources by choice (pins, unpinned policy, window, deny list), the tw
 which share no code with the product.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
+from typing import Any
 
 from schemas.definitions.source import DAY_S, SourceDefinition
-from schemas.definitions.view import Snapshot, SourceView
-from schemas.topics import raw
+from schemas.definitions.view import RoleView, Snapshot, SourceView
+from schemas.topics import raw, run
 
 TENANT = "acme"
 PLATFORMS = ("shop", "chat")
@@ -22,6 +24,13 @@ SCHEMAS = {
     (TENANT, "order@1"): b'{"type":"object","properties":{"a":{"type":"integer"}},"required":["a"]}',
     (TENANT, "order@2"): b'{"type":"object","properties":{"a":{"type":"string"}},"required":["a"]}',
 }
+RUN = run(TENANT, "agent")
+RUN_PARTITIONS = 2
+ROLES = (
+    RoleView("orders", "orders", "webhook.shop.order", "agent", RUN),
+    RoleView("all", "all", "webhook.*", "agent", RUN),
+)
+"""Assignments that are in effect all the time; `assigned` says the same in other words."""
 NUMBER, TEXT, NOTHING = "number", "text", "nothing"
 """What member `a` of an event is: version 1 wants a number, version 2 a text."""
 
@@ -42,6 +51,12 @@ class Choice:
         if not self.pin or kind != "order":
             return {"allow": "clean", "quarantine": "unpinned", "drop": "dropped_unpinned"}[self.unpinned]
         return "clean" if a == (NUMBER, TEXT)[self.pin - 1] else "schema_violation"
+
+
+def assigned(event: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the assignments that take a clean event."""
+    of_order = event["platform"] == "shop" and event["eventType"] == "order"
+    return ("orders", "all") if of_order else ("all",)
 
 
 def draw(random: Random) -> Choice:

@@ -26,8 +26,10 @@ from streams.engine.sweep import Sweep
 from streams.engine.table import FirstSeenTable, Writes
 from streams.engine.tails import Tails
 from streams.engine.transaction import Transactions
+from streams.roles import Roles, Target
 from tests.fakes.store import Disk, MemoryStore
 from tests.simulation.clients import Consumer, Producer
+from tests.simulation.definitions import ROLES, RUN_PARTITIONS
 from tests.simulation.log import Broker
 from tests.simulation.loop import Loop
 from tests.unit.streams.made import VENDOR
@@ -42,6 +44,16 @@ MOST_STALE = 5
 LIMITS = Limits(1 << 20, 1 << 20)
 CONTRACTS = Library()
 """Compiled once for all histories: versions are immutable."""
+
+
+class RunTopics:
+    """The run topics of the tenant: there, always, so that nothing is asked."""
+
+    _MADE = Roles(TENANT, 0, ROLES, {ROLES[0].topic: Target(ROLES[0].topic, RUN_PARTITIONS, RUN_PARTITIONS, 1 << 20)})
+
+    @classmethod
+    async def roles(cls, _snapshot: Snapshot, _topic: LiveTopic) -> Roles:
+        return cls._MADE
 
 
 class Died(BaseException):
@@ -200,8 +212,9 @@ class Stage:
         reader, transactions = self.reader, self.reader.transactions
         ledger = Ledger(transactions, group=GROUP, now_us=lambda: self.broker.clock.ms * 1000, count=lambda _sums: None)
         judge = self._parts.ingest(
-            reader.table, self.view, lambda _platform: VENDOR, lambda: self.broker.clock.ms * 1000, CONTRACTS
-        )
+            reader.table, self.view, lambda _platform: VENDOR, lambda: self.broker.clock.ms * 1000, CONTRACTS,
+            runs=cast("Any", RunTopics),
+        )  # fmt: skip
 
         async def ingest(batches: Batches) -> AsyncIterator[list[Decided]]:
             async for decided in judge.agent(batches):

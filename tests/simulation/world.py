@@ -15,7 +15,7 @@ from tests.fakes.store import Disk
 from tests.simulation import definitions, traffic
 from tests.simulation.actions import Action, History
 from tests.simulation.checks import RawLog, RawRecord, Violation, Walk
-from tests.simulation.definitions import PARTITIONS, PLATFORMS, TENANT, Choice
+from tests.simulation.definitions import PARTITIONS, PLATFORMS, RUN, RUN_PARTITIONS, TENANT, Choice
 from tests.simulation.log import Broker, Clock, Entry, Log
 from tests.simulation.stage import CHANGELOG_PARTITIONS, GROUP, LEDGER_PARTITIONS, TIMEOUT_S, Parts, Stage
 from tests.simulation.traffic import Posted
@@ -50,6 +50,7 @@ class World:
             self.broker.create(topics.event(TENANT, platform), count)
             self.broker.create(topics.quarantine(TENANT, platform), count)
         self.broker.create(topics.ledger(TENANT), LEDGER_PARTITIONS)
+        self.broker.create(RUN, RUN_PARTITIONS)
         self.broker.create(changelog(GROUP), CHANGELOG_PARTITIONS)
         self._start(self.disk)
 
@@ -352,6 +353,7 @@ class World:
             for platform in PLATFORMS:
                 outputs[kind] += self._visible(f"{TENANT}.{kind}.{platform}")
         outputs["ledger"] = self._visible(topics.ledger(TENANT))
+        outputs["run"] = self._visible(RUN)
         for (name, number), seen in self._seen.items():
             entries, _ = self.broker.log(name, number).read(0, 1_000_000, committed=True)
             if seen != entries:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas import ids
 from schemas.contracts import Library
-from schemas.definitions.role import is_glob, role_of, takes
+from schemas.definitions.role import is_glob, most_runs, role_of, takes
 from schemas.definitions.view import RoleView, Snapshot
 from schemas.reasons import Outcome
 from schemas.topics import range_partition
@@ -23,6 +23,18 @@ from streams.seen import Seen
 from tests.unit.streams.made import PLACE, TOPIC_ID, VENDOR, record, snapshot, source
 
 AGENT = Target("acme.run.agent", 8, 4, 1 << 20)
+ASSIGNED = st.sampled_from(
+    [
+        "webhook.shop.a",
+        "webhook.*",
+        "*a",
+        "webhook.sh?p.[ab]",
+        "*.b",
+        "webhook.x.a_b",
+        "webhook.shop.*",
+        "webhook.shop.x.?",
+    ]
+)
 TYPES = st.text(st.characters(codec="utf-8"), max_size=12)
 
 
@@ -171,7 +183,7 @@ def test_what_was_matched_is_remembered_up_to_a_bound() -> None:
     assert made.taken("webhook.shop", "a") == first
 
 
-@given(st.lists(st.sampled_from(["webhook.shop.a", "webhook.*", "*a", "webhook.sh?p.[ab]", "*.b", "webhook.x.a_b"])),
+@given(st.lists(ASSIGNED),
        st.sampled_from(["webhook.shop", "webhook.x"]), TYPES | st.sampled_from(["a", "A.B", "b"]))  # fmt: skip
 def test_what_takes_an_event_is_what_rest_says_of_it(assigned: list[str], kind: str, event_type: str) -> None:
     views = [view(role, n) for n, role in enumerate(dict.fromkeys(assigned))]
@@ -180,6 +192,18 @@ def test_what_takes_an_event_is_what_rest_says_of_it(assigned: list[str], kind: 
     wanted = sorted(each.id for each in views if takes(each.role, role))
     assert [each.view.id for each in found.assignments] == wanted if found else wanted == []
     assert found is None or found.role == role
+
+
+@given(st.lists(ASSIGNED, max_size=12), st.sampled_from(["webhook.shop", "webhook.x", "webhook.shop.x"]),
+       st.sampled_from(["a", "b", "a_b"]))  # fmt: skip
+def test_no_event_meets_more_assignments_than_they_are_counted_for(assigned: list[str], kind: str, slug: str) -> None:
+    role = role_of(kind, slug)
+    assert sum(takes(each, role) for each in assigned) <= most_runs(assigned)
+
+
+def test_globs_of_other_source_kinds_do_not_count() -> None:
+    assert most_runs(["webhook.a.*"] * 3 + ["webhook.b.*"] * 2 + ["webhook.b.x"] * 2 + ["webhook.b.y", "*"]) == 5
+    assert most_runs([]) == 0
 
 
 @given(TYPES)

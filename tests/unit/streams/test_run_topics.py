@@ -6,10 +6,11 @@ from collections.abc import Mapping
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
+from schemas.definitions.role import MAX_RUNS
 from schemas.definitions.view import EMPTY, RoleView, Snapshot, TopicView
 from streams.engine.directory import LiveTopic, RunTopic
 from streams.engine.runs import BELIEVE_S, RunTopics
-from streams.roles import MAX_RUNS, Roles
+from streams.roles import Roles
 from tests.unit.streams.made import PLACE
 
 TOPIC = LiveTopic(PLACE.raw, PLACE.topic_id, 4, PLACE.event, PLACE.quarantine, "acme.ledger", 4, PLACE.limits)

@@ -1,6 +1,6 @@
 """Roles: assignments of a role, or of a glob over roles, to a target; a target's topic is made with its first one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from schemas.backing.registry.objects.repository import Rim, alive, expect, find
 from schemas.backing.registry.objects.topics import reserve
 from schemas.backing.registry.record import Actor, Page, PageRequest, Record
 from schemas.backing.registry.tables import ROLES
-from schemas.definitions.role import IMMUTABLE, MAX_EXACT, MAX_GLOBS, MAX_TARGETS, RoleDefinition, is_glob
+from schemas.definitions.role import IMMUTABLE, MAX_ASSIGNMENTS, MAX_RUNS, RoleDefinition, most_runs
 from schemas.errors import Refused
 from schemas.reasons import Reason
 from schemas.wire.change import FieldChange, Op
@@ -141,24 +141,19 @@ class Roles:
         self.rim.changes.append(connection, actor, entity, op, tenant=row.tenant_id, version=row.version, fields=fields)
 
 
-def _bounded(definition: RoleDefinition, others: Iterable[Row[Any]]) -> None:
+def _bounded(definition: RoleDefinition, others: Sequence[Row[Any]]) -> None:
     """Refuse the same assignment twice, and one more than the bounds of definitions/role.py allow."""
-    globs = exact = targets = 0
     for row in others:
-        same = row.role == definition.role
-        if same and row.target == definition.target:
+        if (row.role, row.target) == (definition.role, definition.target):
             raise Refused(Reason.NAME_TAKEN, f"role {row.name!r} assigns {row.role!r} to {row.target!r} already")
-        globs += is_glob(row.role)
-        exact += not is_glob(row.role)
-        targets += same
-    bounds = (
-        ((globs, MAX_GLOBS, "globs"),)
-        if is_glob(definition.role)
-        else ((exact, MAX_EXACT, "assignments of plain roles"), (targets, MAX_TARGETS, "targets of this role"))
-    )
-    for count, most, what in bounds:
-        if count >= most:
-            raise Refused(Reason.TOO_MANY_ROLES, f"the tenant has {count} {what}, at most {most}: delete one first")
+    if len(others) >= MAX_ASSIGNMENTS:
+        raise Refused(Reason.TOO_MANY_ROLES, f"the tenant has {len(others)} assignments, as many as it may")
+    if (most := most_runs([*(row.role for row in others), definition.role])) > MAX_RUNS:
+        raise Refused(
+            Reason.TOO_MANY_ROLES,
+            f"an event could meet {most} assignments, and makes {MAX_RUNS} runs at most: delete one that takes the "
+            "same events, or name the source kind, as in `webhook.github.*`",
+        )
 
 
 def _free_name(definition: RoleDefinition, used: set[str]) -> str:
