@@ -8,7 +8,7 @@ Iceberg spec, "Optimistic Concurrency": https://iceberg.apache.org/spec/#optimis
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -241,13 +241,13 @@ def _next(before: Metadata, number: int, summary: Mapping[str, str], now_ms: int
 
 def build(
     metadata: Any, io: Any, files: Sequence[File], _schema: Schema, facts: Mapping[str, str], owner_id: str,
-    wanted: state.Offsets, now_ms: int,
+    wanted: state.Offsets, now_ms: int, also: Mapping[str, str] = MappingProxyType({}),
 ) -> Any:  # fmt: skip
     """Take the place of `snapshot.build`: offsets go to the same two places, rows stand for manifests."""
     storage: Storage = io._io
     storage.pause("write manifests")
     storage.lake.number += 1
-    kept = {state.OFFSETS + owner_id: state.dump(wanted)}
+    kept = {state.OFFSETS + owner_id: state.dump(wanted), **also}
     made = _next(metadata, storage.lake.number, {**facts, **kept}, now_ms, tuple(file.file_path for file in files))
     dead = tuple(snapshot.expired(metadata))
     own = {**kept, state.SEQUENCE + owner_id: str(made.sequence_number)}

@@ -3,8 +3,8 @@
 Lives here: its thread as an actor, a layout without Arrow, sleeping on the simulated clock.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, cast
 from unittest import mock
 
@@ -46,6 +46,8 @@ class Built:
     schema: Schema
     not_selected: int
     overflow: int = 0
+    discarded: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    dropped: int = 0
 
     def ages_s(self, _column: str, _now_us: int) -> list[float]:
         return []
@@ -65,6 +67,9 @@ class Layout:
     def build(self, records: Sequence[Record], _metadata: Any, _now_us: int) -> Built:
         rows = tuple((one.topic_id, one.partition, one.offset) for one in records if selected(one.value, self._narrow))
         return Built(Rows(rows), SCHEMA, len(records) - len(rows))
+
+    def drift(self) -> tuple[str, ...]:
+        return ()
 
 
 def selected(value: bytes | None, narrow: bool) -> bool:
