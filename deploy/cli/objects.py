@@ -16,6 +16,7 @@ from rich.table import Column, Table
 from deploy.cli import role, schema
 from deploy.cli.client import DataDirOption, KeyOption, Server, ServerError, TenantOption, UrlOption, find
 from deploy.cli.drift import drift
+from deploy.cli.stats import stats
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the answer as it came")]
 FileArgument = Annotated[Path, typer.Argument(help="JSON file; - reads standard input")]
@@ -53,6 +54,7 @@ def add_to(app: typer.Typer) -> None:
         if name == "role":
             role.add_to(group)
         if name == "source":
+            group.command("stats", help="What became of its events, over time.")(stats)
             group.command("drift", help="Where its events fail their schemas, since when, how often.")(drift)
             _add_pauses(group)
         app.add_typer(group)
