@@ -44,6 +44,12 @@ LIST = (
     Metric("hookberg_commits_total", "counter", "Table commits", ("stream", "result")),
     Metric("hookberg_commit_seconds", "histogram", "One table commit"),
     Metric("hookberg_freshness_seconds", "histogram", "Delivery received to its row committed"),
+    Metric(
+        "hookberg_table_advanced_total",
+        "counter",
+        "Records of table advanced: sent, failed (and sent later)",
+        ("result",),
+    ),
     Metric("hookberg_streams", "gauge", "Streams of this process by state", ("state",)),
     Metric("hookberg_registry_age_seconds", "gauge", "Since the registry was last read"),
 )

@@ -19,6 +19,7 @@ from schemas.definitions.stream import State
 from schemas.metrics import Metrics
 from schemas.ports import Clock, JobQueue, RegistryView
 from schemas.settings.processes import SinksSettings
+from sinks.advances import KafkaAdvances
 from sinks.fleet import Fleet
 from sinks.jobs.drop_table import run_one
 from sinks.ownership import GROUP, Ownership
@@ -61,12 +62,13 @@ async def run(
     owner = f"{socket.gethostname()}-{os.getpid()}"
     config = dict(kafka)
     admin = AdminClient(config)
+    advances = KafkaAdvances(config, clock, metrics)
     slots = Slots(BUILDS, patience_s=BUILD_PATIENCE_S, most=MOST_BUILDS, monotonic=clock.monotonic)
 
     def env(tails: int) -> Env:
         queue = max(_MIN_QUEUE_KIB, min(_MAX_QUEUE_KIB, QUEUE_BUDGET_KIB // max(1, tails)))
         flush = min(settings.flush_bytes, max(_MIN_FLUSH, FLUSH_BUDGET // max(1, tails)))
-        return Env(catalog, admin, config, clock, metrics, owner, flush, queue, slots)
+        return Env(catalog, admin, config, clock, metrics, owner, flush, queue, slots, advances=advances)
 
     fleet = Fleet(env)
     ownership = Ownership(
@@ -81,6 +83,7 @@ async def run(
         await _rounds(fleet, ownership, view, states, jobs, catalog, clock, metrics, owner)
     finally:
         await asyncio.shield(asyncio.to_thread(ownership.stop))
+        await asyncio.shield(asyncio.to_thread(advances.end))
 
 
 async def _rounds(

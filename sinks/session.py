@@ -20,6 +20,7 @@ from sinks.rows.system import Record
 from sinks.source import Expired, Source, Topic
 from sinks.spec import Env, Spec
 from sinks.table import commit, files, leftovers, match, state
+from sinks.table.advanced import Book
 
 POLL_S = 0.1
 LOOK_S = 0.5
@@ -43,7 +44,9 @@ class Again(Exception):
 
 
 class Watcher(Protocol):
-    """What a session tells and asks."""
+    """What a session tells and asks; `book`: who is told of the table's snapshots."""
+
+    book: Book
 
     def wait(self, seconds: float) -> None:
         """Sleep; raises `Stopped` when told to stop meanwhile."""
@@ -209,7 +212,9 @@ class Session:
         if self._dropped:
             self._notes[state.DROPPED + self._spec.id] = str(self._dropped)
         kept = {state.DISCARDED_TOTAL + self._spec.id: state.dump(self._gone)} if self._gone else {}
-        return built, commit.Batch(written, schema, self._base, self._ends, dict(self._notes), kept)
+        book = self._tail.book
+        notes = {**self._notes, **book.newest(built.rows)}
+        return built, commit.Batch(written, schema, self._base, self._ends, notes, kept, book.unsent())
 
     def _discard(self, built: Built) -> None:
         """Count what the contract takes no row of, or has left out of a row."""
@@ -232,6 +237,7 @@ class Session:
             log.warning("fenced", stream=self._spec.id, table=".".join(self._spec.identifier))
             raise Again
         self._base = result.state.offsets
+        self._tail.book.look(self._table.metadata)
 
     def _count(self, rows: int, ages: list[float]) -> None:
         self._env.metrics.counter("hookberg_rows_total").labels(self._spec.id).inc(rows)

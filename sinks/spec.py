@@ -14,8 +14,10 @@ from pyiceberg.catalog import Catalog
 
 from schemas.metrics import Metrics
 from schemas.ports import Clock
+from schemas.topics import Kind
 from sinks.slots import Slots
 from sinks.source import Source
+from sinks.table.advanced import Advances
 from sinks.table.create import Identifier
 
 
@@ -33,10 +35,18 @@ class Spec:
     kind: str
     layout: tuple[Any, ...] = ()
 
+    @property
+    def stream_id(self) -> str | None:
+        """Return the stream's id; None for a tenant's own tables, which no stream object names."""
+        return None if self.kind in {Kind.QUARANTINE, Kind.LEDGER} else self.id
+
 
 @dataclass(frozen=True, slots=True)
 class Env:
-    """What tails of one process share; `slots` bounds how many build and write at once; `source` opens the log."""
+    """What tails of one process share; `slots` bounds how many build and write at once; `source` opens the log.
+
+    `advances` tells what the tables' new snapshots are; None: nobody is told.
+    """
 
     catalog: Catalog
     admin: AdminClient
@@ -49,3 +59,4 @@ class Env:
     slots: Slots
     random: Callable[[], float] = field(default=random.random)
     source: Callable[[Mapping[str, Any], AdminClient, Sequence[str]], Source] = field(default=Source)
+    advances: Advances | None = None

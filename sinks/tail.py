@@ -16,7 +16,7 @@ from sinks.session import LOOK_S, Again, Session, Stopped, positions, starts
 from sinks.source import Expired, options
 from sinks.spec import Env, Spec
 from sinks.status import StreamState
-from sinks.table import create, state
+from sinks.table import advanced, create, state
 
 FOREIGN_S = 5.0
 _BACKOFF_S, _LONGEST_BACKOFF_S = 0.5, 5.0
@@ -43,6 +43,7 @@ class Tail:
         self._behind_us: int | None = None
         self._ages: deque[float] = deque(maxlen=_SAMPLES)
         self._overflow = 0
+        self.book = advanced.of(spec.identifier, spec.id, spec.stream_id, env.advances)
 
     # ---- asked from outside
     def start(self) -> None:
@@ -96,6 +97,14 @@ class Tail:
 
     # ---- its own thread
     def _run(self) -> None:
+        try:
+            self._sessions()
+        finally:
+            self._state = State.STOPPED
+            if self._env.advances is not None:
+                self._env.advances.close(self.book)
+
+    def _sessions(self) -> None:
         backoff = _BACKOFF_S
         while not self._stop.is_set():
             try:
@@ -118,7 +127,6 @@ class Tail:
                 log.exception("tail_failed", stream=self.spec.id)
                 self._fail(Reason.WRITER_FAILED, f"{type(error).__name__}: {error}"[:MESSAGE])
                 backoff = self._wait(backoff)
-        self._state = State.STOPPED
 
     def _wait(self, backoff: float) -> float:
         self._stop.wait(backoff * (0.5 + self._env.random() / 2))
@@ -139,6 +147,7 @@ class Tail:
             if state.unplaced(table.metadata, spec.id):
                 raise state.Unplaced(".".join(spec.identifier))
             self._table_state = state.read(table.metadata, spec.id)
+            self.book.look(table.metadata)
             while not topics:
                 self._state, self._reason, self._message = State.WAITING, None, f"waiting for {', '.join(spec.topics)}"
                 if self._stop.wait(LOOK_S):

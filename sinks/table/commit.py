@@ -57,6 +57,7 @@ class Batch:
     """What one commit holds: files, the schema that they need, where offsets go from and to, notes for the summary.
 
     `kept`: what stands in the summary and as a property too, beside the offsets.
+    `unsent`: snapshots that this commit must not expire.
     """
 
     files: Sequence[DataFile]
@@ -65,6 +66,7 @@ class Batch:
     ends: state.Offsets
     notes: Mapping[str, str]
     kept: Mapping[str, str] = field(default_factory=dict)
+    unsent: frozenset[int] = frozenset()
 
 
 class RefsStand(AssertTableUUID):
@@ -135,7 +137,9 @@ def _once(
     again: bool,
 ) -> Committed | AlreadyThere | Fenced:
     wanted = state.moved(batch.base, batch.ends)
-    if again or snapshot.expired(table.metadata):  # a tag made since our last commit must be seen before expiring
+    if again or snapshot.expired(
+        table.metadata, batch.unsent
+    ):  # a tag made since our last commit must be seen before expiring
         table.refresh()
     have = state.offsets(table.metadata, owner_id)
     if have == wanted and wanted != batch.base:
@@ -146,7 +150,16 @@ def _once(
     if schema is None:
         return Fenced(have)
     made = snapshot.build(
-        table.metadata, left.begin(), batch.files, schema, batch.notes, owner_id, wanted, now_ms(), batch.kept
+        table.metadata,
+        left.begin(),
+        batch.files,
+        schema,
+        batch.notes,
+        owner_id,
+        wanted,
+        now_ms(),
+        batch.kept,
+        batch.unsent,
     )
     left.sent(made.snapshot_id)
     _call(catalog, table, made)

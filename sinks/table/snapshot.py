@@ -65,8 +65,11 @@ def build(
     wanted: state.Offsets,
     now_ms: int,
     also: Mapping[str, str] = MappingProxyType({}),
+    unsent: frozenset[int] = frozenset(),
 ) -> Commit:
     """Write manifest and list, return the catalog call; `facts` go to the summary, `wanted`, `also` to properties too.
+
+    `unsent`: snapshots that must not expire yet (rule 22).
 
     No data file: a snapshot that only moves offsets. Blocks on storage.
     """
@@ -114,7 +117,7 @@ def build(
         AddSnapshotUpdate(snapshot=snapshot),
         _head(metadata, snapshot_id, parent_id),
     ]
-    if dead := expired(metadata):
+    if dead := expired(metadata, unsent):
         updates.append(RemoveSnapshotsUpdate(snapshot_ids=dead))
     requirements: list[TableRequirement] = [
         AssertTableUUID(uuid=metadata.table_uuid),
@@ -140,10 +143,13 @@ def _head(metadata: TableMetadata, snapshot_id: int, parent_id: int | None) -> S
     )
 
 
-def expired(metadata: TableMetadata) -> list[int]:
-    """Return the snapshots to drop in this commit: none before there are 40, then all but 20; never a ref's head."""
+def expired(metadata: TableMetadata, unsent: frozenset[int] = frozenset()) -> list[int]:
+    """Return the snapshots to drop in this commit: none before there are 40, then all but 20; never a ref's head.
+
+    Nor one of `unsent`, of which nobody is told yet (rule 22).
+    """
     if len(metadata.snapshots) < EXPIRE_AT:
         return []
-    heads = {ref.snapshot_id for ref in metadata.refs.values()}
+    kept = {ref.snapshot_id for ref in metadata.refs.values()} | unsent
     newest_first = sorted(metadata.snapshots, key=lambda snapshot: snapshot.sequence_number or 0, reverse=True)
-    return [s.snapshot_id for s in newest_first[KEEP_SNAPSHOTS:] if s.snapshot_id not in heads]
+    return [s.snapshot_id for s in newest_first[KEEP_SNAPSHOTS:] if s.snapshot_id not in kept]

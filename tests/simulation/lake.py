@@ -242,6 +242,7 @@ def _next(before: Metadata, number: int, summary: Mapping[str, str], now_ms: int
 def build(
     metadata: Any, io: Any, files: Sequence[File], _schema: Schema, facts: Mapping[str, str], owner_id: str,
     wanted: state.Offsets, now_ms: int, also: Mapping[str, str] = MappingProxyType({}),
+    unsent: frozenset[int] = frozenset(),
 ) -> Any:  # fmt: skip
     """Take the place of `snapshot.build`: offsets go to the same two places, rows stand for manifests."""
     storage: Storage = io._io
@@ -249,7 +250,7 @@ def build(
     storage.lake.number += 1
     kept = {state.OFFSETS + owner_id: state.dump(wanted), **also}
     made = _next(metadata, storage.lake.number, {**facts, **kept}, now_ms, tuple(file.file_path for file in files))
-    dead = tuple(snapshot.expired(metadata))
+    dead = tuple(snapshot.expired(metadata, unsent))
     own = {**kept, state.SEQUENCE + owner_id: str(made.sequence_number)}
     return SimpleNamespace(
         snapshot_id=made.snapshot_id, expires=False, updates=Update(made, own, dead, metadata.table_uuid),

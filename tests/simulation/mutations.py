@@ -141,11 +141,11 @@ def unchecked(
 
 
 def forgetful(
-    metadata: Any, io: Any, files: Any, schema: Any, facts: Any, owner_id: str, wanted: Any, now_ms: int, also: Any
+    metadata: Any, io: Any, files: Any, schema: Any, facts: Any, owner_id: str, wanted: Any, now_ms: int, *more: Any
 ) -> Any:
     """A snapshot holds the rows and not the offsets (rule 17)."""
     have = state.offsets(metadata, owner_id)
-    return lake.build(metadata, io, files, schema, facts, owner_id, have if files else wanted, now_ms, also)
+    return lake.build(metadata, io, files, schema, facts, owner_id, have if files else wanted, now_ms, *more)
 
 
 _ONCE = commit._once

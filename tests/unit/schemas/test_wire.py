@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.errors import Poison
 from schemas.reasons import Reason
-from schemas.wire import ledger, quarantine, raw, run
+from schemas.wire import ledger, quarantine, raw, run, table
 from schemas.wire.position import Position
 
 GOLDEN = resources.files("schemas.wire.avro") / "golden"
@@ -77,6 +77,19 @@ RUN = run.Run(
     event_bytes=42,
     event=b'{"eventId":"evt","payload":{"b":1.50,"a":2}}',
 )
+ADVANCED = table.Advanced(
+    tenant_id="acme",
+    stream_id="01890a5d-ac96-774b-bcce-b302099a8057",
+    namespace="acme__shop",
+    table="orders",
+    table_uuid="3662a9d8-48de-479f-a108-3c7e0f5d9a11",
+    sequence_number=7,
+    committed_at_ms=1_773_828_000_456,
+    snapshot_id=2**62 - 1,
+    rows=1_000,
+    added_rows=20,
+    newest_event_time_ms=1_773_828_000_123,
+)
 TEXT = st.text(max_size=20)
 LONG = st.integers(0, (1 << 62) - 1)
 
@@ -94,6 +107,17 @@ def test_golden_run_stays_as_readers_know_it() -> None:
     value = msgspec.json.decode(stored[0])
     assert list(value)[-1] == "event"
     assert stored[0].endswith(b'"event":' + (RUN.event or b"") + b"}")
+
+
+def test_golden_table_advanced_stays_readable() -> None:
+    stored = (resources.files("schemas.wire") / "golden" / "table.v1.json").read_bytes().splitlines()
+    own = msgspec.structs.replace(ADVANCED, stream_id=None, newest_event_time_ms=None)
+    assert [table.encode(ADVANCED), table.encode(own)] == stored
+    assert [table.decode(line) for line in stored] == [ADVANCED, own]
+    assert table.decode(stored[0][:-1] + b',"later":1}') == ADVANCED
+    for bad in (b"", b"{}", stored[0].replace(b"2026", b"soon"), stored[0].replace(b'"4611', b'"x')):
+        with pytest.raises(Poison):
+            table.decode(bad)
 
 
 @given(TEXT, LONG, LONG, st.lists(st.tuples(LONG, LONG), max_size=3))

@@ -269,6 +269,7 @@ class Ground:
         self.typing = Typing()
         self.most_s, self.step_s = 3600.0, 0.01
         self.tail: Tail | None = None
+        self.advances: Any = None
         self.meanwhile: Callable[[], None] = lambda: None
         """Called whenever the tail polls and finds nothing."""
 
@@ -298,7 +299,8 @@ class Ground:
         admin: Any = None
         slots = Slots(4, patience_s=10, most=32, monotonic=self.clock.monotonic)
         env = Env(
-            self.catalog, admin, {}, self.clock, METRICS, "me", self.flush_bytes, 1, slots, lambda: 0.5, source
+            self.catalog, admin, {}, self.clock, METRICS, "me", self.flush_bytes, 1, slots, lambda: 0.5, source,
+            self.advances,
         )  # fmt: skip
         tail = self.tail = Tail(self.spec(**changes), EventLayout(self.typing, self.event_types), env)
         patched: Any = tail

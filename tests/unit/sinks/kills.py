@@ -13,13 +13,15 @@ from pathlib import Path
 
 from sinks.table import manifests, snapshot
 from tests.unit.sinks.ground import GATE, TOPIC, Ground
+from tests.unit.sinks.told import ToldFile
 
 EVENTS, KILLED = 15, 9
 
 
 def ground(folder: Path) -> Ground:
-    """Three batches: the table is made, a column comes with the second, the third expires a snapshot and folds."""
+    """Three batches: the table is made, a column comes with the second, one expires and folds; each is told."""
     made = Ground(folder)
+    made.advances = ToldFile(folder / "told")
     made.log.make(TOPIC)
     made.log.events(0, 5)
     made.log.events(5, EVENTS - 5, x=1)
@@ -52,6 +54,7 @@ def finished(folder: Path) -> None:
     assert made.numbers() == list(range(EVENTS)), (made.numbers(), tail.status().message)
     assert made.table().schema().find_field("payload.x").field_id
     assert made.drained()
+    assert not made.advances.missing(tail.status().sequence_number), "each commit is told"
 
 
 def main() -> None:
