@@ -119,6 +119,12 @@ def build(
     ]
     if dead := expired(metadata, unsent):
         updates.append(RemoveSnapshotsUpdate(snapshot_ids=dead))
+    requirements = _requirements(metadata, parent_id, schema)
+    return Commit(snapshot_id, bool(dead), tuple(updates), requirements)
+
+
+def _requirements(metadata: TableMetadata, parent_id: int | None, schema: Schema) -> tuple[TableRequirement, ...]:
+    """Return what must still stand: all that the files and the new schema were made from."""
     requirements: list[TableRequirement] = [
         AssertTableUUID(uuid=metadata.table_uuid),
         AssertRefSnapshotId(snapshot_id=parent_id, ref="main"),
@@ -126,7 +132,7 @@ def build(
     ]
     if schema.schema_id != metadata.current_schema_id:
         requirements.append(AssertLastAssignedFieldId(last_assigned_field_id=metadata.last_column_id))
-    return Commit(snapshot_id, bool(dead), tuple(updates), tuple(requirements))
+    return tuple(requirements)
 
 
 def _head(metadata: TableMetadata, snapshot_id: int, parent_id: int | None) -> SetSnapshotRefUpdate:
