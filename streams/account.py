@@ -28,6 +28,11 @@ class Account:
         self._counts: dict[tuple[str, str, int, str], int] = {}
         self._others: list[Other] = []
 
+    @property
+    def listed(self) -> int:
+        """Return how many items are named one by one."""
+        return len(self._others)
+
     def add(self, decisions: Iterable[Decision], next_offset: int) -> None:
         """Count decisions; `next_offset` follows the last offset they cover."""
         counts = self._counts

@@ -22,6 +22,9 @@ from streams.sources import Sources
 
 _PORTION_BYTES = 32 << 10
 """Of payload decided at a time: what is read of it should fit the processor's cache."""
+MOST_WEIGHT = 32 << 20
+"""Payload bytes, and `_ITEM_WEIGHT` for each item, decided in one call: a small body may inflate, or hold 10,000."""
+_ITEM_WEIGHT = 1 << 10
 Adapter = Callable[[str], Vendor]
 """Gives the vendor of a platform; named in a module, so that a child process can import it."""
 
@@ -42,8 +45,8 @@ class Known(Protocol):
 class Judge:
     """Decides; keeps nothing but sources and contracts worked out once."""
 
-    def __init__(self, adapter: Adapter, contracts: Library | None = None) -> None:
-        self._adapter = adapter
+    def __init__(self, adapter: Adapter, contracts: Library | None = None, most_weight: int = MOST_WEIGHT) -> None:
+        self._adapter, self._most = adapter, most_weight
         self._contracts = contracts or Library()
         self.sources = Sources()
 
@@ -57,7 +60,10 @@ class Judge:
         now_us: int,
         roles: Roles | None = None,
     ) -> list[Decided]:
-        """Decide records of one partition in order, each knowing what the ones before it became."""
+        """Decide records of one partition in order, each knowing what the ones before it became.
+
+        As many of them, the first at least, as are decided in one call; whole ones.
+        """
         deliveries = parse(records, self.sources.at(snapshot.sources), time_ms)
         return self.deliveries(deliveries, place, snapshot, known, now_us, roles)
 
@@ -76,10 +82,17 @@ class Judge:
         """
         decided: list[Decided] = []
         events: list[Event] = []
-        size = 0
+        size = weight = 0
         for event in identify(deliveries, self._adapter, place.topic_id):
+            if (
+                weight >= self._most
+                and event.delivery is not (events[-1] if events else decided[-1].decision.event).delivery
+            ):
+                break
             events.append(event)
-            size += len(event.item.payload)
+            bytes_ = len(event.item.payload)
+            size += bytes_
+            weight += bytes_ + _ITEM_WEIGHT
             if size >= _PORTION_BYTES:
                 self._decide(events, place, snapshot, known, now_us, decided, roles)
                 events, size = [], 0

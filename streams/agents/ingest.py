@@ -3,7 +3,8 @@
 Lives here: which snapshot decides, what happens when deciding fails. Not here: deciding (streams/judge.py).
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -24,6 +25,8 @@ from streams.parse import Delivery, Fault, delivery
 from streams.sources import Sources
 
 _MAX_STRANGERS = 1_000
+_MOST_ALONE = 20_000
+"""Items decided one by one at a time, where a batch has failed."""
 _log = logger(__name__)
 
 
@@ -50,28 +53,42 @@ class Ingest:
             snapshot = await self._snapshot(batch.records)
             if self._runs is not None and (roles := await self._runs.roles(snapshot, batch.topic)) is not None:
                 batch = replace(batch, roles=roles)  # noqa: PLW2901 the same batch, and what its clean events meet
-            careful = self._careful
-            if careful is None:
-                yield self._decided(batch, snapshot)
-            elif careful.suspects(batch):
-                yield await self._carefully(batch, snapshot, careful)
+            if self._careful is not None and self._careful.suspects(batch):
+                async for decided in self._carefully(batch, snapshot, self._careful):
+                    yield decided
             else:
-                careful.take(batch, batch.records[0].offset, batch.records[-1].offset)
-                decided = self._decided(batch, snapshot)
-                careful.drop()
-                yield decided
+                for decided in self._parts(batch, snapshot):
+                    yield decided
 
-    def _decided(self, batch: Batch, snapshot: Snapshot) -> list[Decided]:
-        known, now_us = self._seen.read(()), self._now_us()
+    def _parts(self, batch: Batch, snapshot: Snapshot) -> Iterator[list[Decided]]:
+        """Decide a batch, nearly always in one part; what comes of a part is written before the next is decided."""
+        careful, rest, time_ms = self._careful, batch.records, batch.time_ms
+        while rest:
+            known = self._seen.read(())
+            if careful is not None:
+                careful.take(batch, rest[0].offset, rest[-1].offset)
+            decided = self._decided(replace(batch, records=rest, time_ms=time_ms), snapshot, known)
+            if careful is not None:
+                careful.drop()
+            done = decided[-1].decision.event.delivery
+            taken = bisect_right(rest, done.record.offset, key=lambda record: record.offset)
+            rest, time_ms = rest[taken:], done.time_ms
+            yield decided
+
+    def _decided(self, batch: Batch, snapshot: Snapshot, known: View) -> list[Decided]:
+        before, now_us = known.remembered(), self._now_us()
         try:
             return self._judge.records(batch.records, batch.time_ms, batch.place, snapshot, known, now_us, batch.roles)
         except Exception:  # noqa: BLE001 rule 13: found out record by record
             _log.exception("batch_failed", topic=str(batch.topic.name), partition=batch.place.partition)
-            return self._one_by_one(batch, snapshot)
+            known.forget(before)
+            return self._one_by_one(batch, snapshot, known)
 
-    def _one_by_one(self, batch: Batch, snapshot: Snapshot) -> list[Decided]:
-        known, time_ms, decided = self._seen.read(()), batch.time_ms, list[Decided]()
+    def _one_by_one(self, batch: Batch, snapshot: Snapshot, known: View) -> list[Decided]:
+        time_ms, decided = batch.time_ms, list[Decided]()
         for record in batch.records:
+            if len(decided) >= _MOST_ALONE:
+                break
             decided += self._alone(batch, record, time_ms, snapshot, known)
             time_ms = max(time_ms, record.timestamp_ms)
         return decided
@@ -89,20 +106,21 @@ class Ingest:
     def _whole(self, batch: Batch, found: Delivery, snapshot: Snapshot, known: View) -> list[Decided]:
         return self._judge.deliveries([found], batch.place, snapshot, known, self._now_us())
 
-    async def _carefully(self, batch: Batch, snapshot: Snapshot, careful: Careful) -> list[Decided]:
+    async def _carefully(self, batch: Batch, snapshot: Snapshot, careful: Careful) -> AsyncIterator[list[Decided]]:
         """Decide record by record, the suspect ones after a child has lived through it; the others are poison."""
-        known, time_ms, decided = self._seen.read(()), batch.time_ms, list[Decided]()
+        time_ms = batch.time_ms
         for record in batch.records:
+            known = self._seen.read(())
             tried = await careful.tried(batch, record, time_ms, snapshot, known.look)
             if tried.how is None:
                 careful.take(batch, record.offset, record.offset)
-                decided += self._alone(batch, record, time_ms, snapshot, known)
+                decided = self._alone(batch, record, time_ms, snapshot, known)
                 careful.drop()
             else:
                 sources = self._judge.sources.at(snapshot.sources)
-                decided += self._whole(batch, poison(record, tried, sources, time_ms), snapshot, known)
+                decided = self._whole(batch, poison(record, tried, sources, time_ms), snapshot, known)
             time_ms = max(time_ms, record.timestamp_ms)
-        return decided
+            yield decided
 
     async def _snapshot(self, records: Sequence[RawRecord]) -> Snapshot:
         """Return the registry, asked anew when a record names a source that is not known yet (a new one may be)."""

@@ -5,7 +5,7 @@ The idiom is Faust's (https://faust-streaming.github.io/faust/userguide/agents.h
 """
 
 import asyncio
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -22,7 +22,7 @@ from streams.engine.transaction import Transactions
 from streams.roles import Roles
 
 _MOST_WRITTEN = 4
-"""Records that one decision writes at most beside runs: the clean event, two that it resolves, its state."""
+"""What one decision adds at most beside runs: the clean event, two that it resolves, its state; its ledger entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Batch:
 
 
 Agent = Callable[["Batches"], AsyncIterator[list[Decided]]]
-"""Yields what became of a batch, one list each, which is taken over: empty afterwards."""
+"""Yields what became of a batch, a list each, or several for its parts, whole records each. Lists are taken over."""
 
 
 class Batches:
@@ -77,6 +77,11 @@ class Batches:
             self._next = asyncio.get_running_loop().create_future()
         self._batch = await self._next
         self._next = None
+        return self._batch
+
+    @property
+    def batch(self) -> Batch | None:
+        """Return the batch that is being decided."""
         return self._batch
 
     async def hand(self, batch: Batch) -> None:
@@ -141,6 +146,7 @@ class BatchAgent:
         self._fun, self._transactions, self._ledger, self._table = fun, transactions, ledger, table
         self._batches = Batches(self._write)
         self._yielded: list[Decided] = []
+        self._rest: Batch | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def process(self, topic: LiveTopic, partition: int, records: tuple[RawRecord, ...]) -> None:
@@ -169,8 +175,20 @@ class BatchAgent:
         async for decided in self._fun(self._batches):
             self._yielded.extend(decided)
             decided.clear()  # else this name and the agent's keep a batch alive while the next is decided
+            if (batch := self._rest or self._batches.batch) is not None and self._yielded:
+                last = self._yielded[-1].decision.event.delivery.record.offset
+                if last < batch.records[-1].offset:  # a part of the batch: what is large must not pile up
+                    cut = bisect_right(batch.records, last, key=lambda record: record.offset)
+                    part = replace(batch, records=batch.records[:cut])
+                    await self._fit(part)
+                    self._rest = replace(batch, records=batch.records[cut:], time_ms=part.stand.time_ms)
 
     async def _write(self, batch: Batch) -> None:
+        """Put what is left of a batch into the open transaction: all of it, unless parts were written before."""
+        rest, self._rest = self._rest, None
+        await self._fit(rest or batch)
+
+    async def _fit(self, batch: Batch) -> None:
         """Put what became of a batch into the open transaction; what it has no room for goes into the next (rule 6)."""
         decided, self._yielded = self._yielded, []
         await self._transactions.room()
@@ -196,8 +214,9 @@ class BatchAgent:
         records = [record for one in decided for record in one.records]
         stand = batch.stand
         account = self._ledger.account(batch.topic, batch.place.partition, batch.records[0].offset)
+        before_listed = account.listed
         account.add(decisions, stand.next_offset)
-        self._transactions.add(batch.partition, stand, states, records)
+        self._transactions.add(batch.partition, stand, states, records, account.listed - before_listed)
 
 
 def ledger_range(snapshot: Snapshot, topic: LiveTopic) -> tuple[int, int]:
@@ -208,7 +227,7 @@ def ledger_range(snapshot: Snapshot, topic: LiveTopic) -> tuple[int, int]:
 
 
 def fitting(decided: Sequence[Decided], left: int, most: int = _MOST_WRITTEN) -> int:
-    """Return how many of `decided` go into a transaction that takes `left` more records, at least 1.
+    """Return how many of `decided` go into a transaction that takes `left` more records or ledger entries, at least 1.
 
     `most`: what one of them writes at most. It ends after the raw record that reaches them: a delivery is never in two
     transactions (rule 6).
@@ -221,5 +240,6 @@ def fitting(decided: Sequence[Decided], left: int, most: int = _MOST_WRITTEN) ->
         if count >= left and offset != before:
             return index
         before = offset
-        count += len(one.records) + (one.decision.write is not None)
+        decision = one.decision
+        count += len(one.records) + (decision.write is not None) + (decision.outcome is not Outcome.CLEAN)
     return len(decided)

@@ -139,9 +139,15 @@ class Transactions:
             self._producer.list_topics(name, _ASK_S)
 
     # ---- filling
-    def add(self, partition: Partition, stand: Stand, states: Mapping[bytes, bytes], records: list[Record]) -> None:
-        """Take one decided batch, all or nothing: `states` by key, `records`, and where the stage stands after it."""
+    def add(
+        self, partition: Partition, stand: Stand, states: Mapping[bytes, bytes], records: list[Record], listed: int = 0
+    ) -> None:
+        """Take one decided batch, all or nothing: `states` by key, `records`, and where the stage stands after it.
+
+        `listed`: items that the ledger will name; they count as records, for that one record must not grow for ever.
+        """
         now = self._now
+        now.count += listed
         now.writes.states.update(states)
         now.writes.stands[partition] = stand
         log, place = self._changelog, self.changelog_partition

@@ -216,6 +216,8 @@ class Stage:
             runs=cast("Any", RunTopics),
         )  # fmt: skip
 
+        judge._judge._most = self._max_records << 10  # a batch is decided in parts of as many items
+
         async def ingest(batches: Batches) -> AsyncIterator[list[Decided]]:
             async for decided in judge.agent(batches):
                 yield decided

@@ -40,10 +40,12 @@ class Transactions:
             self.closed.append(self.count)
             self.count = 0
 
-    def add(self, partition: Partition, stand: Stand, states: Mapping[bytes, bytes], records: list[Record]) -> None:
+    def add(
+        self, partition: Partition, stand: Stand, states: Mapping[bytes, bytes], records: list[Record], listed: int = 0
+    ) -> None:
         self.stands[partition] = stand
         self.added.append((stand, len(states), len(records)))
-        self.count += len(states) + len(records)
+        self.count += len(states) + len(records) + listed
 
 
 class Ledger:
@@ -105,6 +107,34 @@ async def test_a_delivery_is_never_in_two_transactions() -> None:
     transactions, _ = await process(b"{}", big, b"{}", b"{}")
     assert [(stand.next_offset, states) for stand, states, _ in transactions.added] == [(2, 21), (4, 2)]
     assert transactions.closed == [42]
+
+
+async def test_items_that_write_nothing_but_their_entry_in_the_ledger_fill_a_transaction_too() -> None:
+    transactions, ledger = await process(*(b'{"id":"a"}' for _ in range(24)))
+    assert [stand.next_offset for stand, _, _ in transactions.added] == [9, 19, 24]
+    assert transactions.closed == [CAP, CAP]
+    assert ledger.kept.listed == 23
+
+
+async def test_parts_of_a_batch_are_written_as_they_are_decided() -> None:
+    transactions, deciding, between = Transactions(), Deciding(source()), list[int]()
+
+    async def agent(batches: Batches) -> AsyncIterator[list[Decided]]:
+        async for batch in batches:
+            for at in (0, 2, 3):
+                part = batch.records[at : {0: 2, 2: 3, 3: 5}[at]]
+                yield deciding.emit(*part)
+                between.append(len(transactions.added))
+
+    parts: Any = {"transactions": transactions, "ledger": Ledger(), "table": Table(transactions)}
+    made = BatchAgent("test", agent, **parts)
+    for first, time_ms in ((0, 1_000), (5, 10)):
+        await made.process(TOPIC, 1, tuple(record(b"{}", first + n, time_ms, delivery_id=str(n)) for n in range(5)))
+    assert made._task is not None
+    made._task.cancel()
+    assert [stand.next_offset for stand, _, _ in transactions.added] == [2, 3, 5, 7, 8, 10]
+    assert between[:3] == [1, 2, 2], "what is decided last is written with the next call"
+    assert {stand.time_ms for stand, _, _ in transactions.added} == {1_000}
 
 
 async def test_a_batch_that_fits_stays_whole() -> None:
