@@ -20,6 +20,7 @@ from confluent_kafka import KafkaException, Producer
 from schemas.logs import logger
 from streams.emit import Record
 from streams.engine.exits import Die, die
+from streams.engine.producer import producer_config
 from streams.engine.recovery import CHANGELOG_PARTITIONS
 from streams.engine.table import FirstSeenTable, Partition, Stand, Writes, mark_key, pack_stand, position_key
 
@@ -27,27 +28,7 @@ _SEQUENCE = struct.Struct("<q")
 _RETRY_S = 40.0
 _INIT_S = 120.0
 _ASK_S = 10.0
-_QUEUE_MESSAGES = 1_000_000
-_BATCH_BYTES = 1_000_000
-_MESSAGE_BYTES = 128 << 20
 _log = logger(__name__)
-
-
-def producer_config(kafka: Mapping[str, Any], group: str, timeout_s: float) -> dict[str, Any]:
-    """Return the configuration of a group's transactional producer; the group's name is what fences (rule 6)."""
-    timeout_ms = int(timeout_s * 1000)
-    return {
-        **kafka,
-        "transactional.id": f"hookberg-{group}",
-        "transaction.timeout.ms": timeout_ms,
-        "message.timeout.ms": timeout_ms,
-        "acks": "all",
-        "linger.ms": 5,
-        "compression.type": "lz4",
-        "batch.size": _BATCH_BYTES,
-        "message.max.bytes": _MESSAGE_BYTES,
-        "queue.buffering.max.messages": _QUEUE_MESSAGES,
-    }
 
 
 class Transaction:

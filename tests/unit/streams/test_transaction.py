@@ -11,8 +11,9 @@ from confluent_kafka import KafkaError, KafkaException
 
 from streams import seen
 from streams.emit import Record
+from streams.engine.producer import producer_config
 from streams.engine.table import FirstSeenTable, Stand
-from streams.engine.transaction import Transactions, producer_config
+from streams.engine.transaction import Transactions
 from tests.unit.streams.made import TOPIC_ID
 from tests.unit.streams.test_table import EVENT, state
 
