@@ -159,7 +159,7 @@ def _ms(text: str) -> int:
 
 
 def show(report: "Report", console: Console) -> None:
-    """Print the three tables, then what breaks, first position first."""
+    """Print the four tables, then what breaks, first position first."""
     edge = Table("tenant", "source", "2xx", "handshakes", "raw records", "", "notes", title="edge: 2xx <= raw records")
     for e in report.edge:
         counted = (e.accepted, e.handshakes, e.stored)
@@ -176,7 +176,7 @@ def show(report: "Report", console: Console) -> None:
     for t in report.tables:
         numbers = (t.clean, t.rows, t.not_selected, t.discarded, t.pending, t.skipped)
         tables.add_row(t.stream, t.table, *map(str, numbers), _verdict(t.findings), "; ".join(t.notes))
-    for table in (edge, stage, tables):
+    for table in (edge, stage, tables, _runs(report)):
         if table.row_count:
             console.print(table, markup=False)
     first = report.first()
@@ -188,6 +188,17 @@ def show(report: "Report", console: Console) -> None:
         for finding in row.findings.in_order()[:SHOWN]:
             if finding != first:
                 console.print(f"  {finding}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _runs(report: "Report") -> Table:
+    runs = Table(
+        "assignment", "role", "topic", "runs", "events", "", "notes", title="runs: one an event and assignment"
+    )
+    for r in report.runs:
+        runs.add_row(
+            r.assignment, r.role, r.topic, str(r.runs), str(r.events), _verdict(r.findings), "; ".join(r.notes)
+        )
+    return runs
 
 
 def _verdict(findings: "Findings") -> str:

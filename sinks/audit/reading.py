@@ -5,8 +5,9 @@ Lives here: records -> columns. Not here: Kafka (sinks/read/topics.py), the chec
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 import orjson
@@ -35,19 +36,36 @@ class _Head(msgspec.Struct):
     eventId: str  # noqa: N815 wire name
     eventType: str  # noqa: N815
     position: _Place
+    sourceKind: str = ""  # noqa: N815
 
 
 _decode = msgspec.json.Decoder(_Head).decode
+
+
+class Event(NamedTuple):
+    """A clean event as it is read: where its record stands, where its item, and what its role is made of."""
+
+    partition: int
+    offset: int
+    raw_id: str
+    at: int
+    item: int
+    event_id: str | None
+    source_kind: str
+    event_type: str
+
+
 Odd = tuple[int, int, str]
 """(partition, offset, what) of a record that should not be in its topic."""
 
 
 @dataclass(slots=True)
 class CleanReading:
-    """A clean topic being read."""
+    """A clean topic being read; `meet` is told of each event."""
 
     topic: CleanTopic
     odd: list[Odd] = field(default_factory=list)
+    meet: Callable[[Event], None] | None = None
 
     def cut(self, lows: Iterable[int]) -> None:
         """Begin: `lows` are the first offsets kept by partition, 0 where retention removed nothing."""
@@ -61,10 +79,10 @@ class CleanReading:
         try:
             head = _decode(value)
             event_id: str | None = head.eventId
-            kind, place = head.eventType, head.position
+            kind, place, source_kind = head.eventType, head.position, head.sourceKind
         except (msgspec.MsgspecError, UnicodeDecodeError):
             found = system.heads([system.Record(self.topic.topic_id, partition, offset, value)]).heads[0]
-            event_id, kind = found.eventId, found.eventType or ""
+            event_id, kind, source_kind = found.eventId, found.eventType or "", ""
             at = found.position
             place = _Place(at.topicId, at.partition, at.offset, at.item)
         if place.topicId == self.topic.topic_id:
@@ -76,6 +94,8 @@ class CleanReading:
             return
         key = pack(place.offset, place.item)
         self.topic.add(clean, offset, kind, (place.topicId, place.partition), key, of_id(event_id))
+        if self.meet is not None:
+            self.meet(Event(partition, offset, place.topicId, place.offset, place.item, event_id, source_kind, kind))
 
 
 @dataclass(slots=True)

@@ -94,16 +94,34 @@ class TableRow:
 
 
 @dataclass(slots=True)
+class RunRow:
+    """Runs of one assignment (its role) in its run topic against the clean events that it takes."""
+
+    tenant: str
+    assignment: str
+    role: str
+    topic: str
+    runs: int = 0
+    events: int = 0
+    notes: list[str] = field(default_factory=list)
+    findings: Findings = field(default_factory=Findings)
+
+
+Row = EdgeRow | StageRow | TableRow | RunRow
+
+
+@dataclass(slots=True)
 class Report:
     """Everything that one audit found."""
 
     edge: list[EdgeRow] = field(default_factory=list)
     stage: list[StageRow] = field(default_factory=list)
     tables: list[TableRow] = field(default_factory=list)
+    runs: list[RunRow] = field(default_factory=list)
 
-    def rows(self) -> list[EdgeRow | StageRow | TableRow]:
+    def rows(self) -> list[Row]:
         """Return all rows in the order of the data path."""
-        return [*self.edge, *self.stage, *self.tables]
+        return [*self.edge, *self.stage, *self.tables, *self.runs]
 
     @property
     def broken(self) -> int:
@@ -112,6 +130,6 @@ class Report:
 
     def first(self) -> Finding | None:
         """Return the first place that breaks a sum: one with a position before one without."""
-        rows: list[EdgeRow | StageRow | TableRow] = [*self.stage, *self.tables, *self.edge]
+        rows: list[Row] = [*self.stage, *self.tables, *self.runs, *self.edge]
         found = [finding for row in rows for finding in row.findings.in_order()]
         return next((one for one in found if one.position is not None), found[0] if found else None)

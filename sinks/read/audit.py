@@ -1,8 +1,8 @@
 """`hookberg audit`: reads a tenant's topics and tables and hands them to the checks (sinks/audit).
 
-Lives here: the order of reading, which is what makes it right while everything runs: counters, tables, ledger, outputs,
-raw topics. Each stands behind the next, so what came meanwhile is pending and never missing. Memory: 16 bytes a row and
-some 50 a clean event of one topic at a time; bodies are passed over.
+Lives here: the order of reading, which is what makes it right while everything runs: counters, tables, runs,
+ledger, outputs, raw topics. Each stands behind the next, so what came meanwhile is pending and never missing.
+Memory: 16 bytes a row and run, some 50 a clean event of one topic at a time; bodies are passed over.
 """
 
 from collections import Counter
@@ -28,6 +28,7 @@ from sinks.audit.report import Report, StageRow
 from sinks.audit.stage import Outputs, Raw
 from sinks.audit.tables import NEVER, CleanTopic, Place
 from sinks.read.marks import Opened, open_table
+from sinks.read.runs import RunReading
 from sinks.read.topics import Log, Progress
 from sinks.source import Topic
 
@@ -107,11 +108,13 @@ class _Tenant:
             if stream.tenant == self._tenant
         ]
         opened = [one for one in opened if wanted & set(one.topics)]
+        self._runs = RunReading(self._tenant, self._known.snapshot, platforms, self._log, self._starts)
         self._read_ledger()
         for platform in platforms:
             self._topic(platform, opened)
         for one in opened:
             self._report.tables.append(one.row)
+        self._report.runs += self._runs.rows()
 
     def _platforms(self) -> list[str]:
         if self._question.source is not None:
@@ -175,8 +178,9 @@ class _Tenant:
         read = _Topic(raw, found.get(raw), None, QuarantineReading())
         if (topic := found.get(event)) is not None:
             self._clean_ids[topic.id] = topic
-            read.clean = CleanReading(CleanTopic(event, topic.id))
+            read.clean = CleanReading(CleanTopic(event, topic.id), meet=self._runs.met(event))
             self._read_output(topic, read.clean)
+            self._runs.over(event, read.clean)
         if (topic := found.get(quarantine)) is not None:
             read.quarantine.topic_id = topic.id
             self._read_output(topic, read.quarantine)

@@ -55,6 +55,16 @@ class Log:
         except KafkaException as error:
             raise Transient(f"Kafka does not answer: {error}") from error
 
+    def stable(self, topic: Topic) -> list[int]:
+        """Return the offset of each partition below which every transaction has ended."""
+        try:
+            return [
+                self._committed.get_watermark_offsets(TopicPartition(topic.name, partition), timeout=REQUEST_S)[1]
+                for partition in range(topic.partitions)
+            ]
+        except KafkaException as error:
+            raise Transient(f"Kafka does not answer: {error}") from error
+
     def since(self, topic: Topic, ms: int) -> list[int]:
         """Return the first offset of each partition whose record is not older than `ms` (since the epoch)."""
         wanted = [TopicPartition(topic.name, partition, ms) for partition in range(topic.partitions)]

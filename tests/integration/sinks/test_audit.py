@@ -16,6 +16,7 @@ from schemas.wire.ledger import Ledger
 from schemas.wire.raw import AuthResult, RawMeta
 from sinks.audit.report import Report
 from sinks.read.audit import Known, Question, audit
+from sinks.read.topics import Log
 from sinks.source import describe
 from tests.house.polling import wait_until
 from tests.integration.sinks.world import RealClock, World
@@ -110,6 +111,19 @@ def test_aborted_transactions_are_no_outcomes(books: Books) -> None:
     (row,) = report.stage
     assert (row.outcomes, row.end, row.pending) == ({"clean": 4}, 4, 2)
     assert [edge.stored for edge in report.edge] == [6]
+
+
+def test_what_is_decided_for_good_ends_before_an_open_transaction(books: Books) -> None:
+    books.store(6)
+    books.decide(0, 2)
+    log = Log(books.world.kafka, RealClock(), lambda *_: None)
+    topic = log.topics([books.names[Kind.EVENT]])[books.names[Kind.EVENT]]
+    before = wait_until(lambda: log.stable(topic) == [3], 20, what="the marker of the commit")
+    still_open = books.decide(2, 6, "other", end=None)
+    assert before
+    assert (log.stable(topic), log.bounds(topic)) == ([3], [(0, 7)])
+    still_open.abort_transaction(20)
+    log.close()
 
 
 def test_an_event_that_was_never_stored_is_named(books: Books) -> None:

@@ -104,6 +104,12 @@ class Stage:
         topic, made = f"{self.tenant}.run.{target}", str(uuid.uuid4())
         if all(row["view"]["topic"] != topic for row in self.registry["roles"]):
             self.create(topic)
+            self.registry["topics"].append(
+                {
+                    "name": topic, "topic_id": "", "tenant": self.tenant, "kind": "run", "platform": target,
+                    "partitions": self.partitions, "group": "", "paused": False, "span": self.partitions,
+                }
+            )  # fmt: skip
         view = {"id": made, "name": made, "role": role, "target": target, "topic": topic}
         self.registry["roles"].append({"tenant": self.tenant, "view": view})
         self.save()

@@ -5,12 +5,14 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from sinks.read.audit import Known, Question, audit
 from tests.house.polling import wait_until
 from tests.integration.streams.stack import Stage, read_to_end
+from tests.integration.streams.worker import WallClock, snapshot
 
 EVENTS = 3_000
 
@@ -75,6 +77,22 @@ def test_every_clean_event_and_assignment_has_one_run_though_the_stage_is_killed
         event = values[run["eventId"]]
         assert run["event"] == {name: value for name, value in event.items() if not name.startswith("_")}
         assert (run["position"], run["eventPartition"]) == (event["position"], event["_partition"])
+    shown, nothing = snapshot(stage.registry, 1), cast("Any", None)
+    report = audit(
+        Question((stage.tenant,)),
+        Known(shown, {}),
+        {"bootstrap.servers": stage.bootstrap},
+        nothing,
+        WallClock(),
+        lambda *_: None,
+    )
+    assert [str(found) for row in report.rows() for found in row.findings.in_order()] == []
+    numbers = Counter(assignment for _, assignment in made_by(written))
+    assert (
+        {row.assignment: row.runs for row in report.runs}
+        == numbers
+        == {row.assignment: row.events for row in report.runs}
+    )
     chats: dict[str, set[int]] = {}
     for run in written:
         chats.setdefault(run["chatId"], set()).add(run["_partition"])
