@@ -97,6 +97,7 @@ def of_stream(stream: StreamView, pinned: tuple[tuple[str, bytes], ...] = ()) ->
                 stream.frozen,
             ),
             definition.event_types,
+            definition.layout,
         ),
     )
 
@@ -104,8 +105,7 @@ def of_stream(stream: StreamView, pinned: tuple[tuple[str, bytes], ...] = ()) ->
 def layout_of(spec: Spec) -> Layout:
     """Return the layout that a spec asks for."""
     if spec.kind == EVENTS:
-        typing, types = spec.layout
-        return EventLayout(typing, types)
+        return EventLayout(*spec.layout)
     return FixedLayout(QUARANTINE_TABLE if spec.kind == topics.Kind.QUARANTINE else LEDGER_TABLE)
 
 

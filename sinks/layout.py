@@ -5,7 +5,7 @@ Lives here: where rows (pure) meet the table's schema. A layout never fails on w
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from sinks.columns.from_schema import Pinned
 from sinks.columns.policy import Infer
 from sinks.columns.typing import Typing
 from sinks.columns.widen import widen
-from sinks.rows import system
+from sinks.rows import system, texts
 from sinks.rows.events import Events
 from sinks.rows.fixed import Fixed
 from sinks.rows.system import Record
@@ -90,19 +90,20 @@ class Layout(Protocol):
 
 
 class EventLayout:
-    """Clean events: system columns and one typed payload struct."""
+    """Clean events: system columns, and the payload as a typed struct, as columns beside them, or as text."""
 
-    time = "received_at"
-
-    def __init__(self, typing: Typing, event_types: Sequence[str] = ()) -> None:
-        self._typing = typing
-        self._events = Events(typing.limits, typing.contract())
+    def __init__(self, typing: Typing, event_types: Sequence[str] = (), layout: str = "nested") -> None:
+        self._layout, self._typing = layout, typing
+        if layout == "flat":
+            self._typing = replace(typing, limits=replace(typing.limits, reserved=system.FLAT))
+        self.time = system.flat_name("received_at") if layout == "flat" else "received_at"
+        self._events = Events(self._typing.limits, typing.contract())
         self._types = tuple(event_types)
         self._pinned: Pinned | None = None
 
     def first_schema(self) -> Schema:
-        """Return the system columns; the payload comes with the first rows."""
-        return schemas_of_tables.events()
+        """Return the system columns; typed ones come with the first rows."""
+        return schemas_of_tables.events(self._layout)
 
     def build(self, records: Sequence[Record], metadata: TableMetadata, now_us: int) -> Built:
         """Return the rows of the selected events, and the schema with the columns that they add."""
@@ -111,6 +112,8 @@ class EventLayout:
         current = metadata.schema()
         if not chosen:
             return Built(pa.table({}), current, missing)
+        if self._layout == "raw":
+            return Built(texts.read(chosen, now_us), current, missing)
         have = schemas_of_tables.shape(current)
         if self._pinned is None:  # read in the tail's own thread: a large schema takes a while
             self._pinned = self._typing.pinned()
@@ -122,7 +125,8 @@ class EventLayout:
                 current, made.shape, metadata.last_column_id, newest + 1, self._pinned.docs
             )
         gone = Counter((chosen[number].topic_id, chosen[number].partition) for number in made.discarded)
-        return Built(made.rows, schema, missing, made.overflow, gone, made.dropped)
+        rows = _beside(made.rows) if self._layout == "flat" else made.rows
+        return Built(rows, schema, missing, made.overflow, gone, made.dropped)
 
     def drift(self) -> Sequence[str]:
         """Return JSON pointers of members that came and that the contract gives no column."""
@@ -139,6 +143,15 @@ class EventLayout:
             if known[kind]:
                 chosen.append(record)
         return chosen
+
+
+def _beside(rows: pa.Table) -> pa.Table:
+    """Return rows with the payload's members as columns beside our own, which take their names in flat tables."""
+    made = {system.flat_name(name): rows[name] for name in rows.column_names if name != system.PAYLOAD}
+    if system.PAYLOAD in rows.column_names:
+        payload = rows[system.PAYLOAD]
+        made |= zip((field.name for field in payload.type), payload.flatten(), strict=True)
+    return pa.table(made)
 
 
 class FixedLayout:

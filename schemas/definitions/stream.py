@@ -62,8 +62,8 @@ class StreamDefinition(Definition):
     """What `POST /streams` takes; the defaults make the four-member quick start enough.
 
     `topics` name raw or clean topics; `{tenantId}` stands for the caller's tenant (resolved by the API with `resolve`).
-    This release runs `layout: nested`, `writeMode: append`, `columnNames: hookberg` and `splitBy: none`; the other
-    values are part of the format and refused with `unsupported` by the API until their writer runs.
+    This release runs `writeMode: append`, `columnNames: hookberg` and `splitBy: none`; the other values are part of the
+    format and refused with `unsupported` by the API until their writer runs.
     """
 
     name: StreamName
@@ -106,7 +106,6 @@ class StreamDefinition(Definition):
 
 UNSUPPORTED_YET: dict[str, tuple[Any, ...]] = {
     "split_by": ("none",),
-    "layout": ("nested",),
     "write_mode": ("append",),
     "column_names": ("hookberg",),
     "partition_by": (("day(received_at)",), ()),

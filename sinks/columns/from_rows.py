@@ -69,7 +69,7 @@ def _wish(value: dict[str, Any], wish: Wish, known: Shape | None, at: Path, limi
                 if not inner:
                     del wish[name]
             continue
-        if member is None or not names.usable(name):
+        if member is None or not limits.usable((*at, name)):
             continue
         if name not in wish and wish.clashes(name):
             continue

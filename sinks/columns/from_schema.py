@@ -54,7 +54,7 @@ def from_schemas(schemas: Sequence[tuple[str, bytes]], limits: Limits, *, loose:
     while level and left > 0:
         found = _Level()
         for at, members in level:
-            for path, term in _usable(at, members):
+            for path, term in _usable(at, members, limits):
                 left -= 1
                 order.append(path)
                 docs[path] = _doc(term)
@@ -69,12 +69,12 @@ def from_schemas(schemas: Sequence[tuple[str, bytes]], limits: Limits, *, loose:
     return Pinned(_tree(granted, place), docs)
 
 
-def _usable(at: Path, members: Members) -> list[tuple[Path, Term]]:
+def _usable(at: Path, members: Members, limits: Limits) -> list[tuple[Path, Term]]:
     """Return the members that can be columns; of two names that are one to most engines the first."""
     taken: set[str] = set()
     found = []
     for name, term in members.members.items():
-        if names.usable(name) and (key := names.key(name)) not in taken:
+        if limits.usable((*at, name)) and (key := names.key(name)) not in taken:
             taken.add(key)
             found.append(((*at, name), term))
     return found

@@ -7,6 +7,8 @@ what comes after `maxColumns` goes to `_extra`. The contract's words are dlt's; 
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sinks.columns import names
+
 Path = tuple[str, ...]
 
 
@@ -31,12 +33,21 @@ class Infer(StrEnum):
 class Limits:
     """`typed_depth`: an object this many members below the payload is still a struct; `max_columns`: leaves.
 
-    `named`: paths that are typed whatever their depth and number.
+    `named`: paths that are typed whatever their depth and number. `reserved`: what no member of the payload's root may
+    begin with, where it would stand beside our own columns.
     """
 
     typed_depth: int = 3
     max_columns: int = 500
     named: frozenset[Path] = frozenset()
+    reserved: str = ""
+
+    def usable(self, path: Path) -> bool:
+        """Tell whether the member at `path` can be a column, apart from its neighbours."""
+        name = path[-1]
+        if self.reserved and len(path) == 1 and name.casefold().startswith(self.reserved):
+            return False
+        return names.usable(name)
 
     def opens(self, path: Path) -> bool:
         """Tell whether an object at `path` is a struct."""

@@ -11,8 +11,8 @@ from pyiceberg.types import NestedField, StructType
 
 from sinks.columns.policy import Path
 from sinks.rows.salvage import pointer
-from sinks.rows.system import JSON_DOC, PAYLOAD
-from sinks.table.schema import payload_doc
+from sinks.rows.system import FLAT, JSON_DOC, PAYLOAD
+from sinks.table.schema import is_flat, payload_doc
 
 _SCHEMA = re.compile(r" \[(\S+@\d+#.*?)\](?:: |$)")
 
@@ -23,11 +23,14 @@ def dictionary(schema: Schema) -> list[dict[str, Any]]:
     `pointer`: of the payload's member, `schema`: `subject@version#pointer` that typed it; null where there is none.
     """
     found: list[dict[str, Any]] = []
+    flat = is_flat(schema)
 
     def walk(field: NestedField, at: Path) -> None:
         path = (*at, field.name)
         nested = isinstance(field.field_type, StructType)
-        member = path[1:] if path[0] == PAYLOAD else ()
+        member = path[1:] if path[0] == PAYLOAD and not flat else ()
+        if flat and not path[0].startswith(FLAT):
+            member = path
         found.append(
             {
                 "name": ".".join(path),

@@ -20,6 +20,7 @@ from sinks.audit.marks import Marks, of_id, pack
 from sinks.audit.report import TableRow
 from sinks.audit.tables import Place, Table
 from sinks.table import state
+from sinks.table.schema import name_in
 
 _COLUMNS = ("event_id", "_topic", "_partition", "_offset", "_item")
 Since = Callable[[str, int, int], int]
@@ -98,12 +99,13 @@ class Opened:
         made: dict[Place, Marks] = {}
         if self.loaded is None or self.snapshot_id is None:
             return made
-        scan = self.loaded.scan(snapshot_id=self.snapshot_id, selected_fields=_COLUMNS)
+        names_there = tuple(name_in(self.loaded.schema(), name) for name in _COLUMNS)
+        scan = self.loaded.scan(snapshot_id=self.snapshot_id, selected_fields=names_there)
         snapshot = self.loaded.metadata.snapshot_by_id(self.snapshot_id)
         summary = snapshot.summary.additional_properties if snapshot is not None and snapshot.summary else {}
         total, read = int(summary.get("total-records", 0)), 0
         for batch in scan.to_arrow_batch_reader():
-            columns = (batch.column(name).to_pylist() for name in _COLUMNS)
+            columns = (batch.column(name).to_pylist() for name in names_there)
             for event_id, topic, partition, offset, item in zip(*columns, strict=True):
                 place = (topic, partition)
                 marks = made.get(place)

@@ -19,6 +19,7 @@ from schemas.reasons import Reason
 from schemas.settings.processes import LakeSettings
 from sinks.fleet import QUARANTINE
 from sinks.read import columns, drift, quarantine, redrivable, rows, snippets
+from sinks.table.schema import name_in
 
 THREADS = 4
 T = TypeVar("T")
@@ -42,7 +43,8 @@ class Reader:
 
         def read() -> list[dict[str, Any]]:
             table = self._load(_identifier(stream))
-            return rows.json_rows(rows.newest(table, "received_at", limit), table.schema())
+            schema = table.schema()
+            return rows.json_rows(rows.newest(table, name_in(schema, "received_at"), limit), schema)
 
         return await self._run(read)
 

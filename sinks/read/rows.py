@@ -79,7 +79,7 @@ def _object(value: dict[str, Any], texts: set[tuple[str, ...]], at: tuple[str, .
         if isinstance(member, dict):
             made[name] = _object(member, texts, path)
         elif path in texts and isinstance(member, str):
-            made[name] = json.loads(member)
+            made[name] = _json(member)
         elif member is not None or path[0] != PAYLOAD:
             made[name] = json_value(member)
     return made
@@ -99,6 +99,13 @@ def json_value(value: Any) -> Any:  # noqa: ANN401 Arrow's Python values
     if isinstance(value, dict):
         return {name: json_value(member) for name, member in value.items()}
     return value
+
+
+def _json(text: str) -> Any:  # noqa: ANN401 JSON
+    try:
+        return json.loads(text)
+    except ValueError:  # a record that is no event, in a table of texts
+        return text
 
 
 def _number(value: Decimal) -> Any:  # noqa: ANN401 JSON

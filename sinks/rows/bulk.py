@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as paj
 
-from sinks.columns import names
 from sinks.columns.policy import Contract, Infer, Limits, Mode
 from sinks.columns.shape import Branch, Decimals, Kind, Leaf, arrow_type, leaves
 from sinks.rows import digits, forms, salvage
@@ -61,7 +60,7 @@ class Bulk:
         self._stay = {
             path
             for path in self._waiting
-            if contract.infer is not Infer.ALWAYS or not names.usable(path[-1]) or (full and path not in limits.named)
+            if contract.infer is not Infer.ALWAYS or not limits.usable(path) or (full and path not in limits.named)
         }
         self._cutter = Cutter(
             [*([_ENVELOPE] if envelopes or self._texts or self._waiting else []),

@@ -63,7 +63,15 @@ PAYLOAD_DOC = (
     "the vendor's JSON, typed by its schema or as observed; where a doc says JSON text, the text of a JSON value"
 )
 JSON_DOC = "JSON text"
+FLAT = "_hb_"
+"""What our own columns begin with where the payload's members stand beside them (`layout: flat`)."""
+RAW_DOC = "JSON text: the vendor's JSON as sent"
 TEXT = tuple(column for column in COLUMNS if column.member and column.type == pa.string())
+
+
+def flat_name(name: str) -> str:
+    """Return a system column's name in a flat table."""
+    return FLAT + name.removeprefix("_")
 
 
 _Int = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]

@@ -4,7 +4,7 @@ Lives here: properties, location, partitioning and the owner check. The commit t
 start of every partition (rule 18). A table without our owner property is never touched.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchTableError, TableAlreadyExistsError
@@ -16,6 +16,7 @@ from pyiceberg.transforms import DayTransform
 from schemas.errors import Poison
 from schemas.reasons import Reason
 from sinks.table import state
+from sinks.table.schema import name_in
 
 KEEP_METADATA = 5
 METRICS = ("received_at", "event_time", "event_id", "vendor_event_id", "event_type")
@@ -34,7 +35,7 @@ class Foreign(Poison):
         )
 
 
-def properties(owner_id: str, start: state.Offsets) -> dict[str, str]:
+def properties(owner_id: str, start: state.Offsets, metrics: Sequence[str] = METRICS) -> dict[str, str]:
     """Return the properties of a new table; measured choices: see README.md here."""
     return {
         "format-version": "2",
@@ -46,7 +47,7 @@ def properties(owner_id: str, start: state.Offsets) -> dict[str, str]:
         "write.delete.isolation-level": "snapshot",
         "write.update.isolation-level": "snapshot",
         "write.metadata.metrics.default": "none",
-        **{f"write.metadata.metrics.column.{name}": "full" for name in METRICS},
+        **{f"write.metadata.metrics.column.{name}": "full" for name in metrics},
         state.OWNER: owner_id,
         state.OFFSETS + owner_id: state.dump(start),
         state.START + owner_id: state.dump(start),
@@ -68,10 +69,13 @@ def take(
     `start` is asked only when the table must be made. Whoever loses a race, or does not hear the answer, reads the
     table again: the property decides.
     """
+    metrics = [name_in(schema, name) for name in METRICS]
     try:
         table = catalog.load_table(identifier)
     except NoSuchTableError:
-        table = _make(catalog, identifier, schema, {**properties(owner_id, start()), **(extra or {})}, partition)
+        table = _make(
+            catalog, identifier, schema, {**properties(owner_id, start(), metrics), **(extra or {})}, partition
+        )
     if state.owner(table.metadata) != owner_id:
         raise Foreign(identifier, state.owner(table.metadata))
     return table

@@ -5,7 +5,7 @@ used (Iceberg spec, "Schema Evolution").
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 import pyarrow as pa
@@ -29,8 +29,9 @@ from pyiceberg.types import (
 from sinks.columns.kinds import promotes
 from sinks.columns.policy import Path
 from sinks.columns.shape import ELEMENT, LIST_OF, Branch, Decimals, Kind, Leaf, Shape
-from sinks.rows.system import COLUMNS, JSON_DOC, PAYLOAD, PAYLOAD_DOC, Column
+from sinks.rows.system import COLUMNS, FLAT, JSON_DOC, PAYLOAD, PAYLOAD_DOC, RAW_DOC, Column, flat_name
 
+_FLAT_ID = flat_name("event_id")
 _NO_DOCS: Mapping[Path, str] = {}
 _SCALAR: dict[Kind, IcebergType] = {
     Kind.BOOL: BooleanType(),
@@ -61,13 +62,27 @@ def fixed(columns: Sequence[Column]) -> Schema:
     )
 
 
-def events() -> Schema:
-    """Return the schema that an event table begins with: the system columns; the payload comes with the first rows."""
-    return fixed(COLUMNS)
+def events(layout: str = "nested") -> Schema:
+    """Return the schema that an event table begins with: the system columns; typed ones come with the first rows."""
+    if layout == "flat":
+        return fixed([replace(column, name=flat_name(column.name)) for column in COLUMNS])
+    return fixed((*COLUMNS, Column(PAYLOAD, pa.string(), RAW_DOC)) if layout == "raw" else COLUMNS)
+
+
+def is_flat(schema: Schema) -> bool:
+    """Tell whether the payload's members stand beside our own columns."""
+    return any(column.name == _FLAT_ID for column in schema.fields)
+
+
+def name_in(schema: Schema, name: str) -> str:
+    """Return the name that a system column has in a table."""
+    return flat_name(name) if is_flat(schema) else name
 
 
 def shape(schema: Schema) -> Branch:
-    """Return the shape of the payload column as the table has it; what we never write is left alone."""
+    """Return the shape of the payload as the table has it; what we never write is left alone."""
+    if is_flat(schema):
+        return _branch(StructType(*(field for field in schema.fields if not field.name.startswith(FLAT))))
     for column in schema.fields:
         if column.name == PAYLOAD and isinstance(column.field_type, StructType):
             return _branch(column.field_type)
@@ -82,6 +97,8 @@ def extend(
     `docs`: what is to be told of a new column beside its path.
     """
     grow = _Grow(count(highest_id + 1), docs)
+    if is_flat(schema):
+        return Schema(*grow.struct(StructType(*schema.fields), wanted, ()).fields, schema_id=schema_id)
     columns = list(schema.fields)
     for place, column in enumerate(columns):
         if column.name == PAYLOAD and isinstance(column.field_type, StructType):

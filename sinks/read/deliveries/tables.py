@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, cast
 
 from pyiceberg import expressions
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
-from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression
+from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, LiteralPredicate, Reference
 from pyiceberg.io.pyarrow import ArrowScan
 from pyiceberg.table import FileScanTask, Table
 
@@ -30,7 +30,9 @@ from sinks.read.deliveries.commits import Commits
 from sinks.read.deliveries.facts import instant
 from sinks.read.deliveries.records import Clean, Note
 from sinks.read.rows import json_value
+from sinks.rows.system import flat_name
 from sinks.table import state
+from sinks.table.schema import is_flat, name_in
 
 MAX_TABLES = 50
 MAX_FILES = 64
@@ -126,7 +128,7 @@ def snapshot_of(table: Table, event_id: str, received_at: str, budget: Budget) -
     where = And(equal("event_id", event_id), _received(received_at, 0))
     with _asked(".".join(table.name()), budget):
         for task in _tasks(table, where, budget):
-            if ArrowScan(table.metadata, table.io, table.schema().select("event_id"), where).to_table([task]).num_rows:
+            if _read(table, ("event_id",), where, task):
                 return _added_by(table, task.file.file_path, budget)
     return None
 
@@ -136,8 +138,7 @@ def rows_of(table: Table, where: BooleanExpression, limit: int, budget: Budget) 
     found: list[Clean] = []
     with _asked(".".join(table.name()), budget):
         for task in _tasks(table, where, budget):
-            rows = ArrowScan(table.metadata, table.io, table.schema().select(*_ROW), where).to_table([task])
-            found += [_clean(row) for row in rows.slice(0, limit).to_pylist()]
+            found += [_clean(row) for row in _read(table, _ROW, where, task, limit)]
             if len(found) >= limit:
                 break
     return found[:limit]
@@ -176,6 +177,29 @@ def of_vendor_event(source: str, vendor_event_id: str) -> BooleanExpression:
     return And(equal("vendor_event_id", vendor_event_id), equal("source", source))
 
 
+def _read(
+    table: Table, columns: Sequence[str], where: BooleanExpression, task: FileScanTask, limit: int = 1
+) -> list[dict[str, Any]]:
+    """Return at most `limit` rows of a file, their system columns under the names of nested tables."""
+    there = [name_in(table.schema(), name) for name in columns]
+    selected = table.schema().select(*there)
+    rows = ArrowScan(table.metadata, table.io, selected, _of(table, where)).to_table([task]).slice(0, limit)
+    found: list[dict[str, Any]] = rows.select(there).rename_columns(list(columns)).to_pylist()
+    return found
+
+
+def _of(table: Table, where: BooleanExpression) -> BooleanExpression:
+    """Return a filter over system columns by the names that they have in this table."""
+    if not is_flat(table.schema()):
+        return where
+    if isinstance(where, And):
+        return And(_of(table, where.left), _of(table, where.right))
+    if isinstance(where, LiteralPredicate):
+        named, term = cast("Any", type(where)), cast("Reference", where.term)
+        return cast("BooleanExpression", named(flat_name(term.name), where.literal))
+    return where
+
+
 def _tasks(table: Table, where: BooleanExpression, budget: Budget) -> Sequence[FileScanTask]:
     current = table.metadata.current_snapshot()
     said = current.summary.additional_properties if current is not None and current.summary else {}
@@ -184,7 +208,7 @@ def _tasks(table: Table, where: BooleanExpression, budget: Budget) -> Sequence[F
             f"rows of {'.'.join(table.name())} were not looked for: time is up, or it has over {MAX_PLANNED:,} files"
         )
         return []
-    tasks = list(table.scan(row_filter=where).plan_files())
+    tasks = list(table.scan(row_filter=_of(table, where)).plan_files())
     if len(tasks) > MAX_FILES:
         budget.cut(f"{len(tasks)} files of {'.'.join(table.name())} may hold the rows: {MAX_FILES} were read")
     return tasks[:MAX_FILES]

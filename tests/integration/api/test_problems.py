@@ -96,7 +96,7 @@ async def test_an_encoded_body_is_refused(api: Api) -> None:
         ({"topics": ["_hookberg.pressure"]}, "invalid_definition", "/topics/0"),
         ({"topics": ["{tenantId}.webhook.a", "default.event.a"]}, "invalid_definition", "/topics/1"),
         ({"valueFormat": "AVRO"}, "unsupported", "/valueFormat"),
-        ({"layout": "flat"}, "unsupported", "/layout"),
+        ({"splitBy": "eventType"}, "unsupported", "/splitBy"),
         ({"writeMode": "upsert", "primaryKey": ["id"]}, "unsupported", "/writeMode"),
         ({"retentionDays": 3}, "unsupported", "/retentionDays"),
     ],

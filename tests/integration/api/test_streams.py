@@ -111,7 +111,8 @@ async def test_patch_keeps_what_a_definition_must_be(api: Api) -> None:
     await api.make("/streams", STREAM)
     for change, status, reason in (
         ({"targetTable": "other"}, 409, "immutable"),
-        ({"layout": "raw"}, 422, "unsupported"),
+        ({"layout": "raw"}, 409, "immutable"),
+        ({"splitBy": "eventType"}, 422, "unsupported"),
         ({"nope": 1}, 422, "invalid_definition"),
         ({"contract": {"columns": "never"}}, 422, "invalid_definition"),
         ({"contract": {"columns": "discardRow", "dataTypes": "freeze"}, "columns": ["/a/b"]}, 200, None),
@@ -192,7 +193,7 @@ async def test_an_idempotency_key_makes_one_object(api: Api, key: str) -> None:
 
 async def test_an_idempotency_key_of_a_refused_call_may_be_used_again(api: Api) -> None:
     headers = {"Idempotency-Key": "one"}
-    assert (await api.send("POST", "/streams", STREAM | {"layout": "raw"}, headers=headers)).status == 422
+    assert (await api.send("POST", "/streams", STREAM | {"splitBy": "eventType"}, headers=headers)).status == 422
     assert (await api.send("POST", "/streams", STREAM, headers=headers)).status == 201
     bad = await api.send("POST", "/streams", STREAM, headers={"Idempotency-Key": "a b"})
     assert (bad.status, bad.reason) == (400, "bad_request")

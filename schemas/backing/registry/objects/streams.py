@@ -69,13 +69,15 @@ class Streams:
     def update(
         self, tenant: str, stream_id: str, definition: StreamDefinition, *, if_match: int | None = None, actor: Actor
     ) -> StreamRecord:
-        """Replace a definition. Raises `Refused`: not_found, precondition_failed, name_taken, immutable (table)."""
+        """Replace a definition. Raises `Refused`: not_found, precondition_failed, name_taken, immutable."""
         with self.rim.database.change() as connection:
             row = find(connection, STREAMS, tenant, stream_id)
             expect(row, if_match)
             taken(connection, STREAMS, tenant, definition.name, but=row.id)
             if _table(tenant, definition) != (row.namespace, row.table_name):
                 raise Refused(Reason.IMMUTABLE, "targetTable cannot change: make another stream")
+            if definition.layout != _definition(row).layout:
+                raise Refused(Reason.IMMUTABLE, "layout cannot change: the table's columns have their names by it")
             fields = diff(_definition(row).to_wire(), definition.to_wire())
             if not fields:
                 return _record(row)
