@@ -27,7 +27,6 @@ from tests.integration.api.world import SOURCE, STREAM, Api
         ("PATCH", "/streams/x", b"{}", "application/json", 415, "unsupported_media_type"),
         ("POST", "/streams", None, "application/json", 413, "body_too_large"),
         ("GET", "/nothing", None, None, 404, "not_found"),
-        ("GET", "/nothing", None, None, 404, "not_found"),
         ("GET", "/streams/%00", None, None, 404, "not_found"),
         ("GET", "/streams/" + "x" * 200, None, None, 404, "not_found"),
         ("GET", "/streams/nope", None, None, 404, "not_found"),
