@@ -172,6 +172,8 @@ def _waits(lag: dict[str, Any]) -> str:
         parts.append(f"waits {lag['seconds']:.1f} s")
     if lag["records"] is not None:
         parts.append(f"{lag['records']:,} records to go")
-    if lag.get("desired") not in (None, "running"):
+    if lag.get("desired") == "paused":
+        parts.append("the source is paused")
+    elif lag.get("desired") not in (None, "running"):
         parts.append(f"the stream is {lag['desired']}")
     return ", ".join(parts)

@@ -20,6 +20,7 @@ from ingress.publish import KafkaPublisher
 from schemas import settings
 from schemas.backing.egress import HttpEgress
 from schemas.backing.kafka import Topics, client_config
+from schemas.backing.kafka.lags import Lags
 from schemas.backing.lake import open_catalog
 from schemas.backing.registry import TallyFlusher
 from schemas.backing.registry.registrar import SelfRegistrar
@@ -66,6 +67,7 @@ async def _serve(given: settings.ApiSettings, sock: socket.socket) -> int:
                 random_bytes=os.urandom,
                 receipt_key=door.receipt_key,
                 keys=door.keys,
+                lags=Lags(client_config(given), topics),
                 rates=door.rates,
                 export=lambda: export(door, metrics),
             )

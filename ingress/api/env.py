@@ -1,6 +1,6 @@
 """What the control plane needs of the process that runs it, as one frozen value; deploy builds it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -8,11 +8,19 @@ from typing import Protocol
 from ingress.jwks import KeySource, NoKeys
 from ingress.rates import Rates
 from schemas.backing.registry import Registry, SourceRecord, TopicRecord
+from schemas.definitions.view import TopicView
 from schemas.metrics import Metrics
 from schemas.ports import CatalogReader, Clock, DeliveryReader, RegistryView, TableReader
 from schemas.settings.processes import ApiSettings
 
 STATIC = Path(__file__).parent / "static"
+
+
+class Waiting(Protocol):
+    """Tells what waits for the stage; blocking. Implemented by schemas.backing.kafka.lags.Lags."""
+
+    def waiting(self, raw_topics: Iterable[TopicView]) -> Mapping[tuple[str, int], int]:
+        """Return records by (raw topic, partition); may raise while Kafka is away."""
 
 
 class TopicsAdmin(Protocol):
@@ -55,6 +63,7 @@ class ApiEnv:
     random_bytes: Callable[[int], bytes] = field(repr=False)
     receipt_key: bytes = field(repr=False)
     keys: KeySource = field(default_factory=NoKeys)
+    lags: Waiting | None = None
     static: Path = STATIC
     export: Callable[[], None] = lambda: None
     rates: Rates = field(default_factory=Rates)

@@ -14,8 +14,9 @@ from faust.types import TP
 
 from schemas.logs import logger
 from streams.engine import thread
-from streams.engine.chunks import chunks, contiguous, pause_s
+from streams.engine.chunks import chunks, contiguous
 from streams.engine.directory import LiveTopic
+from streams.engine.rounds import Rounds
 from streams.engine.table import Stand
 from streams.engine.tails import Tails
 
@@ -40,6 +41,7 @@ class BatchConsumer(driver.Consumer):
         self._decided: dict[TP, int] = {}
         self._held: frozenset[str] = frozenset()
         self._tails = Tails(self)
+        self._rounds = Rounds(self.highwater, lambda: self._thread._consumer)  # noqa: SLF001 engine/README.md
         self._idle = asyncio.Event()
         self._idle.set()
         self._seeking = asyncio.Lock()
@@ -51,8 +53,9 @@ class BatchConsumer(driver.Consumer):
                 generation = self.app.consumer_generation_id
                 await asyncio.sleep(0)
                 if records and not self.should_stop:
+                    self._rounds.begin()
                     await self._take(records, generation)
-                    await asyncio.sleep(pause_s(sum(map(len, records.values())), len(self._expected)))
+                    await asyncio.sleep(self._rounds.over(records, len(self._expected)))
         except self.consumer_stopped_errors:
             if not self.app.should_stop:
                 raise
@@ -70,7 +73,7 @@ class BatchConsumer(driver.Consumer):
         except (KafkaException, TimeoutError) as exc:  # fetched again: a gap is read once more before it is believed
             _log.warning("topics_not_recognised", error=str(exc))
             return
-        for found, batch in records.items():
+        for found, batch in sorted(records.items(), key=lambda entry: len(entry[1])):  # a backlog waits for a few
             if not self.flow_active or generation != self.app.consumer_generation_id:
                 break
             await self._batch(TP(found.topic, found.partition), batch)
@@ -153,6 +156,7 @@ class BatchConsumer(driver.Consumer):
             wanted[tp] = at
         await self.seek_wait(wanted)
         self._expected = dict(wanted)
+        self._rounds.tell()  # a consumer may be new
         self._decided.update(wanted)  # what was not told before partitions went is told now
         self._reread.clear()
         _log.info("positions_taken", partitions=len(wanted))

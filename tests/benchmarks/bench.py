@@ -20,6 +20,7 @@ from rich.table import Table
 from deploy.local.kafka import Broker, ensure_runtime
 from deploy.local.kafka.config import load_or_create
 from tests.benchmarks import measure, stage
+from tests.benchmarks.backlog import backlog
 from tests.benchmarks.ids import ids
 from tests.benchmarks.live import live
 from tests.benchmarks.measure import Figure
@@ -71,6 +72,7 @@ PARTS: Mapping[str, Callable[[Ground], list[Figure]]] = {
     "ids": partial(_on_kafka, ids),
     "restart": partial(_on_server, restart),
     "live": partial(_on_server, live),
+    "backlog": partial(_on_server, backlog),
     "parsers": lambda _ground: parsers(),
     "typed": lambda _ground: typed(),
     "peers": partial(_on_kafka, peers),

@@ -73,7 +73,10 @@ class Accepted(Definition):
 
 
 class Lag(Definition):
-    """How far behind: records up to this one, seconds that it waits; null = not known."""
+    """How far behind: records up to this one, seconds that it waits; null = not known.
+
+    `desired`: of the stream, running or stopped; where the stage has not decided, `paused` or `running`.
+    """
 
     records: int | None
     seconds: float | None

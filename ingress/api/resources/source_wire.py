@@ -14,6 +14,7 @@ from schemas.definitions.auth import Auth
 from schemas.definitions.auth_any import KINDS
 from schemas.definitions.base import Definition
 from schemas.definitions.source import SourceDefinition
+from schemas.errors import HookbergError
 
 
 class SecretShown(Definition):
@@ -33,7 +34,10 @@ class UrlShown(Definition):
 
 
 class Stats(Definition):
-    """Counters of a source since it was made."""
+    """Counters of a source since it was made.
+
+    `waiting`: raw records that wait while it is paused, seconds old; null: not paused, not told (lists), Kafka is away.
+    """
 
     events_received: int
     last_event_at: datetime | None
@@ -41,6 +45,7 @@ class Stats(Definition):
     rejected_by_reason: dict[str, int]
     handshakes: int
     degraded: bool
+    waiting: int | None
 
 
 class SourceBase(shapes.Stamped):
@@ -80,12 +85,22 @@ SourceCreated: type[SourceBase] = create_model(
 )
 
 
-async def wire(call: Call, record: SourceRecord) -> dict[str, Any]:
-    """Return a source as answered; reads its secrets' and URLs' dates and its counters."""
-    return await call.threads.run(_wire, call, record)
+async def wire(call: Call, record: SourceRecord, *, alone: bool = False) -> dict[str, Any]:
+    """Return a source as answered; reads its secrets' and URLs' dates and its counters, `alone` also what waits."""
+    return await call.threads.run(_wire, call, record, alone=alone)
 
 
-def _wire(call: Call, record: SourceRecord) -> dict[str, Any]:
+def _waiting(call: Call, record: SourceRecord) -> int | None:
+    topic, lags = call.env.view.current().topics.get(record.topic), call.env.lags
+    if topic is None or lags is None:
+        return None
+    try:
+        return sum(lags.waiting([topic]).values())
+    except HookbergError:  # Kafka is away: the source is shown all the same
+        return None
+
+
+def _wire(call: Call, record: SourceRecord, *, alone: bool) -> dict[str, Any]:
     registry = call.env.registry
     tally = registry.tallies.read(record.id)
     definition: SourceDefinition = record.definition
@@ -126,6 +141,7 @@ def _wire(call: Call, record: SourceRecord) -> dict[str, Any]:
             "handshakes": tally.handshakes,
             "degraded": _degraded(definition, tally.accepted, rejected)
             or bool(registry.alerts.opened(AlertKind.QUARANTINE, [record.id])),
+            "waiting": _waiting(call, record) if alone and definition.paused else None,
         },
     }
 

@@ -46,7 +46,7 @@ async def create_source(call: Call) -> Answer:
 async def get_source(call: Call) -> Answer:
     """Show a source with its counters."""
     record = await _find(call)
-    return Answer(await source_wire.wire(call, record), version=record.version)
+    return Answer(await source_wire.wire(call, record, alone=True), version=record.version)
 
 
 async def put_source(call: Call) -> Answer:

@@ -61,7 +61,10 @@ class Resolution:
 
 @dataclass(slots=True)
 class Facts:
-    """What was read of one delivery. `tables`: by item; `failed`, `resolved`: of quarantined ones, by item."""
+    """What was read of one delivery. `tables`: by item; `failed`, `resolved`: of quarantined ones, by item.
+
+    `paused`: its topic is not processed now.
+    """
 
     delivery_id: str
     stored: Stored | None = None
@@ -75,6 +78,7 @@ class Facts:
     tables: Mapping[int, Sequence[InTable]] = field(default_factory=dict)
     source: Mapping[str, str | None] | None = None
     behind: int | None = None
+    paused: bool = False
     now_ms: int = 0
     why: Sequence[str] = ()
 

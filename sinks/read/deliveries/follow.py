@@ -70,6 +70,8 @@ class Follow:
         if told is not None:
             facts.record = told.record
             facts.decided = True if told.record is not None else False if told.complete else None
+            view = self._ground.view_of(self._at.topic_id)
+            facts.paused = view is not None and view.paused
             facts.behind = None if told.reached is None else max(0, self._at.offset - told.reached + 1)
         if facts.record is not None and not items(self._at.offset, facts.record, facts.cleans):
             self._from_tables(first_kept=found.first_kept)

@@ -90,7 +90,12 @@ def _decided(facts: Facts, found: Sequence[Item]) -> dict[str, Any] | None:
         if facts.decided is not False:
             return None
         waiting = None if since is None else max(0.0, facts.now_ms - since.stored_ms) / 1000
-        return {"at": None, "group": None, "outcomes": {}, "lag": {"records": ahead, "seconds": waiting}}
+        return {
+            "at": None,
+            "group": None,
+            "outcomes": {},
+            "lag": {"records": ahead, "seconds": waiting, "desired": "paused" if facts.paused else "running"},
+        }
     outcomes = Counter(item.outcome for item in found)
     return {
         "at": None if record is None else instant(record.decided_at_us),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas.errors import Refused
+from schemas.errors import Refused, Transient
 from schemas.reasons import Reason
 from tests.integration.api.world import SOURCE, Api
 
@@ -19,6 +19,7 @@ async def test_making_a_source_makes_its_topics_and_opens_it(api: Api) -> None:
         "rejectedByReason": {},
         "handshakes": 0,
         "degraded": False,
+        "waiting": None,
     }
     view = api.env.view.current()
     assert view.sources[made["id"]].open
@@ -74,8 +75,13 @@ async def test_pausing_a_shared_topic_is_refused(api: Api) -> None:
 
 
 async def test_a_source_made_paused_pauses_its_topic(api: Api) -> None:
-    await api.make("/sources", SOURCE | {"paused": True})
+    made = await api.make("/sources", SOURCE | {"paused": True})
     assert api.env.view.current().topics["default.webhook.github"].paused
+    api.lags.told["default.webhook.github", 1] = 7
+    assert (await api.send("GET", f"/sources/{made['id']}")).json["stats"]["waiting"] == 7
+    assert (await api.send("GET", "/sources")).json["items"][0]["stats"]["waiting"] is None
+    api.lags.failure = Transient("Kafka is away")
+    assert (await api.send("GET", f"/sources/{made['id']}")).json["stats"]["waiting"] is None
 
 
 async def test_put_creates_then_replaces_and_keeps_secrets(api: Api) -> None:

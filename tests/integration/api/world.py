@@ -5,7 +5,7 @@ import itertools
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from ingress.rates import Rates
 from schemas import topics
 from schemas.backing.registry import SYSTEM, Registry, SourceRecord, TopicRecord, Vault
 from schemas.definitions.key import KeyDefinition, Permission
-from schemas.definitions.view import EMPTY, Snapshot, StreamView
+from schemas.definitions.view import EMPTY, Snapshot, StreamView, TopicView
 from schemas.errors import Refused
 from schemas.metrics import Metrics
 from schemas.ports import CatalogReader, TableMetadata
@@ -169,6 +169,20 @@ class FakeCatalog:
         return self.known.get(namespace, {}).get(table)
 
 
+@dataclass
+class FakeLags:
+    """What waits by (raw topic, partition), of the topics asked for; `failure` is raised for ever."""
+
+    told: dict[tuple[str, int], int] = field(default_factory=dict)
+    failure: Exception | None = None
+
+    def waiting(self, raw_topics: Iterable[TopicView]) -> Mapping[tuple[str, int], int]:
+        if self.failure is not None:
+            raise self.failure
+        names = {topic.name for topic in raw_topics}
+        return {place: records for place, records in self.told.items() if place[0] in names}
+
+
 RECEIPT_KEY = b"receipt key of the tests"
 
 
@@ -202,6 +216,7 @@ class Api:
     topics: FakeTopics
     tables: FakeTables
     deliveries: FakeDeliveries
+    lags: FakeLags
     key: str
 
     async def send(
@@ -275,6 +290,7 @@ async def running(
     everything = KeyDefinition(permissions=tuple(Permission), name="admin")
     _, key = registry.keys.create(everything, actor=SYSTEM)
     view, made, tables, deliveries = DirectView(registry), FakeTopics(), FakeTables(), FakeDeliveries()
+    lags = FakeLags()
     await view.refresh()
     settings = ApiSettings(
         kafka_bootstrap_servers="127.0.0.1:1",
@@ -292,6 +308,7 @@ async def running(
         topics=made,
         tables=tables,
         deliveries=deliveries,
+        lags=lags,
         catalog=catalog or FakeCatalog(),
         clock=SystemClock(),
         metrics=metrics,
@@ -310,7 +327,7 @@ async def running(
     port = site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
     try:
         async with aiohttp.ClientSession() as http:
-            yield Api(f"http://127.0.0.1:{port}", http, env, made, tables, deliveries, key)
+            yield Api(f"http://127.0.0.1:{port}", http, env, made, tables, deliveries, lags, key)
     finally:
         await runner.cleanup()
         registry.close()

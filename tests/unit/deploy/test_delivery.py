@@ -88,9 +88,10 @@ def test_the_way_is_printed_from_accepted_to_committed() -> None:
 def test_what_is_not_there_is_said() -> None:
     pending = way(
         state="pending", items=[], tables=[],
-        decided={"at": None, "group": None, "outcomes": {}, "lag": {"records": 5, "seconds": 1.25}},
+        decided={"at": None, "group": None, "outcomes": {},
+                 "lag": {"records": 5, "seconds": 1.25, "desired": "paused"}},
     )  # fmt: skip
-    assert "not decided yet  waits 1.2 s, 5 records to go" in printed(pending)
+    assert "not decided yet  waits 1.2 s, 5 records to go, the source is paused" in printed(pending)
     gone = way(accepted={"position": AT, "kept": False, "source": None}, why=["retention"])
     assert "the raw record is not kept" in printed(gone)
     assert "incomplete: retention" in printed(gone)

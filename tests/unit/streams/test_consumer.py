@@ -61,6 +61,7 @@ class Reader(BatchConsumer):
         self.stands = {(TOPIC.topic_id, tp.partition): Stand(at, 7) for tp, at in stands.items()}
         self.starts, self.ends = dict[TP, int](), dict[TP, list[int]]()
         self.while_deciding: Callable[[], Any] | None = None
+        self._thread = SimpleNamespace(_consumer=None)  # type: ignore[assignment]
         self.tails = self._tails = Tails(self.did)  # type: ignore[assignment]
         self._expected = dict(stands)
         self.flow_active = True
