@@ -7,9 +7,11 @@ import re
 from typing import Any
 
 from pyiceberg.schema import Schema
+from pyiceberg.table import Table
 from pyiceberg.types import NestedField, StructType
 
 from sinks.columns.policy import Path
+from sinks.read.fill import NOTHING, filled
 from sinks.rows.salvage import pointer
 from sinks.rows.system import FLAT, JSON_DOC, PAYLOAD
 from sinks.table.schema import is_flat, payload_doc
@@ -17,12 +19,22 @@ from sinks.table.schema import is_flat, payload_doc
 _SCHEMA = re.compile(r" \[(\S+@\d+#.*?)\](?:: |$)")
 
 
+def described(table: Table) -> list[dict[str, Any]]:
+    """Return the dictionary with how full each column is among the newest rows; blocks on storage."""
+    found = filled(table)
+    return [one | found.get(path, NOTHING) for path, one in _walked(table.schema())]
+
+
 def dictionary(schema: Schema) -> list[dict[str, Any]]:
     """Return every column, structs before their members.
 
     `pointer`: of the payload's member, `schema`: `subject@version#pointer` that typed it; null where there is none.
     """
-    found: list[dict[str, Any]] = []
+    return [one for _path, one in _walked(schema)]
+
+
+def _walked(schema: Schema) -> list[tuple[Path, dict[str, Any]]]:
+    found: list[tuple[Path, dict[str, Any]]] = []
     flat = is_flat(schema)
 
     def walk(field: NestedField, at: Path) -> None:
@@ -31,16 +43,15 @@ def dictionary(schema: Schema) -> list[dict[str, Any]]:
         member = path[1:] if path[0] == PAYLOAD and not flat else ()
         if flat and not path[0].startswith(FLAT):
             member = path
-        found.append(
-            {
-                "name": ".".join(path),
-                "type": "struct" if nested else str(field.field_type),
-                "doc": field.doc or "",
-                "fieldId": field.field_id,
-                "pointer": "".join(map(pointer, member)) if member else None,
-                "schema": _schema(field.doc or "", member) if member else None,
-            }
-        )
+        one = {
+            "name": ".".join(path),
+            "type": "struct" if nested else str(field.field_type),
+            "doc": field.doc or "",
+            "fieldId": field.field_id,
+            "pointer": "".join(map(pointer, member)) if member else None,
+            "schema": _schema(field.doc or "", member) if member else None,
+        }
+        found.append((path, one))
         if isinstance(field.field_type, StructType):
             for child in field.field_type.fields:
                 walk(child, path)

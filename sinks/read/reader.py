@@ -49,8 +49,8 @@ class Reader:
         return await self._run(read)
 
     async def columns(self, stream: StreamView) -> list[dict[str, Any]]:
-        """Return the data dictionary."""
-        return await self._run(lambda: columns.dictionary(self._load(_identifier(stream)).schema()))
+        """Return the data dictionary, with how full each column is among the newest rows."""
+        return await self._run(lambda: columns.described(self._load(_identifier(stream))))
 
     async def quarantine(self, tenant: str, query: Mapping[str, str], limit: int, cursor: str | None) -> dict[str, Any]:
         """Return a page of the quarantine table; empty before it exists."""

@@ -1,6 +1,9 @@
 """A stream's table: where it is, its newest rows, its columns. Read through ports.TableReader."""
 
+from datetime import datetime
 from typing import Any
+
+from pydantic import Field
 
 from ingress.api.call import Answer, Call
 from ingress.api.resources import shapes
@@ -20,6 +23,31 @@ class Items(Definition):
     items: list[dict[str, Any]]
 
 
+class Column(Definition):
+    """One column. `pointer` and `schema` (`subject@version#pointer`) of what the payload fills.
+
+    `fillRate`, `distinct`, `firstSeen` and `lastSeen` are of the newest `rows` rows.
+    """
+
+    name: str
+    type: str
+    doc: str
+    field_id: int
+    pointer: str | None
+    json_schema: str | None = Field(alias="schema")
+    rows: int
+    fill_rate: float | None
+    distinct: int | None
+    first_seen: datetime | None
+    last_seen: datetime | None
+
+
+class Columns(Definition):
+    """The data dictionary, structs before their members."""
+
+    items: list[Column]
+
+
 async def get_stream_table(call: Call) -> Answer:
     """Show catalog, metadata location and snippets to query the table with; 404 before its first commit."""
     return Answer(await call.env.tables.table(await _view(call)))
@@ -31,7 +59,7 @@ async def list_stream_rows(call: Call) -> Answer:
 
 
 async def list_stream_columns(call: Call) -> Answer:
-    """Show the data dictionary."""
+    """Show each column's name, type, doc, place in payload and schema; of the newest rows fill rate, distinct, seen."""
     return Answer({"items": await call.env.tables.columns(await _view(call))})
 
 
@@ -53,5 +81,5 @@ async def _view(call: Call) -> StreamView:
 ROUTES = (
     Route("GET", "/streams/{id}/table", get_stream_table, "Show a stream's table", _READ, shapes.AnyObject),
     Route("GET", "/streams/{id}/rows", list_stream_rows, "Show the newest rows", _READ, Items, query=(_LIMIT,)),
-    Route("GET", "/streams/{id}/columns", list_stream_columns, "Show the data dictionary", _READ, Items),
+    Route("GET", "/streams/{id}/columns", list_stream_columns, "Show the data dictionary", _READ, Columns),
 )

@@ -10,7 +10,7 @@ from schemas.definitions.view import StreamView
 from sinks.audit.marks import Marks
 from sinks.columns.policy import Limits
 from sinks.columns.typing import Typing
-from sinks.read.columns import dictionary
+from sinks.read.columns import described, dictionary
 from sinks.read.deliveries import tables
 from sinks.read.deliveries.budget import Budget
 from sinks.read.marks import open_table
@@ -113,3 +113,27 @@ def test_raw_keeps_the_text_as_sent(ground: Ground) -> None:
     assert doc is not None
     assert doc.startswith("JSON text")
     assert state.OFFSETS + STREAM in summary(ground)
+
+
+@pytest.mark.parametrize("layout", ["nested", "flat"])
+def test_the_dictionary_says_how_full_a_column_is(ground: Ground, layout: str) -> None:
+    ground.layout = layout
+    put(
+        ground,
+        *(json.dumps({"id": n, "kind": n % 2, "o": {"rare": True} if n == 3 else None}).encode() for n in range(8)),
+    )
+    ground.run()
+    head = "" if layout == "flat" else "payload."
+    found = {one["name"]: one for one in described(ground.table())}
+    assert [(found[head + name]["fillRate"], found[head + name]["distinct"]) for name in ("id", "kind", "o.rare")] == [
+        (1.0, 8), (1.0, 2), (0.125, 1),
+    ]  # fmt: skip
+    assert found[f"{head}o.rare"]["firstSeen"] == found[f"{head}o.rare"]["lastSeen"] is not None
+    assert {one["rows"] for one in found.values()} == {8}
+
+
+def test_the_dictionary_of_an_empty_table_knows_of_no_values(ground: Ground) -> None:
+    ground.event_types = ("never.*",)
+    put(ground, b"{}")
+    ground.run(until=lambda: ground.reader.table_exists(("acme", "orders")))
+    assert {one["fillRate"] for one in described(ground.table())} == {None}
