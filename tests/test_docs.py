@@ -74,7 +74,7 @@ def test_a_webhook_by_hand_is_a_row_once(beside: Path, up_server: UpServer) -> N
 @pytest.mark.system
 def test_events_that_vendors_tools_forward_are_rows(beside: Path, up_server: UpServer) -> None:
     asked = next(block for block in blocks(README) if "stripe trigger" in block).splitlines()[-1]
-    assert re.search(r"│ payment_intent.succeeded\s+│ evt_1Nx\s+│ 2000", run(asked, beside, up_server))
+    assert re.search(r"│ payment_intent.succeeded\s+│ evt_1Nx\s+│\s+2000", run(asked, beside, up_server))
     by_type = "SELECT count(*) AS n FROM default.github_events WHERE event_type = 'issues.opened'"
     assert re.search(r"│ 1 ", run(f'.venv/bin/hookberg query "{by_type}"', beside, up_server))
 

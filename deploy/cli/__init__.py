@@ -8,7 +8,7 @@ import sys
 import typer
 from rich.console import Console
 
-from deploy.cli import audit, delivery, objects, processes, quarantine, query, send, tenant
+from deploy.cli import audit, delivery, objects, processes, quarantine, query, send, tables, tenant
 from deploy.cli.client import ServerError
 from schemas.errors import EXIT_CONFIGURATION, ConfigurationError, Refused
 
@@ -22,6 +22,7 @@ processes.add_to(app)
 objects.add_to(app)
 quarantine.add_to(app)
 query.add_to(app)
+tables.add_to(app)
 send.add_to(app)
 audit.add_to(app)
 delivery.add_to(app)

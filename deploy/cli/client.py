@@ -37,6 +37,13 @@ class Server:
 
     def call(self, method: str, path: str, body: Any = None, *, query: dict[str, str] | None = None) -> Any:  # noqa: ANN401 JSON
         """Ask the control plane; return the JSON answer, raise `ServerError` with the problem's words."""
+        return self._ask(method, f"/api/v1{path}", body, query)
+
+    def catalog(self, path: str) -> Any:  # noqa: ANN401 JSON
+        """Ask the REST catalog for `path` below /iceberg/v1; return the JSON answer, raise `ServerError` as `call`."""
+        return self._ask("GET", f"/iceberg/v1{path}", None, None)
+
+    def _ask(self, method: str, path: str, body: Any, query: dict[str, str] | None) -> Any:  # noqa: ANN401 JSON
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         if self.tenant:
             headers["X-Tenant-Id"] = self.tenant
@@ -44,7 +51,7 @@ class Server:
             headers["Content-Type"] = "application/merge-patch+json"
         try:
             answer = requests.request(
-                method, f"{self.url}/api/v1{path}", json=body, params=query, headers=headers, timeout=TIMEOUT_S
+                method, f"{self.url}{path}", json=body, params=query, headers=headers, timeout=TIMEOUT_S
             )
         except requests.RequestException as exc:
             raise ServerError(f"{self.url} does not answer ({type(exc).__name__}): is `hookberg up` running?") from None
@@ -91,6 +98,8 @@ def _admin_key(folder: Path | None) -> str | None:
 def _problem(answer: requests.Response) -> str:
     try:
         problem = answer.json()
+        if isinstance(problem.get("error"), dict):  # the REST catalog's
+            return f"{problem['error']['type']}: {problem['error']['message']}"
         text = f"{problem.get('reason', answer.status_code)}: {problem.get('detail') or problem.get('title')}"
     except (ValueError, AttributeError):
         return f"{answer.request.method} {answer.url}: HTTP {answer.status_code}"

@@ -1,94 +1,156 @@
-"""`hookberg query "SQL"` and `hookberg table NAME`: DuckDB over the Iceberg tables of a server or a data folder.
+"""`hookberg query "SQL"`: DuckDB over the Iceberg tables of a server or a data folder.
 
-Lives here: how tables become views. A table is `tenant.table`; each view is an `iceberg_scan` of the newest metadata.
-DuckDB 1.5.5 and its extensions come as wheels, so nothing is fetched.
+Lives here: how tables become views, and the run. A table is `tenant.table`: in a data folder a view over the newest
+metadata in its catalog, else one through the server's REST catalog (`/iceberg/v1`), for which a key with tables:read is
+enough. DuckDB 1.5.5 and its extensions come as wheels, so nothing is fetched.
 """
 
 import importlib.util
+import os
 import re
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
+from urllib.parse import quote
 
 import duckdb
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from deploy.cli.client import DataDirOption, KeyOption, Server, ServerError, TenantOption, UrlOption, find
-from deploy.cli.objects import show
+from deploy.cli.output import MAX_ROWS, Row, print_table, write_csv
 
 EXTENSIONS = ("avro", "httpfs", "iceberg")
-MAX_ROWS = 200
+DOOR = "hookberg_door"
+CHUNK = 10_000
+PATIENCE_S, LOOK_S = 0.5, 0.1
+"""A query that is done within half a second shows no progress."""
+T = TypeVar("T")
+CsvOption = Annotated[bool, typer.Option("--csv", help="Write all rows as CSV to standard output")]
+ParquetOption = Annotated[Path | None, typer.Option("--parquet", help="Write all rows to this Parquet file")]
 
 
 @dataclass(frozen=True, slots=True)
 class TableRef:
-    """A table and where its newest metadata is."""
+    """A table and what DuckDB reads it by: `iceberg_scan('…')`, or its name behind the door."""
 
     namespace: str
     name: str
-    metadata: str
+    scan: str
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add the two commands."""
+    """Add the command."""
     app.command("query", help='Run SQL over the tables: "SELECT count(*) FROM default.github_events".')(_query)
-    app.command("table", help="Where a stream's table is, and how to read it from other tools.")(_table)
 
 
 def _query(
     sql: Annotated[str, typer.Argument(help="DuckDB SQL; tables are tenant.table")],
+    as_csv: CsvOption = False,
+    parquet: ParquetOption = None,
     url: UrlOption = None,
     key: KeyOption = None,
     tenant: TenantOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
+    if as_csv and parquet is not None:
+        raise ServerError("--csv and --parquet: choose one")
     server = find(url, key, tenant, data_dir)
-    tables = local_tables(server.data_dir) if server.data_dir and not url else remote_tables(server)
+    folder = None if url or os.environ.get("HOOKBERG_URL") else server.data_dir
+    tables = remote_tables(server) if folder is None else local_tables(folder)
+    started = time.monotonic()
     try:
-        connection = connect(tables, sql)
-        result = connection.execute(quoted(sql, tables, connection))
-        columns = [column[0] for column in result.description or ()]
-        rows = result.fetchmany(MAX_ROWS + 1)
-    except duckdb.Error as exc:
+        connection = connect(tables, sql, server if folder is None else None)
+        said = quoted(sql, tables, connection)
+        if parquet is not None:
+            watched(connection, lambda: _to_parquet(connection, said, parquet))
+            Console(stderr=True).print(f"{parquet} written in {time.monotonic() - started:.2f} s", highlight=False)
+            return
+        columns, rows = watched(connection, lambda: _first(connection, said, CHUNK if as_csv else MAX_ROWS + 1))
+    except (duckdb.Error, OSError) as exc:
         known = ", ".join(sorted(f"{ref.namespace}.{ref.name}" for ref in tables)) or "none yet"
         raise ServerError(f"{exc}\ntables: {known}") from None
-    print_rows(columns, rows)
+    if as_csv:
+        write_csv(columns, _chunks(connection, rows), sys.stdout)
+    else:
+        print_table(Console(), columns, rows[:MAX_ROWS], len(rows) > MAX_ROWS, time.monotonic() - started)
 
 
-def _table(
-    stream: Annotated[str, typer.Argument(help="Name of the stream")],
-    url: UrlOption = None,
-    key: KeyOption = None,
-    tenant: TenantOption = None,
-    data_dir: DataDirOption = None,
-) -> None:
-    show(find(url, key, tenant, data_dir).call("GET", f"/streams/{stream}/table"))
+def _first(connection: duckdb.DuckDBPyConnection, sql: str, most: int) -> tuple[list[str], list[Row]]:
+    result = connection.execute(sql)
+    return [column[0] for column in result.description or ()], result.fetchmany(most)
 
 
-def print_rows(columns: list[str], rows: list[tuple[Any, ...]]) -> None:
-    """Print a result as a table, at most `MAX_ROWS` rows."""
-    table = Table(*columns)
-    for row in rows[:MAX_ROWS]:
-        table.add_row(*("" if value is None else str(value) for value in row))
-    Console().print(table)
-    if len(rows) > MAX_ROWS:
-        Console().print(f"the first {MAX_ROWS} rows; add LIMIT or an aggregate to the query")
+def _chunks(connection: duckdb.DuckDBPyConnection, rows: list[Row]) -> Iterator[list[Row]]:
+    while rows:
+        yield rows
+        rows = connection.fetchmany(CHUNK)
 
 
-def connect(tables: list[TableRef], sql: str) -> duckdb.DuckDBPyConnection:
-    """Open DuckDB with a view for each table whose name the SQL mentions."""
+def _to_parquet(connection: duckdb.DuckDBPyConnection, sql: str, path: Path) -> None:
+    """Write a query's rows to a file; by COPY, which lets other threads run while it binds and reads."""
+    place = str(path).replace("'", "''")
+    connection.execute(f"COPY ({sql.strip().rstrip(';')}\n) TO '{place}' (FORMAT parquet, COMPRESSION zstd)")
+
+
+def watched(connection: duckdb.DuckDBPyConnection, run: Callable[[], T]) -> T:
+    """Run a query in a thread and show its progress on a terminal's standard error; Ctrl-C ends it."""
+    answer: list[T] = []
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            answer.append(run())
+        except BaseException as exc:  # noqa: BLE001 raised again below, in the caller's thread
+            failed.append(exc)
+
+    thread = threading.Thread(target=work, name="query", daemon=True)
+    thread.start()
+    try:
+        thread.join(PATIENCE_S)
+        if thread.is_alive() and sys.stderr.isatty():
+            _show_progress(connection, thread)
+        thread.join()
+    except KeyboardInterrupt:
+        connection.interrupt()
+        thread.join()
+        raise
+    if failed:
+        raise failed[0]
+    return answer[0]
+
+
+def _show_progress(connection: duckdb.DuckDBPyConnection, thread: threading.Thread) -> None:
+    parts = (TextColumn("reading"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*parts, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("reading", total=None)
+        while thread.is_alive():
+            thread.join(LOOK_S)
+            share = connection.query_progress()
+            if share > 0:  # -1 until DuckDB can tell
+                progress.update(task, total=100.0, completed=share)
+
+
+def connect(tables: list[TableRef], sql: str, door: Server | None = None) -> duckdb.DuckDBPyConnection:
+    """Open DuckDB with a view for each table whose name the SQL mentions, through the server's door if it is named."""
     connection = duckdb.connect(config={"allow_unsigned_extensions": "true"})
     connection.execute("SET TimeZone='UTC'")
     load_extensions(connection)
-    for ref in tables:
-        if ref.name in sql:
-            connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{ref.namespace}"')
-            location = ref.metadata.removeprefix("file://").replace("'", "''")
-            connection.execute(
-                f'CREATE VIEW "{ref.namespace}"."{ref.name}" AS SELECT * FROM iceberg_scan(\'{location}\')'  # noqa: S608
-            )
+    mentioned = [ref for ref in tables if ref.name in sql]
+    if door is not None and mentioned:
+        key = door.key.replace("'", "''")
+        tenant = f", EXTRA_HTTP_HEADERS MAP {{'X-Tenant-Id': '{door.tenant}'}}" if door.tenant else ""
+        connection.execute(f"CREATE SECRET {DOOR} (TYPE iceberg, TOKEN '{key}'{tenant})")
+        endpoint = f"{door.url}/iceberg".replace("'", "''")
+        connection.execute(f"ATTACH '{DOOR}' AS {DOOR} (TYPE iceberg, ENDPOINT '{endpoint}', SECRET {DOOR})")
+    for ref in mentioned:
+        connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{ref.namespace}"')
+        connection.execute(f'CREATE VIEW "{ref.namespace}"."{ref.name}" AS SELECT * FROM {ref.scan}')  # noqa: S608
     return connection
 
 
@@ -116,22 +178,24 @@ def local_tables(data_dir: Path) -> list[TableRef]:
         raise ServerError(f"{path} does not exist yet: start `hookberg up` on this data folder first")
     catalog = SqlCatalog("hookberg", uri=f"sqlite:///{path}", init_catalog_tables="false")
     return [
-        TableRef(namespace[0], name[-1], catalog.load_table(name).metadata_location)
+        TableRef(namespace[0], name[-1], _scan(catalog.load_table(name).metadata_location))
         for namespace in catalog.list_namespaces()
         for name in catalog.list_tables(namespace)
     ]
 
 
 def remote_tables(server: Server) -> list[TableRef]:
-    """Return the tables of the tenant's streams as the server tells them."""
-    refs = []
-    for stream in server.call("GET", "/streams", query={"limit": "200"})["items"]:
-        try:
-            told = server.call("GET", f"/streams/{stream['id']}/table")
-        except ServerError:
-            continue  # no commit yet, so no table
-        refs.append(TableRef(told["namespace"], told["table"], told["metadataLocation"]))
-    return refs
+    """Return the tables that the server's REST catalog shows to the key."""
+    return [
+        TableRef(namespace, one["name"], f'{DOOR}."{namespace}"."{one["name"]}"')
+        for (namespace,) in server.catalog("/namespaces")["namespaces"]
+        for one in server.catalog(f"/namespaces/{quote(namespace, safe='')}/tables")["identifiers"]
+    ]
+
+
+def _scan(metadata_location: str) -> str:
+    location = metadata_location.removeprefix("file://").replace("'", "''")
+    return f"iceberg_scan('{location}')"
 
 
 def _extension_file(name: str) -> str:

@@ -54,13 +54,14 @@ def public_url(environ: Mapping[str, str], ports: Ports) -> str:
 def environment(base: Mapping[str, str], folder: DataFolder, ports: Ports, bootstrap: str) -> dict[str, str]:
     """Return a process's environment: the user's own, without the command line's, with this start's settings.
 
-    Replication settings of the user stand (an existing cluster may have several brokers), and the public address, which
-    a tunnel gives.
+    Replication settings of the user stand (an existing cluster may have several brokers), and the public addresses,
+    which a tunnel gives.
     """
     kept = {key: value for key, value in base.items() if key not in NOT_FOR_CHILDREN}
     defaults = {
         "HOOKBERG_LOG_FORMAT": "console",
         PUBLIC_URL: public_url(base, ports),
+        "HOOKBERG_PUBLIC_API_URL": f"http://{LOOPBACK}:{ports.api}",
         "HOOKBERG_REPLICATION_FACTOR": "1",
         "HOOKBERG_MIN_INSYNC_REPLICAS": "1",
         "PYTHONUNBUFFERED": "1",

@@ -48,7 +48,7 @@ async def _serve(given: settings.ApiSettings, sock: socket.socket) -> int:
             now_ns=base.clock.time_ns,
         )
         topics, metrics = Topics(given), Metrics()
-        tables = Reader(given, lambda: open_catalog(given))
+        tables = Reader(given, lambda: open_catalog(given), given.public_api_url)
         catalog = CatalogTables(lambda: open_catalog(given))
         deliveries = Deliveries(client_config(given), lambda: open_catalog(given), base.view, base.clock)
         door = _door(given, base, publisher, topics, metrics)

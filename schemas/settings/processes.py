@@ -182,6 +182,9 @@ class ApiSettings(DoorSettings, LakeSettings):
 
     api_host: str = Field(default="127.0.0.1", description="address that the API listens on")
     api_port: Port = Field(default=8080, description="port of the API")
+    public_api_url: PublicUrl = Field(
+        default="http://127.0.0.1:8080", description="how analysts reach the API; table snippets name it"
+    )
     iceberg_reader_properties: Annotated[dict[str, str], BeforeValidator(_from_json)] = Field(
         default_factory=dict,
         repr=False,

@@ -28,8 +28,10 @@ T = TypeVar("T")
 class Reader:
     """Implements `schemas.ports.TableReader`. `catalog` is opened when first needed, so the API starts without it."""
 
-    def __init__(self, settings: LakeSettings, catalog: Callable[[], Catalog]) -> None:
-        self._settings = settings
+    def __init__(
+        self, settings: LakeSettings, catalog: Callable[[], Catalog], api_url: str = "http://127.0.0.1:8080"
+    ) -> None:
+        self._settings, self._api_url = settings, api_url
         self._open = catalog
         self._catalog: Catalog | None = None
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="table-reader")
@@ -126,7 +128,8 @@ class Reader:
             "snapshotId": None if current is None else str(current.snapshot_id),
             "rows": int(summary.get("total-records", 0)),
             "files": int(summary.get("total-data-files", 0)),
-            "snippets": snippets.snippets(self._settings, identifier, table.metadata_location),
+            "snippets": snippets.door(self._settings.catalog_name, f"{self._api_url}/iceberg", identifier),
+            "direct": snippets.direct(self._settings, identifier, table.metadata_location),
         }
 
 

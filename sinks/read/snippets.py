@@ -1,6 +1,7 @@
 """What an analyst pastes to read a table: DuckDB, pyiceberg, polars, Spark, Trino.
 
-Lives here: the texts. No secret is ever in one: a password in the catalog's address is shown as ***.
+Lives here: the texts, through the REST catalog of the API (`door`) and past it (`direct`: whoever holds the catalog's
+credentials). No secret is ever in one: a password in the catalog's address is shown as ***, a key as KEY.
 """
 
 import re
@@ -10,6 +11,10 @@ from schemas.settings.processes import LakeSettings
 
 _PASSWORD = re.compile(r"(://[^:/@]*):[^@/]*@")
 _DUCKDB = "INSTALL iceberg;\nLOAD iceberg;\n"
+_SELECT = "SELECT * FROM {} LIMIT 10"
+_SHOW = "print(table.scan(limit=10).to_arrow())"
+_SHOW_POLARS = "import polars as pl\nprint(pl.scan_iceberg(table).head(10).collect())"
+KEY = "YOUR_API_KEY"
 _JDBC = {"postgresql": "postgresql", "sqlite": "sqlite"}
 
 
@@ -18,10 +23,51 @@ def uri(settings: LakeSettings) -> str:
     return "" if settings.catalog_uri is None else _PASSWORD.sub(r"\1:***@", settings.catalog_uri.get_secret_value())
 
 
-def snippets(settings: LakeSettings, identifier: tuple[str, str], metadata_location: str) -> Mapping[str, str]:
-    """Return one text per engine."""
+def door(name: str, address: str, identifier: tuple[str, str]) -> Mapping[str, str]:
+    """Return one text per engine that reads through the API at `address`; each has `KEY` where the API key goes."""
+    namespace, table = identifier
+    quoted, ticked = (f"{name}.{mark}{namespace}{mark}.{mark}{table}{mark}" for mark in ('"', "`"))
+    options = f'type="rest", uri="{address}", token="{KEY}"'
+    load = (
+        "from pyiceberg.catalog import load_catalog\n"
+        f'catalog = load_catalog("{name}", {options})\n'
+        f'table = catalog.load_table("{namespace}.{table}")\n'
+    )
+    catalog = f"spark.sql.catalog.{name}"
+    spark = {
+        "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
+        catalog: "org.apache.iceberg.spark.SparkCatalog",
+        f"{catalog}.type": "rest",
+        f"{catalog}.uri": address,
+        f"{catalog}.token": KEY,
+    }
+    trino = {
+        "connector.name": "iceberg",
+        "iceberg.catalog.type": "rest",
+        "iceberg.rest-catalog.uri": address,
+        "iceberg.rest-catalog.security": "OAUTH2",
+        "iceberg.rest-catalog.oauth2.token": KEY,
+    }
+    return {
+        "duckdb": _DUCKDB
+        + f"CREATE SECRET {name} (TYPE iceberg, TOKEN '{KEY}');\n"
+        + f"ATTACH '{name}' AS {name} (TYPE iceberg, ENDPOINT '{address}', SECRET {name});\n"
+        + _SELECT.format(quoted)
+        + ";",
+        "pyiceberg": load + _SHOW,
+        "polars": load + _SHOW_POLARS,
+        "spark": "".join(f"-- --conf {key}={value}\n" for key, value in spark.items()) + _SELECT.format(ticked) + ";",
+        "trino": f"-- etc/catalog/{name}.properties\n"
+        + "".join(f"-- {key}={value}\n" for key, value in trino.items())
+        + _SELECT.format(quoted),
+    }
+
+
+def direct(settings: LakeSettings, identifier: tuple[str, str], metadata_location: str) -> Mapping[str, str]:
+    """Return one text per engine that reads the catalog itself, or for DuckDB the table as it stands now."""
     namespace, table = identifier
     name, address, warehouse = settings.catalog_name, uri(settings), settings.catalog_warehouse or ""
+    quoted, ticked = (f"{name}.{mark}{namespace}{mark}.{mark}{table}{mark}" for mark in ('"', "`"))
     options = [f"type={settings.catalog_type!r}", f"uri={address!r}"]
     if warehouse:
         options.append(f"warehouse={warehouse!r}")
@@ -31,12 +77,11 @@ def snippets(settings: LakeSettings, identifier: tuple[str, str], metadata_locat
         f'table = catalog.load_table("{namespace}.{table}")\n'
     )
     return {
-        "duckdb": _DUCKDB + f"SELECT * FROM iceberg_scan('{metadata_location}') LIMIT 10;",  # noqa: S608 a text
-        "pyiceberg": load + "print(table.scan(limit=10).to_arrow())",
-        "polars": load + "import polars as pl\nprint(pl.scan_iceberg(table).head(10).collect())",
-        "spark": _spark(name, settings.catalog_type, address, warehouse)  # noqa: S608
-        + f"SELECT * FROM {name}.`{namespace}`.`{table}` LIMIT 10;",  # noqa: S608
-        "trino": f'SELECT * FROM {name}."{namespace}"."{table}" LIMIT 10',  # noqa: S608
+        "duckdb": _DUCKDB + _SELECT.format(f"iceberg_scan('{metadata_location}')") + ";",
+        "pyiceberg": load + _SHOW,
+        "polars": load + _SHOW_POLARS,
+        "spark": _spark(name, settings.catalog_type, address, warehouse) + _SELECT.format(ticked) + ";",
+        "trino": _SELECT.format(quoted),
     }
 
 

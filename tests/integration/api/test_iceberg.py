@@ -3,22 +3,30 @@
 import asyncio
 import gzip
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
+from importlib import util
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 from pyiceberg.catalog import load_catalog
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import NoSuchTableError, OAuthError, UnauthorizedError
 from pyiceberg.schema import Schema
 from pyiceberg.types import LongType, NestedField
+from typer.testing import CliRunner
 
-from deploy.cli.query import load_extensions
+from deploy.cli import app
+from deploy.cli.client import ServerError
+from deploy.cli.query import EXTENSIONS, _extension_file, load_extensions
 from ingress.api.iceberg.paging import MAX_PAGE
 from schemas.definitions.key import Permission
+from schemas.settings.processes import LakeSettings
 from sinks.read.catalog import CatalogTables
+from sinks.read.reader import Reader
 from tests.integration.api.world import Api, running
 from tests.unit.sinks.ground import GATE, TOPIC, Ground
 
@@ -272,3 +280,72 @@ def test_reads_compressed_metadata_and_no_view(tmp_path: Path, lake: Ground) -> 
     assert not asyncio.run(reader.exists("acme", "packed"))
     reader.close()
     catalog.close()
+
+
+def extensions_in(folder: Path) -> Path:
+    """Lay the wheels' extensions out as DuckDB's INSTALL would have: what is installed is not fetched."""
+    with duckdb.connect() as connection:
+        platform = connection.sql("PRAGMA platform").fetchall()[0][0]
+        place = folder / f"v{duckdb.__version__}" / platform
+    place.mkdir(parents=True)
+    for name in EXTENSIONS:
+        (place / f"{name}.duckdb_extension").symlink_to(_extension_file(name))
+    return folder
+
+
+@pytest.mark.filterwarnings("ignore:.*missing the OAuth2 server URI.*:DeprecationWarning")
+async def test_the_snippets_that_are_printed_read_the_table(
+    api: Api, lake: Ground, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = LakeSettings(
+        catalog_uri=f"sqlite:///{lake.folder}/catalog.db", catalog_warehouse=f"file://{lake.folder}/warehouse"
+    )
+    reader = Reader(settings, lambda: lake.reader, api.url)
+    told = await asyncio.to_thread(reader._table, ("acme", "orders"))
+    key = await api.key_for("acme", Permission.TABLES_READ)
+
+    def read() -> None:
+        for kind in ("snippets", "direct"):
+            texts = {engine: text.replace("YOUR_API_KEY", key) for engine, text in told[kind].items()}
+            config: dict[str, Any] = {
+                "allow_unsigned_extensions": "true",
+                "extension_directory": str(extensions_in(tmp_path / kind)),
+            }
+            with duckdb.connect(config=config) as connection:
+                for extension in ("avro", "httpfs"):  # what DuckDB fetches by itself where it may
+                    connection.execute(f"INSTALL {extension}; LOAD {extension}")
+                assert len(connection.execute(texts["duckdb"]).fetchall()) == ROWS
+            for engine in ("pyiceberg", *(["polars"] if util.find_spec("polars") else [])):
+                exec(texts[engine], {})  # this is what an analyst does with it
+                assert "event_id" in capsys.readouterr().out
+
+    await asyncio.to_thread(read)
+    reader.close()
+
+
+async def test_the_command_line_queries_a_server_by_the_door(api: Api, tmp_path: Path) -> None:
+    key = await api.key_for("acme", Permission.TABLES_READ)
+    sql = "SELECT payload.n AS n, event_time FROM acme.orders ORDER BY n"
+
+    def run(*words: str) -> str:
+        done = CliRunner().invoke(app, ["query", *words, "--url", api.url, "--key", key])
+        assert done.exit_code == 0, done.exception or done.output
+        return done.stdout
+
+    def work() -> None:
+        lines = run(sql, "--csv").splitlines()
+        assert lines[0] == "n,event_time"
+        assert lines[1:] == [f"{n},2023-11-14 22:13:20.{n:03d}Z" for n in range(ROWS)]
+        assert run(sql, "--parquet", str(tmp_path / "out.parquet")) == ""
+        assert pq.read_table(tmp_path / "out.parquet")["n"].to_pylist() == list(range(ROWS))
+        table = run("SELECT count(*) AS n FROM acme.orders")
+        assert re.search(rf"│ {ROWS} │", table), table
+        assert "1 row in" in table
+        records = run("SELECT * FROM acme.orders")
+        assert records.count("── ") == ROWS
+        assert '{"n": 3}' in records
+        refused = CliRunner().invoke(app, ["query", "SELECT * FROM rival.secrets", "--url", api.url, "--key", key])
+        assert isinstance(refused.exception, ServerError)
+        assert "tables: acme.orders, acme__web.visits" in str(refused.exception)
+
+    await asyncio.to_thread(work)

@@ -8,13 +8,13 @@ import pytest
 from schemas.backing.lake import open_catalog
 from schemas.settings.processes import LakeSettings
 from sinks.jobs.drop_table import drop
-from sinks.read.snippets import snippets, uri
+from sinks.read.snippets import direct, door, uri
 from sinks.table import create, schema, state
 
 
 def test_snippets_show_no_password() -> None:
     given = LakeSettings(catalog_uri="postgresql+psycopg://me:hush@db/lake", catalog_warehouse="s3://lake")
-    texts = snippets(given, ("acme", "orders"), "s3://lake/acme/orders/metadata/1.metadata.json")
+    texts = direct(given, ("acme", "orders"), "s3://lake/acme/orders/metadata/1.metadata.json")
     assert uri(given) == "postgresql+psycopg://me:***@db/lake"
     assert "hush" not in repr(texts)
     assert "jdbc:postgresql://me:***@db/lake" in texts["spark"]
@@ -29,12 +29,21 @@ def at_once(_seconds: float) -> None:
 
 def test_snippets_name_a_local_catalog_as_each_tool_reads_it() -> None:
     given = LakeSettings(catalog_uri="sqlite:////data/catalog.db", catalog_warehouse="file:///data/warehouse")
-    texts = snippets(given, ("acme", "orders"), "file:///data/warehouse/acme/orders/metadata/1.metadata.json")
+    texts = direct(given, ("acme", "orders"), "file:///data/warehouse/acme/orders/metadata/1.metadata.json")
     assert "uri=jdbc:sqlite:/data/catalog.db\n" in texts["spark"]
     assert "uri='sqlite:////data/catalog.db'" in texts["pyiceberg"]
     for engine in ("pyiceberg", "polars"):
         compile(texts[engine], engine, "exec")
         assert texts[engine].splitlines()[-1].startswith("print(")  # a script that shows nothing looks broken
+
+
+def test_snippets_through_the_door_hold_a_place_for_the_key_and_none() -> None:
+    texts = door("hookberg", "https://api.example/iceberg", ("acme__web", "orders"))
+    assert texts.keys() == {"duckdb", "pyiceberg", "polars", "spark", "trino"}
+    assert all("https://api.example/iceberg" in text and "YOUR_API_KEY" in text for text in texts.values())
+    for engine in ("pyiceberg", "polars"):
+        compile(texts[engine], engine, "exec")
+        assert texts[engine].splitlines()[-1].startswith("print(")
 
 
 def test_drops_only_the_table_of_the_stream_that_is_named(tmp_path: Path) -> None:
