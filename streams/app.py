@@ -9,7 +9,7 @@ import contextlib
 import gc
 import math
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -122,7 +122,12 @@ def build(
         async for decided in judge.agent(batches):
             yield decided
 
-    _look_after(app, sweep, runs, env.metrics.gauge("hookberg_stage_lag_records").labels(group))
+    _look_after(
+        app,
+        sweep,
+        lambda: runs.look(env.registry.current()),
+        env.metrics.gauge("hookberg_stage_lag_records").labels(group),
+    )
 
     @app.timer(FORGET_S)  # type: ignore[untyped-decorator]
     async def forget() -> None:
@@ -143,8 +148,8 @@ def build(
     return app
 
 
-def _look_after(app: App, sweep: Sweep, runs: RunTopics, lag: Gauge) -> None:
-    """Add the timers of what happens beside deciding."""
+def _look_after(app: App, sweep: Sweep, look: Callable[[], Awaitable[None]], lag: Gauge) -> None:
+    """Add the timers of what happens beside deciding; `look` is after the run topics."""
 
     @app.timer(1.0)  # type: ignore[untyped-decorator]
     async def expire() -> None:
@@ -156,7 +161,7 @@ def _look_after(app: App, sweep: Sweep, runs: RunTopics, lag: Gauge) -> None:
 
     @app.timer(RUN_TOPICS_S)  # type: ignore[untyped-decorator]
     async def look_at_run_topics() -> None:
-        await runs.look()
+        await look()
 
 
 async def run_group(group: str, env: Env, health: Health, stop: asyncio.Event | None = None) -> int:

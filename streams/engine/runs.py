@@ -13,6 +13,7 @@ from confluent_kafka import KafkaException
 from schemas.definitions.role import MAX_RUNS
 from schemas.definitions.view import RoleView, Snapshot
 from schemas.logs import logger
+from schemas.topics import Kind
 from streams.engine.directory import LiveTopic, RunTopic
 from streams.roles import Roles, Target
 
@@ -95,8 +96,16 @@ class RunTopics:
             for name in [name for name in known if name not in named]:
                 del known[name]
 
-    async def look(self) -> None:
-        """Look whether the topics are as they were; called now and then. While Kafka is away they stay."""
+    async def look(self, snapshot: Snapshot) -> None:
+        """Look whether the topics are as they were; called now and then. While Kafka is away they stay.
+
+        Tenants that have no raw topic any more are forgotten: their topics go with them.
+        """
+        tenants = {topic.tenant for topic in snapshot.topics.values() if topic.kind == Kind.WEBHOOK}
+        for tenant in [tenant for tenant in self._wanted if tenant not in tenants]:
+            del self._wanted[tenant]
+            self._made.pop(tenant, None)
+            self._forget()
         names = sorted({view.topic for views in self._wanted.values() for view in views} & self._there.keys())
         if not names:
             return

@@ -105,16 +105,16 @@ async def test_a_topic_that_vanishes_is_out_of_effect_once_it_is_sure_and_back_w
     snapshot = shown("agent")
     await world.taken(snapshot)
     kept = world.there.pop(RUN)
-    await world.runs.look()
+    await world.runs.look(snapshot)
     assert await world.taken(snapshot) == [(RUN, 4, 4)]
     world.now += BELIEVE_S
     world.away = 1
-    await world.runs.look()
+    await world.runs.look(snapshot)
     assert await world.taken(snapshot) == [(RUN, 4, 4)]
-    await world.runs.look()
+    await world.runs.look(snapshot)
     assert await world.taken(snapshot) == []
     world.there[RUN] = kept
-    await world.runs.look()
+    await world.runs.look(snapshot)
     assert await world.taken(snapshot) == [(RUN, 4, 4)]
     assert world.runs.gone() == ()
 
@@ -138,8 +138,18 @@ async def test_topics_that_no_assignment_names_any_more_are_forgotten() -> None:
     world = World(agent=4, other=4)
     await world.taken(shown("agent", "other"))
     await world.taken(shown("agent"))
-    await world.runs.look()
+    await world.runs.look(shown("agent"))
     assert world.asked[-1] == [RUN]
+
+
+async def test_topics_of_a_tenant_that_was_deleted_are_not_looked_for(caplog: pytest.LogCaptureFixture) -> None:
+    world = World(agent=4)
+    await world.taken(shown("agent"))
+    asked, world.there = len(world.asked), {}
+    for _ in range(3):
+        await world.runs.look(EMPTY)
+        world.now += BELIEVE_S
+    assert (len(world.asked), world.runs.gone(), caplog.records) == (asked, (), [])
 
 
 @pytest.mark.parametrize("fault", [KafkaException(KafkaError(KafkaError._TIMED_OUT)), TimeoutError()])
