@@ -14,10 +14,14 @@ import streams
 from streams.engine.app import App, BatchTransport
 from streams.engine.conductor import RegistryConductor
 from streams.engine.consumer import BatchConsumer
-from streams.engine.watch import Watch
+from streams.engine.ledgers import LedgerApp, LedgerConductor, LedgerConsumer, LedgerThread, LedgerTransport
+from streams.engine.watch import Alive, Watch
 
 FOLDER = Path(streams.__file__).parent
-OURS = (App, BatchTransport, RegistryConductor, BatchConsumer, Watch)
+OURS = (
+    App, BatchTransport, RegistryConductor, BatchConsumer, Alive, Watch,
+    LedgerApp, LedgerTransport, LedgerConductor, LedgerConsumer, LedgerThread,
+)  # fmt: skip
 LISTED = set(re.findall(r"`([A-Za-z_]+)`", (FOLDER / "engine" / "README.md").read_text("utf-8")))
 NOT_OF_FAUST = {"_exit", "_replace", "_PARTITION_EOF"}
 """os._exit, namedtuple._replace, and an error code that librdkafka makes itself."""

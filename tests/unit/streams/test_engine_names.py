@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import aiokafka
+import faust.streams
 import pytest
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
 from aiokafka.consumer.group_coordinator import BaseCoordinator, GroupCoordinator
@@ -47,6 +48,8 @@ SIGNATURES: dict[Any, str] = {
     consumer.ConsumerThread.call_thread: "(self, fun",
     driver.AIOKafkaConsumerThread._ensure_consumer: "(self)",
     Conductor._update_indices: "(self)",
+    driver.Consumer._new_consumer_thread: "(self)",
+    driver.AIOKafkaConsumerThread._create_worker_consumer: "(self, transport",
     Conductor._flag_changes: "(self)",
     Conductor._subscriber: "(self)",
     Recovery._resume_streams: "(self, generation_id",
@@ -82,6 +85,12 @@ def test_the_other_names_are_there() -> None:
     assert "self._conns[conn_id]" in inspect.getsource(AIOKafkaClient._get_conn)
     assert "conn_id = (node_id, group)" in inspect.getsource(AIOKafkaClient._get_conn)
     assert ConnectionGroup.DEFAULT == 0
+    assert "if self.consumer.in_transaction:" in inspect.getsource(
+        driver.AIOKafkaConsumerThread._create_worker_consumer
+    )
+    assert "_current_event.get(None)" in inspect.getsource(faust.streams.current_event)
+    assert "self._read_offset" in inspect.getsource(consumer.Consumer._drain_messages)
+    assert "for topic in channel.topics" in inspect.getsource(Conductor._update_indices)
     assert "_last_successful_refresh_ms" in inspect.getsource(aiokafka.cluster.ClusterMetadata.update_metadata)
     assert "leader_for_partition" in inspect.getsource(aiokafka.consumer.fetcher.Fetcher._get_actions_per_node)
 
