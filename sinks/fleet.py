@@ -5,12 +5,12 @@ its last one has ended, so one process never writes a table twice at a time.
 """
 
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from schemas import logs, names, topics
 from schemas.definitions.stream import State, read_topic
-from schemas.definitions.view import Snapshot, StreamView
+from schemas.definitions.view import EMPTY, Snapshot, StreamView
 from sinks.columns.policy import Limits, Mode
 from sinks.columns.typing import Typing, named
 from sinks.layout import EventLayout, FixedLayout, Layout
@@ -96,16 +96,17 @@ def of_stream(stream: StreamView, pinned: tuple[tuple[str, bytes], ...] = ()) ->
                 pinned,
                 stream.frozen,
             ),
-            definition.event_types,
             definition.layout,
         ),
+        event_types=definition.event_types,
     )
 
 
 def layout_of(spec: Spec) -> Layout:
     """Return the layout that a spec asks for."""
     if spec.kind == EVENTS:
-        return EventLayout(*spec.layout)
+        typing, layout = spec.layout
+        return EventLayout(typing, spec.event_types, layout)
     return FixedLayout(QUARANTINE_TABLE if spec.kind == topics.Kind.QUARANTINE else LEDGER_TABLE)
 
 
@@ -117,10 +118,11 @@ class Fleet:
         self._tails: dict[str, Tail] = {}
         self._ending: dict[str, Tail] = {}
         self._lock = threading.Lock()
+        self._known: tuple[Snapshot, Sequence[Spec]] = (EMPTY, ())
 
     def reconcile(self, snapshot: Snapshot, owned: Collection[int], count: int) -> None:
         """Start and stop tails so that exactly the wanted and owned ones run; never waits for one."""
-        specs = {spec.id: spec for spec in wanted(snapshot) if partition_of(spec, count) in owned}
+        specs = {spec.id: spec for spec in self._wanted(snapshot) if partition_of(spec, count) in owned}
         with self._lock:
             self._ending = {name: tail for name, tail in self._ending.items() if tail.alive}
             for name, tail in list(self._tails.items()):
@@ -132,6 +134,12 @@ class Fleet:
                     tail = Tail(spec, layout_of(spec), self._env(len(specs)))
                     self._tails[name] = tail
                     tail.start()
+
+    def _wanted(self, snapshot: Snapshot) -> Sequence[Spec]:
+        """Return what should run, worked out once per snapshot: it is asked for four times a second."""
+        if self._known[0] is not snapshot:
+            self._known = snapshot, tuple(wanted(snapshot))
+        return self._known[1]
 
     def release(self, gone: Callable[[int], bool], count: int, timeout_s: float = REVOKE_S) -> None:
         """Stop the tails of ownership partitions that are `gone`; returns when they have ended, at most `timeout_s`.

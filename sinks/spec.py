@@ -33,6 +33,7 @@ class Spec:
     generation: int
     accept_loss: bool
     kind: str
+    event_types: tuple[str, ...] = ()
     layout: tuple[Any, ...] = ()
 
     @property

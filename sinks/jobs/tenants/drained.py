@@ -98,10 +98,9 @@ def _selects(world: World, spec: Spec, found: Mapping[str, Topic], at: Mapping[P
 
 
 def _wanted(spec: Spec, records: Sequence[Record]) -> list[bool]:
-    globs = spec.layout[2] if spec.kind == EVENTS else ()
-    if not globs:
+    if not spec.event_types:
         return [True for _ in records]
-    return [any(fnmatchcase(kind, glob) for glob in globs) for kind in system.kinds(records)]
+    return [any(fnmatchcase(kind, glob) for glob in spec.event_types) for kind in system.kinds(records)]
 
 
 def _why(world: World, spec: Spec) -> str:
