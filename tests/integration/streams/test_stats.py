@@ -162,7 +162,7 @@ def test_killed_at_any_moment_it_tells_what_the_ledger_says(ground: Ground) -> N
         for tenant, source in tenants:
             stage.write(tenant, source, 20)
         before = ground.told(sources).total()
-        wait_until(lambda least=before: ground.told(sources).total() > least, 30, what="minutes that are told")  # type: ignore[misc]
+        wait_until(lambda least=before: ground.told(sources).total() > least, 60, what="minutes that are told")  # type: ignore[misc]
         stage.write(*tenants[-1], draw.randrange(3, 15))
         ground.kill()
         tenants.append(ground.tenant())
@@ -170,11 +170,11 @@ def test_killed_at_any_moment_it_tells_what_the_ledger_says(ground: Ground) -> N
     ground.start()
     for tenant, source in tenants:
         stage.write(tenant, source, 10)
-    wait_until(lambda: ground.told(sources) == ground.expected, 40, what="all that the ledger says")
+    wait_until(lambda: ground.told(sources) == ground.expected, 60, what="all that the ledger says")
     tenants.append(ground.tenant())  # followed while it runs
     sources.append(tenants[-1][1])
     stage.write(*tenants[-1], 5)
-    wait_until(lambda: ground.told(sources) == ground.expected, 40, what="all that the ledger says")
+    wait_until(lambda: ground.told(sources) == ground.expected, 60, what="all that the ledger says")
     closed = time.time_ns() // 1000 // MINUTE_US - 2
     wait_until(
         lambda: all((ground.registry.minutes.complete(tenant) or 0) >= closed for tenant, _ in tenants), 20,
