@@ -5,12 +5,15 @@ rules (history.py).
 """
 
 import json
+import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 
+from schemas.ids import run_id
 from tests.faults.history import (
     Cut,
     Decided,
@@ -39,6 +42,15 @@ class Streamed:
     table: str
     platform: str
     selects: Callable[[str], bool] = lambda _event_type: True
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """An assignment of the run: its id, the role or glob that it takes, its target."""
+
+    id: str
+    role: str
+    target: str
 
 
 @dataclass
@@ -77,11 +89,16 @@ def decided(bootstrap: str, tenant: str, platforms: Iterable[str]) -> dict[Parti
 
 def gather(
     bootstrap: str, lake: Lake, tenant: str, sent: Ledger, archive: Archive, streams: Iterable[Streamed],
-    witnessed: dict[Key, int] | None = None, *, settled: bool = False,
+    witnessed: dict[Key, int] | None = None, *, settled: bool = False, assigned: Iterable[Assigned] = (),
+    minutes: dict[str, dict[str, int]] | None = None,
 ) -> History:  # fmt: skip
-    """Read everything; all must be drained, Kafka and the catalog must run."""
-    kinds = ("webhook", "event", "quarantine")
+    """Read everything; all must be drained, Kafka and the catalog must run.
+
+    `minutes`: outcomes by source id as the API tells them, None where they cannot be compared.
+    """
+    kinds, assigned = ("webhook", "event", "quarantine"), list(assigned)
     topics = [f"{tenant}.{kind}.{platform}" for kind in kinds for platform in PLATFORMS]
+    topics += sorted({f"{tenant}.run.{one.target}" for one in assigned})
     found = read_all(bootstrap, [*topics, f"{tenant}.ledger"])
     known = {name: topic_id for name, (topic_id, _) in ids(bootstrap, topics).items()}
     platforms = {known[raw_topic(tenant, platform)]: platform for platform in PLATFORMS} | archive.platforms
@@ -135,7 +152,9 @@ def gather(
         reader=[] if witnessed is None else _differences(found, witnessed),
         redriven={(*key, one.offset): _redriven(one) for key, one in every if REDRIVE in one.headers},
         held=archive.held,
-        own_tables=own_tables(lake, tenant, quarantine, ledger),
+        pairs=own_tables(lake, tenant, quarantine, ledger)
+        | {"runs": runs(found, tenant, assigned)}
+        | ({} if minutes is None else {"minutes": counted_minutes(ledger, minutes)}),
         settled=settled,
         mendable=mendable,
     )
@@ -208,6 +227,38 @@ def own_tables(
         ),
         "ledger": (_counted(ledger), _rows_counted(counts)),
     }
+
+
+def runs(found: Everything, tenant: str, assigned: list[Assigned]) -> tuple[Counter[Any], Counter[Any]]:
+    """Return the runs that clean events must have, one for each assignment of their role, and those there are."""
+    due: Counter[Any] = Counter()
+    for platform in PLATFORMS:
+        for record in found.of(f"{tenant}.event.{platform}"):
+            event = json.loads(record.value)
+            role = f"{event['sourceKind']}.{re.sub('[^a-z0-9]+', '_', event['eventType'].lower())}"
+            due.update(
+                (one.target, run_id(event["eventId"], one.id), event["eventId"])
+                for one in assigned
+                if fnmatchcase(role, one.role)
+            )
+    there: Counter[Any] = Counter()
+    for target in {one.target for one in assigned}:
+        for record in found.of(f"{tenant}.run.{target}"):
+            run = json.loads(record.value)
+            there[target, run["runId"], run["eventId"]] += 1
+    return due, there
+
+
+def counted_minutes(
+    ledger: list[dict[str, Any]], minutes: dict[str, dict[str, int]]
+) -> tuple[Counter[Any], Counter[Any]]:
+    """Return the sums of the ledger by source and outcome, and those of the minutes."""
+    due: Counter[Any] = Counter()
+    for record in ledger:
+        for count in record["counts"]:
+            due[count["sourceId"], count["outcome"]] += count["n"]
+    there = Counter({(source, name): n for source, outcomes in minutes.items() for name, n in outcomes.items()})
+    return due, there
 
 
 def _in(row: dict[str, Any], place: str) -> Position | None:

@@ -124,7 +124,8 @@ class History:
     wrapped: contents that came in deliveries only which nobody could read at first; excused: ids that stood in a record
     which is gone; judge: whether a value meets a schema (None: it is no schema of ours); reader: what the reader that
     lived through it all saw differently; redriven: what redrives wrote, by raw (topic id, partition, offset); held:
-    partitions that were paused; own_tables: topic and table of quarantine and ledger, record by record; settled:
+    partitions that were paused; pairs: by name what must be there and what is there, counted: the records of quarantine
+    and ledger and the rows of their tables, runs, minutes; settled:
     everything was mended and redriven in the end, when
     `mendable` told what can be clean.
     """
@@ -149,7 +150,7 @@ class History:
     reader: list[str] = field(default_factory=list)
     redriven: dict[tuple[str, int, int], Redriven] = field(default_factory=dict)
     held: list[Held] = field(default_factory=list)
-    own_tables: dict[str, tuple[Counter[Any], Counter[Any]]] = field(default_factory=dict)
+    pairs: dict[str, tuple[Counter[Any], Counter[Any]]] = field(default_factory=dict)
     mendable: Callable[[str, Any], bool] = lambda _platform, _value: False
     settled: bool = False
 

@@ -15,7 +15,7 @@ def faults(history: History) -> list[str]:
     """Return every broken rule with the first places where it is broken; empty = all hold."""
     checks = (
         _acknowledged, _one_outcome, _content, _quarantine_agrees, _ranges, _sums, _no_id_twice, _resolutions, _rows,
-        _orphans, _definitions, _must, _reader, _paused, _own_tables, _settled,
+        _orphans, _definitions, _must, _reader, _paused, _pairs, _settled,
     )  # fmt: skip
     return [f"{check.__name__.lstrip('_')}: {found}" for check in checks for found in _first(check(history))]
 
@@ -283,11 +283,11 @@ def _paused(history: History) -> Iterator[str]:
             yield f"{held.partition} was decided from {held.began} to {held.ended} while it was paused"
 
 
-def _own_tables(history: History) -> Iterator[str]:
-    """The quarantine table and the ledger table say what their topics say."""
-    for name, (topic, table) in history.own_tables.items():
-        for key in (topic - table).keys() | (table - topic).keys():
-            yield f"{name}: {key} is {topic[key]} times in the topic, {table[key]} times in the table"
+def _pairs(history: History) -> Iterator[str]:
+    """Our own tables hold their topics, runs are those of the clean events, minutes add up to the ledger (rule 14)."""
+    for name, (due, there) in history.pairs.items():
+        for key in (due - there).keys() | (there - due).keys():
+            yield f"{name}: {key} is {there[key]} times there instead of {due[key]} times"
 
 
 def _settled(history: History) -> Iterator[str]:

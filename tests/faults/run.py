@@ -25,7 +25,7 @@ from rich.table import Table
 
 from tests.faults import definitions, menu, menu_stage
 from tests.faults.broken import FLAGS
-from tests.faults.gather import Archive, Streamed, gather, undecided
+from tests.faults.gather import Archive, Assigned, Streamed, gather, undecided
 from tests.faults.history import History
 from tests.faults.rules import faults, missing_and_doubled
 from tests.faults.stack import Stack, running
@@ -39,6 +39,8 @@ RECOVERY_S = 240.0
 DRAIN_S = 300.0
 TENANT = "faults"
 TABLES = {GITHUB: "issues", ORDERS: "orders"}
+ROLES = (("webhook.*", "desk"), ("webhook.orders.order_made", "bot"), ("webhook.orders.*", "bot"))
+"""Assignments of the run: role or glob, target. Made before the sources, so that no event is decided without them."""
 Say = Callable[[str], None]
 
 
@@ -53,6 +55,7 @@ class Run:
     rng: random.Random
     say: Say
     archive: Archive = field(default_factory=Archive)
+    assigned: list[Assigned] = field(default_factory=list)
     streams: list[Streamed] = field(default_factory=list)
     done: list[tuple[str, str, float]] = field(default_factory=list)
 
@@ -99,20 +102,22 @@ def prepared(
     rng = random.Random(seed)
     with contextlib.ExitStack() as stack:
         stacked = stack.enter_context(running(folder, brokers, modules))
-        caller = _set_up(stacked)
+        caller, assigned = _set_up(stacked)
         kinds = [f"{TENANT}.{kind}.{platform}" for kind in ("event", "quarantine") for platform in PLATFORMS]
+        kinds += sorted({f"{TENANT}.run.{target}" for _, target in ROLES})
         partitions = {name: n for name, (_, n) in ids(stacked.bootstrap, [*kinds, f"{TENANT}.ledger"]).items()}
         witness = stack.enter_context(Witness(stacked.bootstrap, partitions, f"{TENANT}.ledger"))
         sender = stack.enter_context(Sender(caller, seed))
-        run = Run(stacked, caller, sender, witness, rng, say)
+        run = Run(stacked, caller, sender, witness, rng, say, assigned=assigned)
         run.streams += [Streamed(table, platform) for platform, table in TABLES.items()]
         yield run
 
 
-def _set_up(stack: Stack) -> Caller:
+def _set_up(stack: Stack) -> tuple[Caller, list[Assigned]]:
     server = stack.server
     server.admin().call("POST", "/api/v1/tenants", {"id": TENANT}, expect=201)
     caller = server.admin(TENANT)
+    made = [caller.call("POST", "/api/v1/roles", {"role": r, "target": t}, expect=201) for r, t in ROLES]
     auth: dict[str, dict[str, object]] = {GITHUB: {"auth": {"type": "github", "secrets": [SECRET]}},
             ORDERS: {"auth": {"type": "none"}, "dedupe": {"path": "/id"}}}  # fmt: skip
     for platform in PLATFORMS:
@@ -123,7 +128,7 @@ def _set_up(stack: Stack) -> Caller:
         source = {"platform": platform, "name": platform, "pins": definitions.pins(platform, 1), **auth[platform]}
         caller.call("POST", "/api/v1/sources", source, expect=201)
         caller.new_stream(platform, platform, TABLES[platform])
-    return caller
+    return caller, [Assigned(one["id"], one["role"], one["target"]) for one in made]
 
 
 def chaos(run: Run, chosen: list[menu.Fault]) -> None:
@@ -175,20 +180,23 @@ def drained(run: Run, *, settled: bool = False) -> History:
 
     def read() -> History:
         sent, seen = run.sender.ledger, run.witness.seen
-        return gather(bootstrap, stack.lake, TENANT, sent, run.archive, run.streams, seen, settled=settled)
+        return gather(
+            bootstrap, stack.lake, TENANT, sent, run.archive, run.streams, seen, settled=settled,
+            assigned=run.assigned, minutes=_minutes(run),
+        )  # fmt: skip
 
     eventually("every stream has its table", lambda: all(_exists(run, each.table) for each in run.streams), DRAIN_S)
 
     first = read()
     due = {table.name: _due(first, table.name) for table in first.tables}
-    due |= {f"hookberg_{name}": len(topic) for name, (topic, _) in first.own_tables.items()}
+    due |= {f"hookberg_{name}": len(first.pairs[name][0]) for name in ("quarantine", "ledger")}
 
     def complete() -> bool:
         found = read()
         behind = {
             table.name: missing for table in found.tables if (missing := _due(found, table.name) - len(table.rows)) > 0
         }
-        behind |= {name: n for name, (topic, table) in found.own_tables.items() if (n := (topic - table).total()) > 0}
+        behind |= {name: n for name, (topic, table) in found.pairs.items() if (n := (topic - table).total()) > 0}
         run.say(f"draining: {behind or 'done'} after {time.monotonic() - began:.0f} s")
         return not behind and not found.reader
 
@@ -201,6 +209,17 @@ def drained(run: Run, *, settled: bool = False) -> History:
 def _exists(run: Run, table: str) -> bool:
     with run.stack.lake.catalog() as catalog:
         return catalog.table_exists((TENANT, table))
+
+
+def _minutes(run: Run) -> dict[str, dict[str, int]] | None:
+    """Return what the API tells of every source's events; None when clocks have jumped: it goes by the time of day."""
+    if any(name == "clock jump" for name, _, _ in run.done):
+        return None
+    found = {}
+    for platform in PLATFORMS:
+        source = run.caller.call("GET", f"/api/v1/sources/{platform}")["id"]
+        found[source] = run.caller.call("GET", f"/api/v1/sources/{platform}/stats?window=24h")["outcomes"]
+    return found
 
 
 def _counted(run: Run, due: Mapping[str, int]) -> bool:

@@ -166,4 +166,5 @@ def _env(folder: Path, bootstrap: str, brokers: int, databases: list[str], wareh
         "HOOKBERG_OWNER_SESSION_TIMEOUT_S": "6",
         "HOOKBERG_STAGE_SESSION_TIMEOUT_S": "6",
         "HOOKBERG_TRANSACTION_TIMEOUT_S": "6",
+        "HOOKBERG_STATS_FLUSH_S": "0.5",
     }

@@ -63,7 +63,7 @@ def test_the_run_exercised_what_it_is_for(result: Result) -> None:
 def test_redrives_and_the_pause_left_their_traces(result: Result) -> None:
     history = result.history
     assert history.held
-    assert sum(topic.total() for topic, _ in history.own_tables.values()) > 0
+    assert sum(topic.total() for topic, _ in history.pairs.values()) > 0
     assert any(position[:3] in history.redriven for position in history.items)
 
 

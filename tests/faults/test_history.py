@@ -154,7 +154,7 @@ def redriven() -> History:
         wrapped={("orders", name, content({"id": name})) for name in "rs"},
         redriven={(TOPIC, 0, 7): Redriven(TOPIC, 0, 6, (1,), ("D",)), (TOPIC, 0, 9): twice, (TOPIC, 0, 10): twice},
         held=[Held(RAW, 3, 3)],
-        own_tables={"ledger": (Counter("a"), Counter("a")), "quarantine": (Counter("b"), Counter("b"))},
+        pairs={name: (Counter(name), Counter(name)) for name in ("ledger", "quarantine", "runs", "minutes")},
         settled=True,
         mendable=lambda _platform, value: value != {"id": "b"},
     )  # fmt: skip
@@ -263,12 +263,20 @@ REDRIVE_BREAKS: dict[str, tuple[str, Callable[[History], History]]] = {
     "a pause drops records": ("one_outcome", lambda h: _ledger(h, 1, others=h.ledger[1]["others"][:-2])),
     "a pause passes records over": ("ranges", lambda h: _ledger(h, 1, **{"from": 7})),
     "the quarantine table lacks a row": (
-        "own_tables",
-        lambda h: replace(h, own_tables={"quarantine": (Counter("b"), Counter())}),
+        "pairs",
+        lambda h: replace(h, pairs={"quarantine": (Counter("b"), Counter())}),
+    ),
+    "a clean event has a run too many": (
+        "pairs",
+        lambda h: replace(h, pairs={"runs": (Counter("a"), Counter("ab"))}),
+    ),
+    "the minutes lack what the ledger counts": (
+        "pairs",
+        lambda h: replace(h, pairs={"minutes": (Counter(a=2), Counter(a=1))}),
     ),
     "the ledger table counts twice": (
-        "own_tables",
-        lambda h: replace(h, own_tables={"ledger": (Counter("a"), Counter("aa"))}),
+        "pairs",
+        lambda h: replace(h, pairs={"ledger": (Counter("a"), Counter("aa"))}),
     ),
     "what was wrapped is nowhere in the end": ("must", lambda h: replace(h, must={**h.must, **_must(z="valid")})),
 }
