@@ -5,15 +5,12 @@ rules (history.py).
 """
 
 import json
-import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Any
 
-from schemas.ids import run_id
 from tests.faults.history import (
     Cut,
     Decided,
@@ -27,6 +24,7 @@ from tests.faults.history import (
     Table,
     content,
 )
+from tests.faults.pairs import Assigned, pairs
 from tests.faults.tables import Lake
 from tests.faults.topics import Everything, Read, avro, ids, read_all
 from tests.faults.traffic import PLATFORMS, UNKNOWN_TYPE, Ledger, meets, mendable
@@ -42,15 +40,6 @@ class Streamed:
     table: str
     platform: str
     selects: Callable[[str], bool] = lambda _event_type: True
-
-
-@dataclass(frozen=True, slots=True)
-class Assigned:
-    """An assignment of the run: its id, the role or glob that it takes, its target."""
-
-    id: str
-    role: str
-    target: str
 
 
 @dataclass
@@ -89,14 +78,14 @@ def decided(bootstrap: str, tenant: str, platforms: Iterable[str]) -> dict[Parti
 
 def gather(
     bootstrap: str, lake: Lake, tenant: str, sent: Ledger, archive: Archive, streams: Iterable[Streamed],
-    witnessed: dict[Key, int] | None = None, *, settled: bool = False, assigned: Iterable[Assigned] = (),
+    witnessed: dict[Key, int] | None = None, *, settled: bool = False, assigned: Sequence[Assigned] = (),
     minutes: dict[str, dict[str, int]] | None = None,
 ) -> History:  # fmt: skip
     """Read everything; all must be drained, Kafka and the catalog must run.
 
     `minutes`: outcomes by source id as the API tells them, None where they cannot be compared.
     """
-    kinds, assigned = ("webhook", "event", "quarantine"), list(assigned)
+    kinds = ("webhook", "event", "quarantine")
     topics = [f"{tenant}.{kind}.{platform}" for kind in kinds for platform in PLATFORMS]
     topics += sorted({f"{tenant}.run.{one.target}" for one in assigned})
     found = read_all(bootstrap, [*topics, f"{tenant}.ledger"])
@@ -152,9 +141,7 @@ def gather(
         reader=[] if witnessed is None else _differences(found, witnessed),
         redriven={(*key, one.offset): _redriven(one) for key, one in every if REDRIVE in one.headers},
         held=archive.held,
-        pairs=own_tables(lake, tenant, quarantine, ledger)
-        | {"runs": runs(found, tenant, assigned)}
-        | ({} if minutes is None else {"minutes": counted_minutes(ledger, minutes)}),
+        pairs=pairs(found, lake, tenant, quarantine, ledger, list(assigned), minutes),
         settled=settled,
         mendable=mendable,
     )
@@ -204,86 +191,6 @@ def _redriven(record: Read) -> Redriven:
     wire = json.loads(record.headers[REDRIVE])
     at = (wire["topicId"], wire["partition"], wire["offset"])
     return Redriven(*at, tuple(wire["items"]), tuple(wire.get("eventIds") or ()))
-
-
-def own_tables(
-    lake: Lake, tenant: str, quarantine: list[dict[str, Any]], ledger: list[dict[str, Any]]
-) -> dict[str, tuple[Counter[Any], Counter[Any]]]:
-    """Return what is in the topics and in the tables of quarantine and ledger."""
-    rows = lake.rows(
-        tenant, "hookberg_quarantine", "kind", "event_id", "payload",
-        *(f"{place}_{part}" for place in ("position", "by") for part in ("topic", "partition", "offset", "item")),
-    )  # fmt: skip
-    counts = lake.rows(tenant, "hookberg_ledger", "topic_id", "partition", "first_offset", "outcome", "n", "minute")
-    return {
-        "quarantine": (
-            Counter(
-                (d["kind"], d["eventId"], d["payload"], _position(d["position"]), d["by"] and _position(d["by"]))
-                for d in quarantine
-            ),
-            Counter(
-                (row["kind"], row["event_id"], row["payload"], _in(row, "position"), _in(row, "by")) for row in rows
-            ),
-        ),
-        "ledger": (_counted(ledger), _rows_counted(counts)),
-    }
-
-
-def runs(found: Everything, tenant: str, assigned: list[Assigned]) -> tuple[Counter[Any], Counter[Any]]:
-    """Return the runs that clean events must have, one for each assignment of their role, and those there are."""
-    due: Counter[Any] = Counter()
-    for platform in PLATFORMS:
-        for record in found.of(f"{tenant}.event.{platform}"):
-            event = json.loads(record.value)
-            role = f"{event['sourceKind']}.{re.sub('[^a-z0-9]+', '_', event['eventType'].lower())}"
-            due.update(
-                (one.target, run_id(event["eventId"], one.id), event["eventId"])
-                for one in assigned
-                if fnmatchcase(role, one.role)
-            )
-    there: Counter[Any] = Counter()
-    for target in {one.target for one in assigned}:
-        for record in found.of(f"{tenant}.run.{target}"):
-            run = json.loads(record.value)
-            there[target, run["runId"], run["eventId"]] += 1
-    return due, there
-
-
-def counted_minutes(
-    ledger: list[dict[str, Any]], minutes: dict[str, dict[str, int]]
-) -> tuple[Counter[Any], Counter[Any]]:
-    """Return the sums of the ledger by source and outcome, and those of the minutes."""
-    due: Counter[Any] = Counter()
-    for record in ledger:
-        for count in record["counts"]:
-            due[count["sourceId"], count["outcome"]] += count["n"]
-    there = Counter({(source, name): n for source, outcomes in minutes.items() for name, n in outcomes.items()})
-    return due, there
-
-
-def _in(row: dict[str, Any], place: str) -> Position | None:
-    if row[f"{place}_topic"] is None:
-        return None
-    return Position(*(row[f"{place}_{part}"] for part in ("topic", "partition", "offset", "item")))
-
-
-def _counted(ledger: list[dict[str, Any]]) -> Counter[Any]:
-    told: Counter[Any] = Counter()
-    for record in ledger:
-        where = (record["topicId"], record["partition"])
-        for count in record["counts"]:
-            told[*where, record["from"], count["minute"], count["outcome"]] += count["n"]
-        for span in record["lost"]:
-            told[*where, span["from"], None, "lost"] += span["to"] - span["from"]
-    return told
-
-
-def _rows_counted(rows: list[dict[str, Any]]) -> Counter[Any]:
-    told: Counter[Any] = Counter()
-    for row in rows:
-        minute = row["minute"] and int(row["minute"].timestamp()) // 60
-        told[row["topic_id"], row["partition"], row["first_offset"], minute, row["outcome"]] += row["n"]
-    return +told
 
 
 def _position(wire: dict[str, Any]) -> Position:

@@ -25,8 +25,9 @@ from rich.table import Table
 
 from tests.faults import definitions, menu, menu_stage
 from tests.faults.broken import FLAGS
-from tests.faults.gather import Archive, Assigned, Streamed, gather, undecided
+from tests.faults.gather import Archive, Streamed, gather, undecided
 from tests.faults.history import History
+from tests.faults.pairs import Assigned
 from tests.faults.rules import faults, missing_and_doubled
 from tests.faults.stack import Stack, running
 from tests.faults.topics import ids
