@@ -59,6 +59,25 @@ def test_pause_and_resume_need_no_rebalance_and_a_paused_backlog_is_no_standstil
     assert assignments(stage) == before
 
 
+def test_a_worker_started_again_while_a_topic_is_paused_reads_nothing_of_it_until_it_is_resumed(stage: Stage) -> None:
+    source, other = stage.add("kept"), stage.add("meanwhile")
+    topic(stage, "kept")["paused"] = True
+    stage.save()
+    for number in range(5):
+        stage.send("kept", source, {"id": str(number)})
+    stage.flush()
+    stage.kill()
+    stage.start()
+    stage.send("meanwhile", other, {"id": "1"})
+    stage.flush()
+    stage.await_items(["meanwhile"], 1)
+    assert stage.read(["kept"]).ledger == []
+    topic(stage, "kept")["paused"] = False
+    stage.save()
+    found = stage.await_items(["kept"], 5)
+    assert [each["payload"]["id"] for each in found.clean] == [str(number) for number in range(5)], "in order, once"
+
+
 def test_a_topic_that_is_added_does_not_keep_the_others_waiting(stage: Stage) -> None:
     busy = stage.add("busy")
     sent = 0
