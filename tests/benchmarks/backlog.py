@@ -53,52 +53,72 @@ def _drained(server: Server, records: int, size: int) -> list[Figure]:
         for name in ("behind", "other")
     }
     _pause(caller, paused=True)
-    _fill(caller, sources["behind"], records, size)
-    ledger, clean = (Follower(server.bootstrap, [f"{caller.tenant}.{kind}"]) for kind in ("ledger", "event.other"))
-    waits: list[tuple[float, float]] = []
-    left = records
-
-    def look() -> None:
-        """Read what came: how long each event of the other source took, and what is left of the backlog."""
-        nonlocal left
-        for _, value in clean.read(0.02):
-            at = datetime.fromisoformat(orjson.loads(value)["receivedAt"]).timestamp()
-            waits.append((at, time.time() - at))
-        for _, value in ledger.read(0.02):
-            record = ledger_wire.decode(value)
-            left -= record.items if record.topic.endswith(".behind") else 0
-
-    def until(reached: Callable[[], bool], what: str) -> None:
-        def looked() -> bool:
-            look()
-            return reached()
-
-        wait_until(looked, DEADLINE_S, every_s=0.0, what=what)
-
-    with _others(caller, sources["other"]):
+    fill(caller, sources["behind"], records, size)
+    waits = Waits(server.bootstrap, str(caller.tenant), str(caller.tenant))
+    with others(caller, sources["other"]):
         quiet = time.monotonic() + QUIET_S
-        until(lambda: time.monotonic() > quiet, "a quiet time")
+        waits.until(lambda: time.monotonic() > quiet, "a quiet time")
         cpu, began, let_go = _cpu_s(server), time.monotonic(), time.time()
         _pause(caller, paused=False)
-        until(lambda: left <= 0, "the backlog is decided")
+        waits.until(lambda: waits.decided >= records, "the backlog is decided")
         took, used, over = time.monotonic() - began, _cpu_s(server) - cpu, time.time()
-        until(lambda: any(at > over for at, _ in waits), "the other source's events of that time")
-    ledger.close()
-    clean.close()
+        waits.until(lambda: any(at > over for at, _ in waits.found), "the other source's events of that time")
+    waits.close()
     what = f"backlog of {records:,} records of {size:,} bytes"
     rate = f"{records / took:,.0f} records/s, {used / records * 1e6:.1f} CPU µs a record"
     return [
         Figure(what, rate, f"decided in {took:.1f} s; wall, and the stage's own CPU"),
-        Figure(
-            "another source meanwhile",
-            _told([wait for at, wait in waits if let_go <= at < over]),
-            f"raw -> clean, {RATE_PER_S:g} events/s",
-        ),
-        Figure("the same without a backlog", _told([wait for at, wait in waits if at < let_go]), "before it is let go"),
+        Figure("another source meanwhile", told(waits.between(let_go, over)), f"raw -> clean, {RATE_PER_S:g} events/s"),
+        Figure("the same without a backlog", told(waits.between(0.0, let_go)), "before it is let go"),
     ]
 
 
-def _told(waits: list[float]) -> str:
+class Waits:
+    """Reads from now on how long events of platform `other` took to be clean, and how many of `behind` are decided.
+
+    `found`: (written at, seconds until clean) as they come; `other` and `behind` are the tenants of the two.
+    """
+
+    def __init__(self, bootstrap: str, other: str, behind: str) -> None:
+        self._clean = Follower(bootstrap, [f"{other}.event.other"])
+        self._ledger = Follower(bootstrap, [f"{behind}.ledger"])
+        self.found: list[tuple[float, float]] = []
+        self.decided = 0
+
+    def until(self, reached: Callable[[], bool], what: str, every_s: float = 0.0) -> None:
+        """Read until `reached`, which is asked again every `every_s`."""
+        due = 0.0
+
+        def looked() -> bool:
+            nonlocal due
+            self._look()
+            if time.monotonic() < due:
+                return False
+            due = time.monotonic() + every_s
+            return reached()
+
+        wait_until(looked, DEADLINE_S, every_s=0.0, what=what)
+
+    def between(self, start: float, end: float) -> list[float]:
+        """Return the waits of events that were written in a span of time."""
+        return [wait for at, wait in self.found if start <= at < end]
+
+    def close(self) -> None:
+        """Read no more."""
+        self._clean.close()
+        self._ledger.close()
+
+    def _look(self) -> None:
+        for _, value in self._clean.read(0.02):
+            at = datetime.fromisoformat(orjson.loads(value)["receivedAt"]).timestamp()
+            self.found.append((at, time.time() - at))
+        for _, value in self._ledger.read(0.02):
+            record = ledger_wire.decode(value)
+            self.decided += record.items if record.topic.endswith(".behind") else 0
+
+
+def told(waits: list[float]) -> str:
+    """Return a figure's text: p50, p95 and the longest wait."""
     shown = (percentile(waits, 0.5), percentile(waits, 0.95), max(waits))
     return "p50 {:.2f} s, p95 {:.2f} s, max {:.2f} s ({} events)".format(*shown, len(waits))
 
@@ -116,7 +136,8 @@ def _headers(source: str, tenant: str) -> list[tuple[str, str | bytes | None]]:
     return [*raw.encode(meta)]
 
 
-def _fill(caller: Caller, source: str, records: int, size: int) -> None:
+def fill(caller: Caller, source: str, records: int, size: int) -> None:
+    """Write raw records of about `size` bytes to platform `behind`."""
     producer = _producer(caller.server)
     topic, headers = f"{caller.tenant}.webhook.behind", _headers(source, str(caller.tenant))
     draw = random.Random(1)
@@ -138,7 +159,7 @@ def _producer(server: Server) -> Producer:
 
 
 @contextmanager
-def _others(caller: Caller, source: str) -> Iterator[None]:
+def others(caller: Caller, source: str) -> Iterator[None]:
     """Write events of another source at a constant rate meanwhile."""
     over = threading.Event()
 

@@ -27,6 +27,7 @@ from tests.benchmarks.measure import Figure
 from tests.benchmarks.parsers import parsers
 from tests.benchmarks.peers.compare import peers
 from tests.benchmarks.restart import restart
+from tests.benchmarks.tenant_end import tenant_end
 from tests.benchmarks.typed import typed
 from tests.house import stack
 from tests.system.client import Server
@@ -73,6 +74,7 @@ PARTS: Mapping[str, Callable[[Ground], list[Figure]]] = {
     "restart": partial(_on_server, restart),
     "live": partial(_on_server, live),
     "backlog": partial(_on_server, backlog),
+    "tenant-end": partial(_on_server, tenant_end),
     "parsers": lambda _ground: parsers(),
     "typed": lambda _ground: typed(),
     "peers": partial(_on_kafka, peers),
