@@ -55,11 +55,14 @@ class Rounds:
         return 0.0 if self._behind else pause_s(sum(map(len, records.values())), partitions)
 
     def tell(self) -> None:
-        """Give the fetcher the sizes of its next request; a record batch that is larger comes alone all the same."""
+        """Give the fetcher the size of its next request.
+
+        Of one partition a larger record batch comes all the same. The bytes of a whole answer stay as they are: that
+        batch would use them up, and those who have little would get nothing.
+        """
         client = self._client()
         if client is not None:
             client._fetcher._max_partition_fetch_bytes = self.share  # noqa: SLF001 README.md
-            client._fetcher._fetch_max_bytes = 2 * max(self.budget, self.share)  # noqa: SLF001
 
     def _is_behind(self, found: Any, following: int) -> bool:  # noqa: ANN401 aiokafka's TopicPartition
         try:
