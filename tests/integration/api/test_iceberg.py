@@ -294,6 +294,7 @@ def extensions_in(folder: Path) -> Path:
 
 
 @pytest.mark.filterwarnings("ignore:.*missing the OAuth2 server URI.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:Iceberg scan planning with the polars_iceberg plugin")
 async def test_the_snippets_that_are_printed_read_the_table(
     api: Api, lake: Ground, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
