@@ -21,7 +21,7 @@ from tests.faults.history import (
     Table,
     content,
 )
-from tests.faults.rules import faults
+from tests.faults.rules import excused_by_cuts, faults
 
 TOPIC, CLEAN = "topic-id", "clean-topic-id"
 RAW = (TOPIC, 0)
@@ -320,3 +320,24 @@ def test_what_a_deleted_topic_held_undecided_is_no_fault() -> None:
     )  # fmt: skip
     assert faults(deleted) == []
     assert faults(replace(deleted, gone=set())) != []
+
+
+SAID = (
+    "{n} places break a sum; the first: source orders of t: {a} deliveries were answered 2xx, t.webhook.orders holds 7 "
+    "of them"
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "excused"),
+    [
+        (SAID.format(n=1, a=10), True),
+        (SAID.format(n=1, a=11), False),
+        (SAID.format(n=2, a=10), False),
+        ("1 places break a sum; the first: T/0/4/0: has no outcome", False),
+        ("Traceback", False),
+    ],
+    ids=["no more than was cut", "more than was cut", "something else as well", "something else", "it did not run"],
+)
+def test_an_audit_may_miss_what_a_cut_took_and_nothing_else(said: str, excused: bool) -> None:
+    assert excused_by_cuts(said, {"t.webhook.orders": 3}) is excused
