@@ -14,7 +14,7 @@ from sinks.columns.described import Members, Node, Some, Term, said, words
 from sinks.columns.policy import Limits, Path
 from sinks.columns.shape import EMPTY, Branch, Kind, Leaf
 
-MAX_MEMBERS = 20_000
+MAX_MEMBERS = 6_000
 """Members looked at: a schema that refers to itself has no end."""
 MAX_DOC = 400
 
@@ -54,6 +54,8 @@ def from_schemas(schemas: Sequence[tuple[str, bytes]], limits: Limits, *, loose:
     while level and left > 0:
         found = _Level()
         for at, members in level:
+            if left <= 0:
+                break
             for path, term in _usable(at, members, limits):
                 left -= 1
                 order.append(path)

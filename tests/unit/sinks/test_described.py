@@ -99,7 +99,7 @@ def test_a_reference_is_followed_and_one_to_itself_ends_at_the_typed_depth() -> 
 def test_a_schema_without_end_costs_no_more_than_its_columns() -> None:
     wide = {f"m{n}": {"$ref": "#"} for n in range(40)}
     assert columns({"type": "object", "properties": wide}, limits=Limits(10, 500)) == EMPTY
-    named = {**wide, "id": {"type": "integer"}}
+    named = {**dict(list(wide.items())[:8]), "id": {"type": "integer"}}
     assert leaves(columns({"type": "object", "properties": named}, limits=Limits(10, 500))) == 500
 
 
