@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from schemas import logs, names, topics
+from schemas.definitions.cuts import cuts, orders
 from schemas.definitions.stream import State, read_topic
 from schemas.definitions.view import EMPTY, Snapshot, StreamView
 from sinks.columns.policy import Limits, Mode
@@ -17,6 +18,7 @@ from sinks.layout import EventLayout, FixedLayout, Layout
 from sinks.rows.fixed import LEDGER_TABLE, QUARANTINE_TABLE
 from sinks.spec import Env, Spec
 from sinks.status import StreamState
+from sinks.table.partitions import Arrangement
 from sinks.tail import Tail
 
 QUARANTINE, LEDGER = "hookberg_quarantine", "hookberg_ledger"
@@ -99,6 +101,7 @@ def of_stream(stream: StreamView, pinned: tuple[tuple[str, bytes], ...] = ()) ->
             definition.layout,
         ),
         event_types=definition.event_types,
+        arrangement=Arrangement(cuts(definition.partition_by), orders(definition.sort_by)),
     )
 
 

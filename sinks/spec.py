@@ -19,11 +19,12 @@ from sinks.slots import Slots
 from sinks.source import Source
 from sinks.table.advanced import Advances
 from sinks.table.create import Identifier
+from sinks.table.partitions import Arrangement
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What a tail is to do; two that are equal need no restart."""
+    """What a tail is to do; two that are equal need no restart. No arrangement: by day of the layout's time."""
 
     id: str
     identifier: Identifier
@@ -35,6 +36,7 @@ class Spec:
     kind: str
     event_types: tuple[str, ...] = ()
     layout: tuple[Any, ...] = ()
+    arrangement: Arrangement | None = None
 
     @property
     def stream_id(self) -> str | None:

@@ -8,6 +8,7 @@ import threading
 from collections import deque
 
 from schemas import logs
+from schemas.definitions.cuts import Cut
 from schemas.definitions.stream import State
 from schemas.errors import Transient
 from schemas.reasons import Reason
@@ -17,6 +18,7 @@ from sinks.source import Expired, options
 from sinks.spec import Env, Spec
 from sinks.status import StreamState
 from sinks.table import advanced, create, state
+from sinks.table.partitions import Arrangement
 
 FOREIGN_S = 5.0
 _BACKOFF_S, _LONGEST_BACKOFF_S = 0.5, 5.0
@@ -142,7 +144,8 @@ class Tail:
             topics = source.look()
             table = create.take(
                 env.catalog, spec.identifier, self._layout.first_schema(), spec.id,
-                lambda: starts(source, topics, spec), partition=self._layout.time,
+                lambda: starts(source, topics, spec),
+                spec.arrangement or Arrangement((Cut("day", self._layout.time),)),
             )  # fmt: skip
             if state.unplaced(table.metadata, spec.id):
                 raise state.Unplaced(".".join(spec.identifier))

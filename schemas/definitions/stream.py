@@ -15,6 +15,7 @@ from pydantic import (
 
 from schemas import names, topics
 from schemas.definitions.base import Definition
+from schemas.definitions.cuts import cuts, orders
 
 TENANT_VARIABLE = "{tenantId}"
 StreamName = Annotated[str, AfterValidator(lambda value: names.label("stream", value))]
@@ -96,6 +97,17 @@ class StreamDefinition(Definition):
             raise ValueError("a topic is named twice")
         return value
 
+    @field_validator("partition_by")
+    @classmethod
+    def _cuts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(cut) for cut in cuts(value))
+
+    @field_validator("sort_by")
+    @classmethod
+    def _orders(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        orders(value)
+        return value
+
     @model_validator(mode="before")
     @classmethod
     def _stitch_names_its_table(cls, value: Any) -> Any:  # noqa: ANN401 JSON
@@ -108,8 +120,6 @@ UNSUPPORTED_YET: dict[str, tuple[Any, ...]] = {
     "split_by": ("none",),
     "write_mode": ("append",),
     "column_names": ("hookberg",),
-    "partition_by": (("day(received_at)",), ()),
-    "sort_by": ((),),
     "retention_days": (None,),
     "value_format": ("JSON",),
     "primary_key": ((),),

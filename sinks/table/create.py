@@ -8,19 +8,18 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchTableError, TableAlreadyExistsError
-from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
-from pyiceberg.transforms import DayTransform
 
 from schemas.errors import Poison
 from schemas.reasons import Reason
 from sinks.table import state
+from sinks.table.partitions import Arrangement, arranged, order_of, spec_of
 from sinks.table.schema import name_in
 
 KEEP_METADATA = 5
 METRICS = ("received_at", "event_time", "event_id", "vendor_event_id", "event_type")
-PARTITION_FIELD_ID = 1000
+BY_DAY = Arrangement()
 Identifier = tuple[str, str]
 
 
@@ -60,12 +59,13 @@ def take(
     schema: Schema,
     owner_id: str,
     start: Callable[[], state.Offsets],
+    arrangement: Arrangement = BY_DAY,
     *,
-    partition: str | None = "received_at",
     extra: Mapping[str, str] | None = None,
 ) -> Table:
-    """Return the table, made if it does not exist; raises `Foreign`, and what the catalog raises when it is away.
+    """Return the table, made if it does not exist and cut and sorted as wanted.
 
+    Raises `Foreign`, and what the catalog raises when it is away or somebody else has changed the table just now.
     `start` is asked only when the table must be made. Whoever loses a race, or does not hear the answer, reads the
     table again: the property decides.
     """
@@ -73,16 +73,15 @@ def take(
     try:
         table = catalog.load_table(identifier)
     except NoSuchTableError:
-        table = _make(
-            catalog, identifier, schema, {**properties(owner_id, start(), metrics), **(extra or {})}, partition
-        )
+        props = {**properties(owner_id, start(), metrics), **(extra or {})}
+        table = _make(catalog, identifier, schema, props, arrangement)
     if state.owner(table.metadata) != owner_id:
         raise Foreign(identifier, state.owner(table.metadata))
-    return table
+    return arranged(table, arrangement)
 
 
 def _make(
-    catalog: Catalog, identifier: Identifier, schema: Schema, props: dict[str, str], partition: str | None
+    catalog: Catalog, identifier: Identifier, schema: Schema, props: dict[str, str], arrangement: Arrangement
 ) -> Table:
     try:
         catalog.create_namespace(identifier[0])
@@ -92,7 +91,13 @@ def _make(
         if not catalog.namespace_exists(identifier[0]):
             raise
     try:
-        return catalog.create_table(identifier, schema, partition_spec=_by_day(schema, partition), properties=props)
+        return catalog.create_table(
+            identifier,
+            schema,
+            partition_spec=spec_of(schema, arrangement.cuts),
+            sort_order=order_of(schema, arrangement.orders),
+            properties=props,
+        )
     except TableAlreadyExistsError:
         return catalog.load_table(identifier)
     except Exception as error:  # noqa: BLE001 unknown outcome (rule 20)
@@ -100,10 +105,3 @@ def _make(
             return catalog.load_table(identifier)
         except NoSuchTableError:
             raise error from None
-
-
-def _by_day(schema: Schema, column: str | None) -> PartitionSpec:
-    if column is None:
-        return PartitionSpec()
-    source = schema.find_field(column)
-    return PartitionSpec(PartitionField(source.field_id, PARTITION_FIELD_ID, DayTransform(), f"{column}_day"))

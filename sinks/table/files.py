@@ -1,13 +1,12 @@
 """Arrow rows into Parquet files with Iceberg's statistics.
 
-Lives here: the file writer. One file per day of the partition column, rows in the order they were read, column names
+Lives here: the file writer. One file per partition, rows in the order they were read or sorted, column names
 in Avro's form (as Iceberg's own writers do), no Arrow schema inside (it makes whole-table scans trip over string
 views). Statistics only where the table keeps metrics, dictionaries only where values repeat: measured in README.md.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,14 +25,14 @@ from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.schema import Schema, sanitize_column_names
 from pyiceberg.table.locations import load_location_provider
 from pyiceberg.table.metadata import TableMetadata
-from pyiceberg.typedef import Record
 
+from schemas.definitions.cuts import Order
 from sinks.columns.widen import to_file, widen
+from sinks.table import partitions
 
 ROW_GROUP = 100_000
 SAMPLE = 1000
 """From how many rows it is told whether a column's values repeat."""
-_EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +62,24 @@ def plan(metadata: TableMetadata, schema: Schema) -> Plan:
     )
 
 
-def write(rows: pa.Table, metadata: TableMetadata, io: FileIO, made: Plan, name: Callable[[], str]) -> list[DataFile]:
-    """Write rows into files under the table's location; columns that `rows` lacks are null. Blocks on storage."""
-    spec = metadata.spec()
+def write(
+    rows: pa.Table,
+    metadata: TableMetadata,
+    io: FileIO,
+    made: Plan,
+    name: Callable[[], str],
+    orders: Sequence[Order] = (),
+) -> list[DataFile]:
+    """Write rows into files under the table's location, one a partition, each sorted by `orders`. Blocks on storage.
+
+    Columns that `rows` lacks are null.
+    """
     locations = load_location_provider(metadata.location, metadata.properties)
     files = []
-    for part, day in _by_day(rows, metadata, made.schema):
-        folder = "" if day is None else f"{spec.fields[0].name}={day.isoformat()}/"
+    for part, values, folder in partitions.split(rows, metadata, made.schema):
         path = locations.new_data_location(f"{folder}{name()}.parquet")
-        table = pa.Table.from_batches([_in_file(batch, made) for batch in part.to_batches()], schema=made.arrow)
+        sorted_part = partitions.ordered(part, orders, made.schema)
+        table = pa.Table.from_batches([_in_file(batch, made) for batch in sorted_part.to_batches()], schema=made.arrow)
         output = io.new_output(path)
         with (
             output.create(overwrite=True) as stream,
@@ -91,7 +99,7 @@ def write(rows: pa.Table, metadata: TableMetadata, io: FileIO, made: Plan, name:
                 content=DataFileContent.DATA,
                 file_path=path,
                 file_format=FileFormat.PARQUET,
-                partition=Record() if day is None else Record((day - _EPOCH).days),
+                partition=values,
                 file_size_in_bytes=len(output),
                 sort_order_id=None,
                 spec_id=metadata.default_spec_id,
@@ -133,26 +141,6 @@ def _leaves(at: str, column: pa.Array) -> Iterator[tuple[str, pa.Array]]:
 
 def _repeats(column: pa.Array) -> bool:
     return not pa.types.is_nested(column.type) and pc.count_distinct(column).as_py() * 2 < len(column)
-
-
-def _by_day(rows: pa.Table, metadata: TableMetadata, schema: Schema) -> Iterator[tuple[pa.Table, date | None]]:
-    spec = metadata.spec()
-    if spec.is_unpartitioned():
-        yield rows, None
-        return
-    times = rows.column(schema.find_column_name(spec.fields[0].source_id))
-    span = pc.min_max(pc.floor_temporal(pa.chunked_array([_ends(times)]), unit="day")).as_py()
-    if span["min"] == span["max"] and not times.null_count:
-        yield rows, span["min"].date()
-        return
-    days = pc.floor_temporal(times, unit="day")
-    for day in pc.unique(days).to_pylist():
-        yield rows.filter(pc.equal(days, pa.scalar(day, days.type))), day.date()
-
-
-def _ends(times: pa.ChunkedArray) -> pa.Array:
-    span = pc.min_max(times)
-    return pa.array([span["min"].as_py(), span["max"].as_py()], times.type)
 
 
 def _plain(schema: pa.Schema) -> pa.Schema:

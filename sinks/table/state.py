@@ -8,9 +8,9 @@ snapshots cannot lose them), under keys that hold the owner's id.
 import json
 from dataclasses import dataclass, field
 
+from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.table.metadata import TableMetadata, TableMetadataV2
 from pyiceberg.table.snapshots import Snapshot
-from pyiceberg.transforms import DayTransform
 
 from schemas.errors import Poison
 from schemas.reasons import Reason
@@ -25,6 +25,8 @@ NOT_SELECTED = "hookberg.not-selected."
 DISCARDED = "hookberg.discarded."
 """Events of this commit that the contract takes no row of."""
 DROPPED = "hookberg.discarded-values."
+SPEC = "hookberg.partition-spec"
+"""The id of the partition spec that we write under; without it the one that the table was made with."""
 DISCARDED_TOTAL = "hookberg.discarded-total."
 """The same since the table's start, by topic id and partition: in summary and property, as offsets are."""
 
@@ -105,15 +107,19 @@ def _nearest(metadata: TableMetadata, key: str) -> tuple[Snapshot | None, int | 
 
 
 def as_made(metadata: TableMetadata) -> TableMetadata:
-    """Return metadata under whose default partition spec we write: the one that the table was made with.
+    """Return metadata under whose default partition spec we write.
 
     An operator may add another; files of both specs live together (Iceberg spec, "Partition Evolution").
     """
-    for spec in sorted(metadata.partition_specs, key=lambda spec: spec.spec_id):
-        if spec.is_unpartitioned() or (len(spec.fields) == 1 and isinstance(spec.fields[0].transform, DayTransform)):
-            same = spec.spec_id == metadata.default_spec_id
-            return metadata if same else metadata.model_copy(update={"default_spec_id": spec.spec_id})
-    return metadata
+    ours = spec_of(metadata).spec_id
+    return metadata if ours == metadata.default_spec_id else metadata.model_copy(update={"default_spec_id": ours})
+
+
+def spec_of(metadata: TableMetadata) -> PartitionSpec:
+    """Return the partition spec that we write under: the one that was set for the stream, else the first."""
+    by_id = {spec.spec_id: spec for spec in metadata.partition_specs}
+    said = metadata.properties.get(SPEC, "")
+    return by_id.get(int(said) if said.isdigit() else -1) or by_id[min(by_id)]
 
 
 def read(metadata: TableMetadata, owner_id: str) -> TableState:
