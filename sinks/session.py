@@ -204,8 +204,7 @@ class Session:
             rows, schema = match.fit(built.rows, schema, self._first, metadata)
             if self._plan is None or self._plan.schema != schema:
                 self._plan = files.plan(metadata, schema)
-            orders = self._spec.arrangement.orders if self._spec.arrangement else ()
-            written = files.write(rows, metadata, io, self._plan, lambda: str(uuid.uuid4()), orders)
+            written = files.write(rows, metadata, io, self._plan, lambda: str(uuid.uuid4()))
         if self._skipped:
             self._notes[state.NOT_SELECTED + self._spec.id] = str(self._skipped)
         if self._discarded:

@@ -43,6 +43,10 @@ class Order(NamedTuple):
     column: str
     descending: bool = False
 
+    def __str__(self) -> str:
+        """Write the term as it is read."""
+        return f"{self.column} desc" if self.descending else self.column
+
 
 def cut(text: str) -> Cut:
     """Read a term of `partitionBy`; raise ValueError saying what can be said."""

@@ -69,15 +69,16 @@ def take(
     `start` is asked only when the table must be made. Whoever loses a race, or does not hear the answer, reads the
     table again: the property decides.
     """
+    extra = {state.SORTED: ", ".join(map(str, arrangement.orders)), **(extra or {})}
     metrics = [name_in(schema, name) for name in METRICS]
     try:
         table = catalog.load_table(identifier)
     except NoSuchTableError:
-        props = {**properties(owner_id, start(), metrics), **(extra or {})}
+        props = {**properties(owner_id, start(), metrics), **extra}
         table = _make(catalog, identifier, schema, props, arrangement)
     if state.owner(table.metadata) != owner_id:
         raise Foreign(identifier, state.owner(table.metadata))
-    return arranged(table, arrangement)
+    return arranged(table, arrangement, schema)
 
 
 def _make(

@@ -5,7 +5,7 @@ in Avro's form (as Iceberg's own writers do), no Arrow schema inside (it makes w
 views). Statistics only where the table keeps metrics, dictionaries only where values repeat: measured in README.md.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -26,7 +26,6 @@ from pyiceberg.schema import Schema, sanitize_column_names
 from pyiceberg.table.locations import load_location_provider
 from pyiceberg.table.metadata import TableMetadata
 
-from schemas.definitions.cuts import Order
 from sinks.columns.widen import to_file, widen
 from sinks.table import partitions
 
@@ -62,23 +61,16 @@ def plan(metadata: TableMetadata, schema: Schema) -> Plan:
     )
 
 
-def write(
-    rows: pa.Table,
-    metadata: TableMetadata,
-    io: FileIO,
-    made: Plan,
-    name: Callable[[], str],
-    orders: Sequence[Order] = (),
-) -> list[DataFile]:
-    """Write rows into files under the table's location, one a partition, each sorted by `orders`. Blocks on storage.
+def write(rows: pa.Table, metadata: TableMetadata, io: FileIO, made: Plan, name: Callable[[], str]) -> list[DataFile]:
+    """Write rows into files under the table's location, one a partition, each sorted as the table says.
 
-    Columns that `rows` lacks are null.
+    Columns that `rows` lacks are null. Blocks on storage.
     """
     locations = load_location_provider(metadata.location, metadata.properties)
     files = []
     for part, values, folder in partitions.split(rows, metadata, made.schema):
         path = locations.new_data_location(f"{folder}{name()}.parquet")
-        sorted_part = partitions.ordered(part, orders, made.schema)
+        sorted_part = partitions.ordered(part, metadata.sort_order(), made.schema)
         table = pa.Table.from_batches([_in_file(batch, made) for batch in sorted_part.to_batches()], schema=made.arrow)
         output = io.new_output(path)
         with (

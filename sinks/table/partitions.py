@@ -5,7 +5,7 @@ writing files (files.py). Files of an older spec stay as they are (Iceberg spec,
 ours stands in the table, so that an operator's is told apart: files are written under ours.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -82,38 +82,44 @@ def name_of(cut: Cut) -> str:
     return cut.column if cut.transform == "identity" else f"{cut.column}_{cut.transform}"
 
 
-def arranged(table: Table, wanted: Arrangement) -> Table:
-    """Return the table with the wanted spec as ours and the wanted order, changed in one commit where it has others.
+def arranged(table: Table, wanted: Arrangement, first: Schema) -> Table:
+    """Return the table cut and sorted as wanted, changed in one commit where the stream says something else.
 
-    The rows that are there stay where they are. An operator's spec may stay the table's default: that one is not
-    touched while ours is what is wanted. Raises what a commit raises.
+    `first`: the schema of a new table, by whose ids columns are known that an operator renamed. Rows that are there
+    stay where they are; an operator's own spec and order stay, too, as long as the stream says what it said. Where he
+    dropped a column that is named, nothing is changed. Raises what a commit raises.
     """
-    schema, target = table.metadata.schema(), spec_of(table.metadata.schema(), wanted.cuts)
-    cut_otherwise = not _same(state.spec_of(table.metadata), target)
-    sorted_otherwise = table.metadata.sort_order().fields != order_of(schema, wanted.orders).fields
-    if not cut_otherwise and not sorted_otherwise:
+    metadata = table.metadata
+    target, order = spec_of(first, wanted.cuts), order_of(first, wanted.orders)
+    cut_otherwise = not _same(state.spec_of(metadata), target)
+    text = ", ".join(map(str, wanted.orders))
+    sorted_otherwise = metadata.properties.get(state.SORTED, "") != text
+    there = {field.field_id: field.name for field in metadata.schema().fields}
+    named = {field.source_id for field in target.fields} | {field.source_id for field in order.fields}
+    if not (cut_otherwise or sorted_otherwise) or not named <= there.keys():
         return table
     with table.transaction() as change:
         if cut_otherwise:
-            known = next((spec for spec in table.metadata.partition_specs if _same(spec, target)), None)
+            known = next((spec for spec in metadata.partition_specs if _same(spec, target)), None)
             if known is None:
-                _recut(change, wanted.cuts, schema)
+                _recut(change, target, there)
                 known = change.table_metadata.spec()
             change.set_properties({state.SPEC: str(known.spec_id)})
         if sorted_otherwise:
             with change.update_sort_order() as update:
-                for one in wanted.orders:
-                    add = update.desc if one.descending else update.asc
-                    add(_column(schema, one.column).name, IdentityTransform())
+                for field in order.fields:
+                    add = update.desc if field.direction is SortDirection.DESC else update.asc
+                    add(there[field.source_id], IdentityTransform())
+            change.set_properties({state.SORTED: text})
     return table
 
 
-def _recut(change: Transaction, cuts: Sequence[Cut], schema: Schema) -> None:
+def _recut(change: Transaction, target: PartitionSpec, names: Mapping[int, str]) -> None:
     with change.update_spec() as update:
         for field in change.table_metadata.spec().fields:
             update.remove_field(field.name)
-        for cut in cuts:
-            update.add_field(_column(schema, cut.column).name, _transform(cut), name_of(cut))
+        for field in target.fields:
+            update.add_field(names[field.source_id], field.transform, field.name)
 
 
 def split(rows: pa.Table, metadata: TableMetadata, schema: Schema) -> Iterator[tuple[pa.Table, Record, str]]:
@@ -128,13 +134,16 @@ def split(rows: pa.Table, metadata: TableMetadata, schema: Schema) -> Iterator[t
         yield part, values, f"{spec.partition_to_path(values, schema)}/"
 
 
-def ordered(rows: pa.Table, orders: Sequence[Order], schema: Schema) -> pa.Table:
-    """Return rows sorted, nulls last; rows that are equal in it keep their order."""
+def ordered(rows: pa.Table, order: SortOrder, schema: Schema) -> pa.Table:
+    """Return rows sorted as the table says, nulls last; rows that are equal in it keep their order.
+
+    Fields of another transform than identity, or without a column in these rows, do not count.
+    """
     keys = []
-    for one in orders:
-        name = _column(schema, one.column).name
-        if name in rows.column_names:
-            keys.append((name, "descending" if one.descending else "ascending"))
+    for field in order.fields:
+        name = schema.find_column_name(field.source_id)
+        if name in rows.column_names and isinstance(field.transform, IdentityTransform):
+            keys.append((name, "descending" if field.direction is SortDirection.DESC else "ascending"))
     if not keys or rows.num_rows < 2:  # noqa: PLR2004
         return rows
     place = pa.array(range(rows.num_rows), pa.int64())

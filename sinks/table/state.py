@@ -27,6 +27,8 @@ DISCARDED = "hookberg.discarded."
 DROPPED = "hookberg.discarded-values."
 SPEC = "hookberg.partition-spec"
 """The id of the partition spec that we write under; without it the one that the table was made with."""
+SORTED = "hookberg.sorted-by"
+"""The order that the stream asked for last."""
 DISCARDED_TOTAL = "hookberg.discarded-total."
 """The same since the table's start, by topic id and partition: in summary and property, as offsets are."""
 

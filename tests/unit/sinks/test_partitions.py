@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from pyiceberg.exceptions import CommitFailedException
-from pyiceberg.transforms import BucketTransform
+from pyiceberg.transforms import BucketTransform, IdentityTransform
 
 from schemas.definitions.cuts import cuts, orders
 from sinks.table import state
@@ -160,3 +160,31 @@ def test_nothing_of_a_table_that_is_not_ours_is_changed(ground: Ground) -> None:
     ground.most_s = 20
     ground.run(arrangement=arrangement("event_type"), until=lambda: False)
     assert ground.table().metadata_location == before
+
+
+def test_an_operators_order_stays_until_the_stream_says_another(ground: Ground) -> None:
+    made(ground, arrangement(), [3, 1])
+    with ground.table().update_sort_order() as update:
+        update.asc("event_time", IdentityTransform())
+    put(ground, 2, [9, 8])
+    ground.run(arrangement=arrangement())
+    assert [field.direction.name for field in ground.table().sort_order().fields] == ["ASC"]
+    put(ground, 4, [9, 8])
+    ground.run(arrangement=arrangement(sort=("event_id desc",)))
+    assert [field.direction.name for field in ground.table().sort_order().fields] == ["DESC"]
+    assert ground.numbers() == list(range(6))
+
+
+@pytest.mark.parametrize("act", ["rename", "drop"])
+def test_a_column_that_an_operator_changed_stops_no_table(ground: Ground, act: str) -> None:
+    made(ground, arrangement(), [0])
+    with ground.table().update_schema(allow_incompatible_changes=True) as update:
+        if act == "rename":
+            update.rename_column("event_type", "kind")
+        else:
+            update.delete_column("event_type")
+    put(ground, 1, [0, 0])
+    ground.run(arrangement=arrangement("event_type", sort=("event_type",)))
+    assert ground.numbers() == [0, 1, 2]
+    spec = state.spec_of(ground.table().metadata)
+    assert [field.name for field in spec.fields] == (["event_type"] if act == "rename" else [])
