@@ -91,7 +91,7 @@ class Tail:
             bytes=table.bytes,
             overflow=self._overflow,
             discarded=sum(count for ends in table.discarded.values() for count in ends.values()),
-            drift=self._layout.drift(),
+            drift=tuple(self._layout.drift()),
         )
 
     def _behind_s(self, now_ms: int) -> float | None:

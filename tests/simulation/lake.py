@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, TableAlreadyExistsError
+from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.schema import Schema
 
-from sinks.table import commit, files, snapshot, state
+from sinks.table import commit, create, files, snapshot, state
 
 LOST_BEFORE, LOST_AFTER, LATE, CONFLICT = "lost before", "lost after", "late", "conflict"
 FAULTS = (LOST_BEFORE, LOST_AFTER, LATE, CONFLICT)
@@ -68,7 +69,8 @@ class Metadata:
     last_updated_ms: int = 0
     last_sequence_number: int = 0
     last_column_id: int = 0
-    partition_specs: tuple[Any, ...] = ()
+    partition_specs: tuple[PartitionSpec, ...] = (PartitionSpec(),)
+    default_spec_id: int = 0
 
     @property
     def refs(self) -> dict[str, Any]:
@@ -279,5 +281,8 @@ def lean(build: Callable[..., Any] = build, once: Callable[..., Any] = commit._o
         mock.patch.object(snapshot, "EXPIRE_AT", 6),
         mock.patch.object(snapshot, "KEEP_SNAPSHOTS", 3),
         mock.patch.object(commit, "_once", once),
+        mock.patch.object(create, "spec_of", return_value=None),
+        mock.patch.object(create, "order_of", return_value=None),
+        mock.patch.object(create, "arranged", lambda table, _wanted, _first: table),
     ):
         yield

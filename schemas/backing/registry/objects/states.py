@@ -41,7 +41,7 @@ class StreamState:
     bytes: int | None = None
     overflow: int | None = None
     discarded: int | None = None
-    drift: Sequence[str] = ()
+    drift: tuple[str, ...] = ()
     updated_at_ms: int = 0
 
 
@@ -93,4 +93,4 @@ class States:
 def _state(row: Row[Any]) -> StreamState:
     document = orjson.loads(row.document)
     known = {name: document[name] for name in StreamState.__dataclass_fields__ if name in document}
-    return StreamState(**{**known, "state": State(document["state"])})
+    return StreamState(**{**known, "state": State(document["state"]), "drift": tuple(document.get("drift", ()))})
