@@ -62,6 +62,8 @@ def test_permissions_are_those_of_the_contract() -> None:
             expected = "keys:admin"
         elif resource in {"quarantine", "jobs", "deliveries", "alerts"}:
             expected = f"events:{'read' if method == 'GET' else 'write'}"
+        elif resource == "roles":
+            expected = f"sources:{'read' if method == 'GET' else 'write'}"
         elif resource == "platforms":
             expected = None
         elif path.endswith(("/table", "/rows", "/columns")):
@@ -112,7 +114,7 @@ async def test_tenants_never_see_each_other(api: Api) -> None:
     stream = await api.make("/streams", STREAM, tenant="one")
     victim_key = await api.make("/keys", {"tenantId": "one", "permissions": ["streams:read"]})
     key = await api.key_for("two")
-    for listing in ("sources", "streams", "schemas", "keys", "tenants", "audit", "jobs"):
+    for listing in ("sources", "streams", "schemas", "roles", "keys", "tenants", "audit", "jobs"):
         reply = await api.send("GET", f"/{listing}?limit=200", key=key)
         assert reply.status == 200
         for secret in ('"one"', source["id"], stream["id"], victim_key["id"]):
