@@ -70,6 +70,7 @@ def build(env: StatsEnv, directory: Directory) -> LedgerApp:
         live=lambda: app.live,
         taken=lambda: app.ledger_consumer.taken_to(),  # noqa: PLW0108 made when the app starts
         clock=env.clock,
+        links=app.links,
         late_us=int(settings.transaction_timeout_s * 1_000_000),
         retention_minutes=retention,
     )

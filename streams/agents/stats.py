@@ -18,6 +18,7 @@ from schemas.wire import ledger
 from streams.agents.silence import Silence
 from streams.engine.journal import Journal
 from streams.engine.ledgers import LedgerTopic
+from streams.engine.links import Links
 from streams.windows import MINUTE_US, Place, Windows
 
 MAX_ROWS = 1_000
@@ -43,12 +44,14 @@ class Stats:
         live: Callable[[], Mapping[str, LedgerTopic]],
         taken: Taken,
         clock: Clock,
+        links: Links,
         *,
         late_us: int,
         retention_minutes: int,
     ) -> None:
         self._windows, self._journal, self._book, self._silence = windows, journal, book, silence
         self._live, self._taken, self._clock = live, taken, clock
+        self._links = links
         self._late_us, self._retention = late_us, retention_minutes
         self._loaded = False
         self._complete: dict[str, int] = {}
@@ -69,7 +72,10 @@ class Stats:
         return None if topic is None else self._windows.next_offset((topic.topic_id, tp.partition))
 
     async def count(self, events: Sequence[Any]) -> None:
-        """Count records and keep what changed; waits while too many minutes are still to be told."""
+        """Count records and keep what changed; waits while too many minutes are still to be told.
+
+        Raises GapError when a record was lost on its way: what is counted by offset must be counted in order.
+        """
         while self._windows.full:
             self._room.clear()
             await self._room.wait()
@@ -78,6 +84,8 @@ class Stats:
             message = event.message
             topic = live.get(message.topic)
             if topic is None:  # its tenant went
+                continue
+            if not self._links.taken(message.tp, message.offset):  # comes again
                 continue
             try:
                 record = ledger.decode(event.value)

@@ -5,14 +5,15 @@ Lives here: following the tenants' ledgers, seeking, the settings of the app. No
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import faust
 from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
 from faust.transport.conductor import Conductor
 from faust.transport.drivers import aiokafka as driver
-from faust.types import TP
+from faust.types import TP, Message
 from mode import Service
 
 from schemas.definitions.view import Snapshot
@@ -23,6 +24,7 @@ from streams.engine import thread
 from streams.engine.app import faust_settings
 from streams.engine.directory import Directory
 from streams.engine.exits import Die, die
+from streams.engine.links import Links
 from streams.engine.watch import Alive
 
 if TYPE_CHECKING:
@@ -65,13 +67,48 @@ class LedgerConsumer(driver.Consumer):
     """Faust's consumer, going on where the table stands: offsets of the group may be ahead of what was kept."""
 
     app: "LedgerApp"
+    _seeks = 0
+    _placed = False
+    _wanted: Mapping[TP, int] = MappingProxyType({})
 
     def _new_consumer_thread(self) -> LedgerThread:
         return LedgerThread(self, loop=self.loop, beacon=self.beacon)
 
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Hand nothing on before the seek that follows: until then Faust fetches from elsewhere."""
+        self._placed = False
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109 Faust's signature
+        """Yield what came; of ledgers only what was fetched where the table stands, each record noted.
+
+        Nobody can tell whether a fetch that was under way during a seek was made before or after it: what it brought
+        is not handed on and the seek is made again, for Faust makes one fetch at a time. Its mark of what was read is
+        taken from Faust: a record in hand while partitions went would move it past others.
+        """
+        seeks, doubtful = self._seeks, False
+        async for tp, message in super().getmany(timeout):
+            if tp.topic in self.app.live:
+                if not self._placed or seeks != self._seeks:
+                    doubtful = True
+                    continue
+                self.app.links.handed(tp, message.offset)
+                self._read_offset[tp] = None
+            yield tp, message
+        if doubtful and self._placed:
+            await thread.seek(self._thread, self._wanted)
+
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seek every ledger partition to where it is counted, else to its first record."""
+        self._seeks += 1  # what is fetched before or beside the seek is not what follows
+        try:
+            return await self._seek_all()
+        finally:
+            self._seeks += 1
+
+    async def _seek_all(self) -> Mapping[TP, int]:
         self.app.load()
+        self.app.links.clear()
         assigned = [tp for tp in self.assignment() if tp.topic in self.app.live]
         if not assigned:
             return {}
@@ -83,6 +120,8 @@ class LedgerConsumer(driver.Consumer):
                 _log.error("ledger_expired_uncounted", topic=tp.topic, partition=tp.partition, first=at, to=start - 1)
             wanted[TP(tp.topic, tp.partition)] = max(at or 0, start)
         await thread.seek(self._thread, wanted)
+        self.app.links.clear()
+        self._placed, self._wanted = True, wanted
         _log.info("ledgers_taken", partitions=len(wanted))
         return {tp: offset - 1 for tp, offset in wanted.items()}  # what Faust takes for the newest it handed on
 
@@ -146,6 +185,7 @@ class LedgerApp(faust.App):
         end: Die = die,
     ) -> None:
         self.live, self.topics_of, self.directory, self.end = dict(topics_of()), topics_of, directory, end
+        self.links = Links()
         self.load: Callable[[], None] = lambda: None
         self.next_offset: Callable[[TP], int | None] = lambda _tp: None
         super().__init__(f"hookberg-{name}", **faust_settings(name, settings) | {"store": "rocksdb://"})

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
 from faust.types import TP
 
 from schemas.definitions.minute import Complete, MinuteCounts
@@ -15,6 +16,7 @@ from schemas.wire import ledger
 from schemas.wire.ledger import Count, Ledger
 from streams.agents.stats import Stats
 from streams.engine.ledgers import LedgerTopic
+from streams.engine.links import GapError, Links
 from streams.windows import MINUTE_US, Bounds, Windows
 from tests.fakes.clock import ManualClock
 
@@ -37,11 +39,12 @@ class World:
     noted: int = 0
 
     def __post_init__(self) -> None:
-        self.clock = ManualClock()
+        self.clock, self.links = ManualClock(), Links()
         self.windows = Windows(Bounds(MINUTE_US, 60, 5, live=3))
         self.stats = Stats(
             self.windows, cast("Any", self), cast("Any", self), cast("Any", self),
-            live=lambda: self.live, taken=self.taken, clock=self.clock, late_us=LATE_US, retention_minutes=60,
+            live=lambda: self.live, taken=self.taken, clock=self.clock, links=self.links, late_us=LATE_US,
+            retention_minutes=60,
         )  # fmt: skip
 
     @property
@@ -84,9 +87,15 @@ class World:
         return self.ends
 
     async def count(self, *offsets: int, topic: str = NAME, value: bytes | None = None) -> None:
+        for offset in offsets:
+            self.links.handed(TP(topic, 0), offset)
+        await self.arrive(*offsets, topic=topic, value=value)
+
+    async def arrive(self, *offsets: int, topic: str = NAME, value: bytes | None = None) -> None:
         events = [
             SimpleNamespace(
-                message=SimpleNamespace(topic=topic, partition=0, offset=offset), value=value or self.record(offset)
+                message=SimpleNamespace(topic=topic, partition=0, offset=offset, tp=TP(topic, 0)),
+                value=value or self.record(offset),
             )
             for offset in offsets
         ]
@@ -184,3 +193,26 @@ async def test_what_nobody_can_read_and_ledgers_that_went_stop_nothing() -> None
     await world.count(1)
     await world.stats.tell()
     assert world.told() == 2
+
+
+async def test_a_record_that_was_handed_on_and_did_not_arrive_ends_counting() -> None:
+    world = loaded()
+    await world.count(0)
+    for offset in (2, 4):
+        world.links.handed(HERE, offset)
+    with pytest.raises(GapError, match="2 was handed on before 4"):
+        await world.arrive(4)
+    assert world.stats.next_offset(HERE) == 1, "what was not counted is not passed over"
+
+
+async def test_what_was_handed_on_before_a_seek_is_not_counted_and_comes_again() -> None:
+    world = loaded()
+    await world.count(0)
+    world.links.handed(HERE, 2)
+    world.links.handed(HERE, 4)
+    world.links.clear()
+    await world.arrive(4)
+    assert world.stats.next_offset(HERE) == 1
+    await world.count(2, 4)
+    await world.stats.tell()
+    assert (world.stats.next_offset(HERE), world.told()) == (5, 9)
