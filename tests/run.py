@@ -41,7 +41,9 @@ PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "system",
         ("-n", "2", *FILES, *slow_first("tests/system/test_schemathesis.py", "tests/test_docs.py",
-                                        "tests/system/test_octokit.py", "tests/system")),
+                                        "tests/system/test_octokit.py", "tests/system/test_tenant_end.py",
+                                        "tests/system/test_redrive.py", "tests/system/test_pause.py",
+                                        "tests/system")),
     ),
     ("faults", ("-n", "2", *FILES, *slow_first("tests/faults/test_faults.py", "tests/faults"))),
 )  # fmt: skip

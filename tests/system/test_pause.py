@@ -4,8 +4,11 @@ The tenant of the second test stays paused with a backlog: the session's last au
 told apart.
 """
 
+import itertools
 import json
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,6 +20,8 @@ from tests.system.client import Caller, Server, eventually
 pytestmark = pytest.mark.system
 
 SOURCE = {"platform": "orders", "name": "shop", "auth": {"type": "none"}, "dedupe": {"path": "/id"}}
+OBEYED_S = 2.0
+"""What is not paused is decided within a fraction of it."""
 MERGE = {"Content-Type": "application/merge-patch+json"}
 
 
@@ -36,11 +41,38 @@ def waiting(caller: Caller) -> int | None:
     return found
 
 
+def halted(caller: Caller, first: int) -> Callable[[], bool]:
+    """Return what tells whether the stage has obeyed: it posts, from number `first` on, until something stays there."""
+    numbers, since = itertools.count(first), [0.0]
+
+    def is_so() -> bool:
+        if not waiting(caller):
+            post(caller, next(numbers))
+            since[0] = time.monotonic()
+        return time.monotonic() - since[0] > OBEYED_S
+
+    return is_so
+
+
 def clean(caller: Caller) -> list[int]:
     """Return the numbers in the clean topic, in its order."""
     name = f"{caller.tenant}.event.orders"
     records = sorted(read_to_end(caller.server.bootstrap, [name], 4), key=lambda one: (one.partition(), one.offset()))
     return [int(json.loads(one.value() or b"")["payload"]["id"]) for one in records]
+
+
+def standing(caller: Caller, posted: list[str]) -> Callable[[], bool]:
+    """Return what tells whether nothing was decided for a while, though more than 30 were posted meanwhile."""
+    at = [(-1, 0, 0.0)]
+
+    def is_so() -> bool:
+        decided, (before, then, since) = len(clean(caller)), at[0]
+        if decided != before:
+            at[0] = decided, len(posted), time.monotonic()
+            return False
+        return len(posted) > then + 30 and time.monotonic() - since > OBEYED_S
+
+    return is_so
 
 
 def test_what_comes_while_paused_under_load_lands_once_and_in_order(server: Server) -> None:
@@ -58,7 +90,7 @@ def test_what_comes_while_paused_under_load_lands_once_and_in_order(server: Serv
     try:
         eventually("some are clean", lambda: len(clean(caller)) > 5)
         pause(caller, paused=True)
-        eventually("some wait", lambda: len(posted) - len(clean(caller)) > 30)
+        eventually("the stage obeys", standing(caller, posted))
     finally:
         over.set()
         sender.join()
@@ -83,11 +115,15 @@ def test_a_redrive_waits_behind_a_pause_and_another_source_cannot_join(server: S
     caller.call("POST", "/api/v1/sources", {**SOURCE, "unpinned": "quarantine"}, expect=201)
     post(caller, 1)
     rows = "/api/v1/quarantine?reason=unpinned"
-    eventually("it is in quarantine", lambda: caller.call("GET", rows)["items"])
+    first = eventually("it is in quarantine", lambda: caller.call("GET", rows)["items"] or None)[0]["eventId"]
     pause(caller, paused=True)
+    eventually("the stage obeys", halted(caller, 2))
+    before = waiting(caller) or 0
     refused = caller.send("POST", "/api/v1/sources", {**SOURCE, "name": "second"})
     assert (refused.status, refused.reason) == (409, "topic_shared")
-    job = caller.call("POST", "/api/v1/quarantine/redrive", {}, expect=202)
-    eventually("the job is over", lambda: caller.call("GET", f"/api/v1/jobs/{job['id']}")["state"] == "succeeded")
-    eventually("the redriven record waits", lambda: waiting(caller) == 1)
-    assert len(caller.call("GET", rows)["items"]) == 1
+    job = f"/api/v1/jobs/{caller.call('POST', '/api/v1/quarantine/redrive', {}, expect=202)['id']}"
+    eventually("the job is over", lambda: caller.call("GET", job)["state"] == "succeeded")
+    written = caller.call("GET", job)["result"]["records"]
+    assert written >= 1
+    eventually("the redriven record waits", lambda: waiting(caller) == before + written)
+    assert first in [row["eventId"] for row in caller.call("GET", rows)["items"]]
