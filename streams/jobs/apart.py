@@ -16,9 +16,9 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from schemas.definitions.job import Job
-from schemas.definitions.view import Snapshot
 from schemas.errors import HookbergError, Transient
 from schemas.ports import RegistryView
+from streams.jobs.definitions import as_asked
 from streams.jobs.runner import Beat, Work
 from streams.trial import NO_MEMORY, allow_cpu, how_it_ended, limit_memory, shown, start_child
 
@@ -28,7 +28,6 @@ MEMORY_BYTES = 1 << 30
 NICE = 10
 BEAT_S = 5.0
 STUCK_S = 300.0
-VIEW_S = 30.0
 _POLL_S = 0.25
 Make = Callable[..., Work]
 """Makes the work of a snapshot and some arguments; all of them can be pickled, and it is importable by name."""
@@ -42,7 +41,7 @@ class Apart:
 
     def __call__(self, job: Job, beat: Beat) -> Mapping[str, Any]:
         """Do one job; raises `Transient` with what a person should know when the child fails or dies."""
-        snapshot = self._snapshot(int(job.arguments.get("revision", 0)), beat)
+        snapshot = as_asked(self._view, job, beat)
         with _child() as (process, pipe):
             try:
                 pipe.send((self._make, self._arguments, shown(snapshot, job.tenant_id), job, self._cpu_s))
@@ -70,16 +69,6 @@ class Apart:
             if now - told >= BEAT_S:
                 beat(share)
                 told = now
-
-    def _snapshot(self, revision: int, beat: Beat) -> Snapshot:
-        """Return the registry as it was when the job was asked for, or newer; raises `Transient` if it stays away."""
-        deadline = time.monotonic() + VIEW_S
-        while (snapshot := self._view.current()).revision < revision:
-            if time.monotonic() > deadline:
-                raise Transient(f"the registry's newest definitions did not come within {VIEW_S:g} s: try again")
-            beat(0.0)
-            time.sleep(_POLL_S)
-        return snapshot
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from schemas.wire import raw
 from schemas.wire.position import Position
 from schemas.wire.quarantine import OpenRow, payload_digest
 from schemas.wire.raw import RawMeta, Redrive
+from streams.jobs.definitions import as_asked
 from streams.jobs.log import Headers, Log
 from streams.jobs.runner import Beat
 from streams.texts import clean_text
@@ -80,6 +81,10 @@ class Done:
         return sum(self.counts.values())
 
 
+SETTLE_S = 0.6
+"""Until the processes of other worker groups know the definitions, too: twice the interval at which they ask."""
+
+
 class Redriver:
     """Does redrives; `table` is the reading side of quarantine, `log` opens Kafka for the topics named."""
 
@@ -98,6 +103,9 @@ class Redriver:
 
     def __call__(self, job: Job, beat: Beat) -> Mapping[str, Any]:
         """Do one redrive; returns counts and the rows that could not be redriven, with the reason."""
+        if job.arguments.get("revision"):
+            as_asked(self.registry, job, beat, monotonic=self.monotonic, sleep=self.sleep)
+            self.sleep(SETTLE_S)
         named = self._topics(job.tenant_id)
         log = self._log([*named[topics.Kind.WEBHOOK], *named[topics.Kind.QUARANTINE]])
         run = _Run(self, job, beat, log, named)

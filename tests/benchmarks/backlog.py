@@ -1,7 +1,7 @@
 """What a backlog costs the others: one source has it, another of the same worker group gets a few events a second.
 
 Lives here: the measurement, through the control plane (pause, resume), a raw producer and a reader of clean topics.
-Sizes: HOOKBERG_BACKLOG_RECORDS (1,000,000 of about 300 bytes), HOOKBERG_BACKLOG_LARGE (3,000 of 100 KB); 0 = none.
+Sizes: BACKLOG_RECORDS (1,000,000 of about 300 bytes), BACKLOG_LARGE (3,000 of 100 KB); 0 = none.
 """
 
 import itertools
@@ -35,8 +35,8 @@ MERGE = {"Content-Type": "application/merge-patch+json"}
 
 def backlog(server: Server) -> list[Figure]:
     """Drain a backlog of small records, and one of large ones, while another source gets events."""
-    small = int(os.environ.get("HOOKBERG_BACKLOG_RECORDS", "1000000"))
-    large = int(os.environ.get("HOOKBERG_BACKLOG_LARGE", "3000"))
+    small = int(os.environ.get("BACKLOG_RECORDS", "1000000"))
+    large = int(os.environ.get("BACKLOG_LARGE", "3000"))
     figures = _drained(server, small, 300) if small else []
     return figures + (_drained(server, large, 100_000) if large else [])
 

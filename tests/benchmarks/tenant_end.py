@@ -1,6 +1,6 @@
 """What the end of a tenant costs the others: one with many events is deleted, another gets a few events a second.
 
-Lives here: the measurement, through the control plane. Size: HOOKBERG_TENANT_RECORDS (100,000 of about 300 bytes).
+Lives here: the measurement, through the control plane. Size: TENANT_RECORDS (100,000 of about 300 bytes).
 """
 
 import os
@@ -16,7 +16,7 @@ SOURCE = {"platform": "behind", "auth": {"type": "none"}, "dedupe": {"path": "/i
 
 def tenant_end(server: Server) -> list[Figure]:
     """Delete a tenant with a full state, by its drain, tables kept; report its steps and what another one noticed."""
-    records = int(os.environ.get("HOOKBERG_TENANT_RECORDS", "100000"))
+    records = int(os.environ.get("TENANT_RECORDS", "100000"))
     goes, stays = server.new_tenant("goes"), server.new_tenant("stays")
     source = goes.call("POST", "/api/v1/sources", SOURCE, expect=201)["id"]
     other = stays.call("POST", "/api/v1/sources", {**SOURCE, "platform": "other"}, expect=201)["id"]

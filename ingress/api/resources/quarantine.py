@@ -73,7 +73,8 @@ async def redrive_quarantine(call: Call) -> Answer:
         found = await call.env.tables.redrivable(call.tenant, {**arguments, "distinct": given.as_ is not None})
         return Answer({**found, "matching": min(given.limit, found["matching"])}, status=200)
     jobs = call.env.registry.jobs
-    job = await call.threads.run(jobs.create, call.tenant, REDRIVE, arguments, actor=call.actor, told=arguments)
+    asked = {**arguments, "revision": await call.threads.run(call.env.registry.revision)}
+    job = await call.threads.run(jobs.create, call.tenant, REDRIVE, asked, actor=call.actor, told=arguments)
     return Answer(shapes.job(job), headers={"Location": f"/api/v1/jobs/{job.id}"})
 
 

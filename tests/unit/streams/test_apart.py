@@ -10,7 +10,7 @@ from schemas.definitions.job import DRY_RUN, Job, JobState
 from schemas.definitions.view import EMPTY, Snapshot
 from schemas.errors import Refused, Transient
 from schemas.reasons import Reason
-from streams.jobs import apart
+from streams.jobs import apart, definitions
 from streams.jobs.apart import Apart
 from streams.jobs.runner import Beat, Stopped, Work
 from tests.unit.streams import made
@@ -66,7 +66,7 @@ def test_it_is_done_in_another_process_with_the_tenants_definitions() -> None:
 
 def test_it_waits_for_the_definitions_of_the_moment_it_was_asked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Apart(View(late=3), doing, "well")(job(), beat)["sources"] == ["source-1"]
-    monkeypatch.setattr(apart, "VIEW_S", 0.3)
+    monkeypatch.setattr(definitions, "VIEW_S", 0.3)
     with pytest.raises(Transient, match="definitions"):
         Apart(View(), doing, "well")(job(revision=9), beat)
 

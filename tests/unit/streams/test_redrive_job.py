@@ -12,7 +12,7 @@ from schemas.wire import raw
 from schemas.wire.position import Position
 from schemas.wire.quarantine import OpenRow
 from schemas.wire.raw import Redrive
-from streams.jobs.redrive import CATCH_UP_S, MAX_TOLD, RATE_PER_S, Redriver
+from streams.jobs.redrive import CATCH_UP_S, MAX_TOLD, RATE_PER_S, SETTLE_S, Redriver
 from tests.unit.streams.made import TOPIC_ID, headers, snapshot, source
 
 
@@ -31,6 +31,8 @@ class Message:
 
 class Ports:
     """Kafka, the table and the registry; time passes only while somebody sleeps."""
+
+    revision = 1
 
     def __init__(self, rows: int = 1) -> None:
         self.ids = {"acme.webhook.shop": TOPIC_ID, "acme.quarantine.shop": "Q"}
@@ -81,7 +83,7 @@ class Ports:
             name: TopicView(name, topic_id, "acme", name.split(".")[1], "shop", 4, "g", paused=False)
             for name, topic_id in self.ids.items()
         }
-        return Snapshot(1, frozenset({"acme"}), snapshot(self.view).sources, {}, {}, {}, {}, topics, {})
+        return Snapshot(self.revision, frozenset({"acme"}), snapshot(self.view).sources, {}, {}, {}, {}, topics, {})
 
     async def refresh(self) -> Snapshot:
         return self.current()
@@ -104,6 +106,25 @@ def test_it_waits_for_the_table_a_minute_and_then_says_what_it_lacks() -> None:
     assert ports.run()["notInTable"] == 3
     assert CATCH_UP_S < ports.now < CATCH_UP_S + 5
     assert len(ports.told) > CATCH_UP_S * 0.9, "its lease is kept alive meanwhile"
+
+
+def test_it_begins_with_the_definitions_of_the_moment_it_was_asked_at() -> None:
+    ports, seen = Ports(1), []
+    slept, wrote = ports.sleep, ports.write
+
+    def sleep(seconds: float) -> None:
+        slept(seconds)
+        ports.revision += 1
+
+    def write(*record: Any) -> None:
+        seen.append((ports.revision, ports.now))
+        wrote(*record)
+
+    ports.sleep, ports.write = sleep, write  # type: ignore[method-assign, assignment]
+    assert ports.run(revision=4)["records"] == 1
+    assert [(revision >= 4, now >= SETTLE_S) for revision, now in seen] == [(True, True)]
+    with pytest.raises(Transient, match="definitions"):
+        Ports(1).run(revision=4)
 
 
 def test_it_writes_no_faster_than_its_rate() -> None:
