@@ -155,25 +155,31 @@ class Split:
     """Says which items a raw record has, as the stage has seen it.
 
     A delivery whose content type nobody knew is one item when it was decided so: its row, or that of which it is a
-    duplicate, holds all of it. By the settings of another moment it is as many as stand in it.
+    duplicate, holds all of it. By the settings of another moment it is as many as stand in it. Where the row is an
+    orphan (a delivery that is a duplicate of itself), the ledger alone tells: it lists one item.
     """
 
     def __init__(self, quarantined: Iterable[Decided], ledger: Iterable[dict[str, Any]]) -> None:
         self._whole = {(each.position, content(each.value)) for each in quarantined if isinstance(each.value, list)}
+        others = [(record, other) for record in ledger for other in record["others"]]
+        at = [
+            Position(record["topicId"], record["partition"], other["offset"], other["item"]) for record, other in others
+        ]
+        items = Counter(position[:3] for position in at)
         self._of = {
-            Position(record["topicId"], record["partition"], other["offset"], 0): other["of"]
-            for record in ledger
-            for other in record["others"]
+            position: Position(position.topic, other["of"]["partition"], other["of"]["offset"], other["of"]["item"])
+            for position, (_, other) in zip(at, others, strict=True)
             if other["outcome"] == "duplicate" and other["item"] == 0 and other["of"]
         }
+        self._orphans = {own for own, of in self._of.items() if own == of and items[own[:3]] == 1}
 
     def items(self, key: Partition, record: Read) -> list[tuple[Position, Any]]:
         """Return the items of a raw record; of a redrive those that it names (rule 16)."""
         listed = _listed(record)
         if UNKNOWN_TYPE.encode() in record.headers["hb-headers"]:
-            own, of = Position(*key, record.offset, 0), self._of.get(Position(*key, record.offset, 0))
-            row = Position(key[0], of["partition"], of["offset"], of["item"]) if of else own
-            if {(own, content(listed)), (row, content(listed))} & self._whole:
+            own = Position(*key, record.offset, 0)
+            row = self._of.get(own, own)
+            if {(own, content(listed)), (row, content(listed))} & self._whole or row in self._orphans:
                 return [(own, listed)]
         named = _redriven(record).items if REDRIVE in record.headers else ()
         return [(Position(*key, record.offset, n), listed[n]) for n in named or range(len(listed))]
