@@ -34,7 +34,8 @@ class Key:
     def compared(self, shape: Branch) -> Path | None:
         """Return the sequence's path if it is a column whose values have an order; None: it does not count."""
         found = None if self.sequence is None else _at(shape, self.sequence)
-        return self.sequence if isinstance(found, Decimals) or found in _COMPARED else None
+        ordered = isinstance(found, Decimals) or (isinstance(found, Kind) and found in _COMPARED)
+        return self.sequence if ordered else None
 
     def known(self, shape: Branch) -> bool:
         """Tell whether each member of the key is a column; before that no row has a key."""
