@@ -6,6 +6,7 @@ the environment, the real clock, health (deploy/processes/sinks.py).
 
 import asyncio
 import os
+import random
 import socket
 import threading
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ from sinks.ownership import GROUP, Ownership
 from sinks.slots import Slots
 from sinks.spec import Env
 from sinks.status import States
+from sinks.upkeep.keeper import Keeper
 
 ROUND_S = 0.25
 TELL_S = 1.0
@@ -63,12 +65,13 @@ async def run(
     config = dict(kafka)
     admin = AdminClient(config)
     advances = KafkaAdvances(config, clock, metrics)
+    keeper = Keeper(catalog, clock, random.random)
     slots = Slots(BUILDS, patience_s=BUILD_PATIENCE_S, most=MOST_BUILDS, monotonic=clock.monotonic)
 
     def env(tails: int) -> Env:
         queue = max(_MIN_QUEUE_KIB, min(_MAX_QUEUE_KIB, QUEUE_BUDGET_KIB // max(1, tails)))
         flush = min(settings.flush_bytes, max(_MIN_FLUSH, FLUSH_BUDGET // max(1, tails)))
-        return Env(catalog, admin, config, clock, metrics, owner, flush, queue, slots, advances=advances)
+        return Env(catalog, admin, config, clock, metrics, owner, flush, queue, slots, advances=advances, upkeep=keeper)
 
     fleet = Fleet(env)
     ownership = Ownership(
@@ -79,11 +82,13 @@ async def run(
         gone=lambda gone: fleet.release(gone, ownership.count),
     )
     ownership.start()
+    keeper.start()
     try:
         await _rounds(fleet, ownership, view, states, jobs, catalog, clock, metrics, owner)
     finally:
         await asyncio.shield(asyncio.to_thread(ownership.stop))
         await asyncio.shield(asyncio.to_thread(advances.end))
+        await asyncio.shield(asyncio.to_thread(keeper.end))
 
 
 async def _rounds(

@@ -20,6 +20,7 @@ from sinks.source import Source
 from sinks.table.advanced import Advances
 from sinks.table.create import Identifier
 from sinks.table.partitions import Arrangement
+from sinks.upkeep.keeper import Upkeep
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Spec:
 class Env:
     """What tails of one process share; `slots` bounds how many build and write at once; `source` opens the log.
 
-    `advances` tells what the tables' new snapshots are; None: nobody is told.
+    `advances` tells what the tables' new snapshots are; None: nobody is told. `upkeep` looks after them; None: nobody.
     """
 
     catalog: Catalog
@@ -63,3 +64,4 @@ class Env:
     random: Callable[[], float] = field(default=random.random)
     source: Callable[[Mapping[str, Any], AdminClient, Sequence[str]], Source] = field(default=Source)
     advances: Advances | None = None
+    upkeep: Upkeep | None = None

@@ -46,6 +46,7 @@ class Tail:
         self._ages: deque[float] = deque(maxlen=_SAMPLES)
         self._overflow = 0
         self.book = advanced.of(spec.identifier, spec.id, spec.stream_id, env.advances)
+        self._care = None if env.upkeep is None else env.upkeep.open(spec.identifier, spec.id)
 
     # ---- asked from outside
     def start(self) -> None:
@@ -105,6 +106,8 @@ class Tail:
             self._state = State.STOPPED
             if self._env.advances is not None:
                 self._env.advances.close(self.book)
+            if self._env.upkeep is not None and self._care is not None:
+                self._env.upkeep.close(self._care)
 
     def _sessions(self) -> None:
         backoff = _BACKOFF_S
@@ -168,6 +171,8 @@ class Tail:
         self._table_state = table
         self._ages.extend(ages)
         self._overflow += overflow
+        if self._env.upkeep is not None and self._care is not None:
+            self._env.upkeep.committed(self._care)
 
     def moved(self, at: state.Offsets, lag: int, behind_us: int | None) -> None:
         """Take note of where reading is."""

@@ -19,8 +19,6 @@ from schemas import logs, names
 from schemas.wire import table as wire
 from sinks.table import state
 
-NEWEST = "hookberg.newest-event-time-ms"
-"""In a snapshot's summary: the latest event time of any row so far, in ms since the epoch."""
 TIME_COLUMNS = ("event_time", "_hb_event_time")
 MOST_UNSENT = 1_000
 """Snapshots that wait for Kafka keep a table large and its commits slow (35 ms at 500, 56 ms at 1,000): past it the
@@ -88,7 +86,7 @@ class Book:
         found = None if name is None else pc.max(rows[name]).cast(pa.int64()).as_py()
         known = [ms for ms in (self._newest, None if found is None else found // 1000) if ms is not None]
         known = [ms for ms in known if 0 <= ms < _LAST_MS]
-        return {NEWEST: str(max(known))} if known else {}
+        return {state.NEWEST: str(max(known))} if known else {}
 
     # ---- the sender's
     def take(self) -> list[tuple[int, wire.Advanced]]:
@@ -152,7 +150,9 @@ def newest_of(metadata: TableMetadata) -> int | None:
 
 
 def _owned(snapshot: Snapshot, owner_id: str) -> bool:
-    return state.OFFSETS + owner_id in _summary(snapshot)
+    """Tell whether a snapshot is a commit of the owner's; upkeep's carry the offsets and bring nothing."""
+    said = _summary(snapshot)
+    return state.OFFSETS + owner_id in said and state.UPKEEP not in said
 
 
 def _summary(snapshot: Snapshot) -> Mapping[str, str]:
@@ -165,5 +165,5 @@ def _count(summary: Mapping[str, str], name: str) -> int:
 
 
 def _time(summary: Mapping[str, str]) -> int | None:
-    found = _count(summary, NEWEST)
-    return found if NEWEST in summary and found < _LAST_MS else None
+    found = _count(summary, state.NEWEST)
+    return found if state.NEWEST in summary and found < _LAST_MS else None

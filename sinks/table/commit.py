@@ -26,7 +26,7 @@ from sinks.table import snapshot, state
 from sinks.table.leftovers import Leftovers
 
 TRIES = 8
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.02, 2.0
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.02, 2.0
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 log = logs.logger(__name__)
 
@@ -104,7 +104,7 @@ def commit(
     try:
         for attempt in range(TRIES):
             if attempt:
-                wait(min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**attempt) * (0.5 + random() / 2))
+                wait(min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**attempt) * (0.5 + random() / 2))
             try:
                 result = _once(catalog, table, owner_id, batch, left, now_ms, again=failed is not None)
             except CommitFailedException as error:
@@ -162,7 +162,7 @@ def _once(
         batch.unsent,
     )
     left.sent(made.snapshot_id)
-    _call(catalog, table, made)
+    call(catalog, table, made)
     return Committed(state.read(table.metadata, owner_id))
 
 
@@ -196,7 +196,7 @@ def _schema(table: Table, wanted: Schema) -> Schema | None:
     return wanted if grown else None
 
 
-def _call(catalog: Catalog, table: Table, made: snapshot.Commit) -> None:
+def call(catalog: Catalog, table: Table, made: snapshot.Commit) -> None:
     """Do what `Table._do_commit` does, but let a REST server delete old metadata files itself (it would be twice)."""
     before, requirements = table.metadata, made.requirements
     if made.expires and not isinstance(catalog, RestCatalog):

@@ -115,7 +115,7 @@ def build(
     updates += [
         SetPropertiesUpdate(updates={**kept, state.SEQUENCE + owner_id: str(sequence)}),
         AddSnapshotUpdate(snapshot=snapshot),
-        _head(metadata, snapshot_id, parent_id),
+        head(metadata, snapshot_id, parent_id),
     ]
     if dead := expired(metadata, unsent):
         updates.append(RemoveSnapshotsUpdate(snapshot_ids=dead))
@@ -135,7 +135,7 @@ def _requirements(metadata: TableMetadata, parent_id: int | None, schema: Schema
     return tuple(requirements)
 
 
-def _head(metadata: TableMetadata, snapshot_id: int, parent_id: int | None) -> SetSnapshotRefUpdate:
+def head(metadata: TableMetadata, snapshot_id: int, parent_id: int | None) -> SetSnapshotRefUpdate:
     """Return the move of `main`; limits that an operator gave it stay."""
     main = metadata.refs.get("main")
     return SetSnapshotRefUpdate(

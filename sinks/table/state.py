@@ -31,6 +31,10 @@ SORTED = "hookberg.sorted-by"
 """The order that the stream asked for last."""
 DISCARDED_TOTAL = "hookberg.discarded-total."
 """The same since the table's start, by topic id and partition: in summary and property, as offsets are."""
+UPKEEP = "hookberg.upkeep"
+"""In the summary of a snapshot that only upkeep made: what it did. Its offsets are those before it."""
+NEWEST = "hookberg.newest-event-time-ms"
+"""In a summary: the latest event time of any row so far, in ms since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,11 @@ def discarded(metadata: TableMetadata, owner_id: str) -> Offsets:
     """Return how many events the contract took no row of since the table's start, by topic id and partition."""
     snapshot, _oldest = _nearest(metadata, OFFSETS + owner_id)
     return _said(metadata, snapshot, DISCARDED_TOTAL + owner_id)
+
+
+def nearest(metadata: TableMetadata, owner_id: str) -> Snapshot | None:
+    """Return the nearest ancestor of the head that says the owner's offsets; None: it has expired, or never was."""
+    return _nearest(metadata, OFFSETS + owner_id)[0]
 
 
 def _said(metadata: TableMetadata, snapshot: Snapshot | None, key: str) -> Offsets:

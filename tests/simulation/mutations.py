@@ -136,7 +136,7 @@ def unchecked(
     files: Any = batch.files
     made = lake.build(table.metadata, left.begin(), files, table.schema(), batch.notes, owner_id, wanted, now_ms())
     left.sent(made.snapshot_id)
-    commit._call(catalog, table, made)
+    commit.call(catalog, table, made)
     return commit.Committed(state.read(table.metadata, owner_id))
 
 

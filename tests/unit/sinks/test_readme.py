@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from sinks.read.deliveries import budget, reader
+from sinks.upkeep import compact, keeper
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -40,3 +41,16 @@ def test_the_readme_of_deliveries_names_tests_and_files_that_exist() -> None:
         f"{reader.AT_ONCE} lookups at once",
     )
     assert [one for one in told if one not in text] == []
+
+
+def test_the_readme_of_upkeep_names_tests_and_files_that_exist() -> None:
+    folder = REPOSITORY / "sinks/upkeep"
+    text = (folder / "README.md").read_text()
+    named = set(re.findall(r"`(test_\w+)`", text))
+    assert len(named) > 10
+    assert named - known_tests("unit/sinks") == set()
+    assert {path.name for path in folder.glob("*.py")} - set(re.findall(r"`(\w+\.py)`", text)) == {"__init__.py"}
+    assert f"{compact.MIN_INPUTS} files at least (`MIN_INPUTS`), {compact.MOST_INPUTS} at most" in text
+    assert f"{compact.TARGET_BYTES >> 20} MiB of files" in text
+    assert f"{compact.ROUND_BYTES >> 20} MiB of rows" in text
+    assert f"{keeper.ROUNDS} rounds a look" in text

@@ -1,0 +1,299 @@
+"""Files of a table replaced by others, or removed: upkeep's commit, on top of whatever was appended meanwhile.
+
+Lives here: the snapshot (`replace`, or `delete` where rows go) and the loop that puts it in. Not here: which files, and
+what is in the new ones (sinks/upkeep). A change is tried again on a newer head as long as every file that it removes is
+still live there and no delete file came meanwhile; else it is dropped. Offsets are those of the head, whoever wrote
+them: nothing moves. Iceberg spec, "Snapshots" (operations), "Manifest Entry Fields" (deleted entries).
+"""
+
+import secrets
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.io import FileIO
+from pyiceberg.manifest import (
+    DataFile,
+    ManifestContent,
+    ManifestEntry,
+    ManifestEntryStatus,
+    ManifestFile,
+    write_manifest,
+    write_manifest_list,
+)
+from pyiceberg.table import Table
+from pyiceberg.table.locations import load_location_provider
+from pyiceberg.table.metadata import TableMetadata, TableMetadataV2
+from pyiceberg.table.snapshots import (
+    Operation,
+    Snapshot,
+    SnapshotSummaryCollector,
+    Summary,
+    update_snapshot_summaries,
+)
+from pyiceberg.table.update import (
+    AddSnapshotUpdate,
+    AssertRefSnapshotId,
+    AssertTableUUID,
+    SetPropertiesUpdate,
+)
+
+from schemas import logs
+from sinks.table import commit, manifests, snapshot, state
+from sinks.table.leftovers import Leftovers
+
+OURS = "hookberg."
+log = logs.logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Data files to remove by path and files to add, under the partition spec that the table is written with.
+
+    `what` stands in the summary. `deletes`: paths of the delete manifests that the new files have been made with.
+    `kept`: running totals, for the summary and as properties.
+    """
+
+    what: str
+    removed: frozenset[str]
+    added: Sequence[DataFile]
+    operation: Operation = Operation.REPLACE
+    deletes: frozenset[str] = frozenset()
+    kept: Mapping[str, str] = field(default_factory=dict)
+
+
+class Dropped(Exception):
+    """The change no longer fits the table: files of it are gone, rows were deleted, or the table has another owner."""
+
+
+def replace(
+    catalog: Catalog,
+    table: Table,
+    owner_id: str,
+    change: Change,
+    *,
+    now_ms: Callable[[], int],
+    wait: Callable[[float], None],
+    random: Callable[[], float],
+) -> None:
+    """Put `change` into the table, which is refreshed in place; raises `Dropped`, or the last error after 8 tries.
+
+    The outcome of a try is unknown after any error but a refusal; the table, read again, then says whether the added
+    files are in. Files that certainly did not land are deleted. `wait` sleeps, and may raise to give up.
+    """
+    left = Leftovers(table.io, [file.file_path for file in change.added])
+    failed: Exception | None = None
+    landed = False
+    try:
+        for attempt in range(commit.TRIES):
+            if attempt:
+                wait(min(commit.LONGEST_WAIT_S, commit.FIRST_WAIT_S * 2**attempt) * (0.5 + random() / 2))
+            try:
+                _once(catalog, table, owner_id, change, left, now_ms, again=failed is not None)
+            except Dropped:
+                raise
+            except CommitFailedException as error:
+                left.refused()
+                failed = error
+            except Exception as error:  # noqa: BLE001 unknown outcome: the table decides (rule 20)
+                log.warning("upkeep_outcome_unknown", table=".".join(table.name()), error=str(error), attempt=attempt)
+                failed = error
+            else:
+                landed = True
+                return
+        assert failed is not None  # noqa: S101 the loop ends by return or after an error
+        raise failed
+    finally:
+        _tidy(table, left, landed=landed)
+
+
+def _tidy(table: Table, left: Leftovers, *, landed: bool) -> None:
+    """Delete what certainly did not land: the table is read once more where it was asked."""
+    try:
+        if not landed:
+            table.refresh()
+        left.read(table, landed=landed)
+    except Exception as error:  # noqa: BLE001 then nothing is certain, and the orphan sweep takes it
+        log.warning("table_not_read", table=".".join(table.name()), error=str(error))
+        left.unread()
+
+
+def _once(
+    catalog: Catalog,
+    table: Table,
+    owner_id: str,
+    change: Change,
+    left: Leftovers,
+    now_ms: Callable[[], int],
+    *,
+    again: bool,
+) -> None:
+    if again:
+        table.refresh()
+    metadata = table.metadata
+    if state.owner(metadata) != owner_id or state.unplaced(metadata, owner_id):
+        raise Dropped("the table is another's now")
+    head = metadata.current_snapshot()
+    if head is None:
+        raise Dropped("the table has no snapshot any more")
+    io = left.begin()
+    before = head.manifests(io)
+    if again and change.added and _landed(io, before, change):
+        return
+    made = _build(metadata, io, head, before, change, owner_id, now_ms())
+    left.sent(made.snapshot_id)
+    commit.call(catalog, table, made)
+
+
+def live(io: FileIO, manifest: ManifestFile) -> Iterator[ManifestEntry]:
+    """Yield the entries of a manifest that are not deleted."""
+    yield from manifest.fetch_manifest_entry(io, discard_deleted=True)
+
+
+def is_data(manifest: ManifestFile) -> bool:
+    """Tell whether a manifest lists data files, not files of deletes."""
+    return manifest.content == ManifestContent.DATA
+
+
+def deletes_of(before: Sequence[ManifestFile]) -> frozenset[str]:
+    """Return the paths of the delete manifests that hold anything."""
+    held = (m for m in before if not is_data(m) and (m.has_added_files() or m.has_existing_files()))
+    return frozenset(m.manifest_path for m in held)
+
+
+def _landed(io: FileIO, before: Sequence[ManifestFile], change: Change) -> bool:
+    wanted = change.added[0].file_path
+    return any(entry.data_file.file_path == wanted for m in before if is_data(m) for entry in live(io, m))
+
+
+def _build(
+    metadata: TableMetadata,
+    io: FileIO,
+    head: Snapshot,
+    before: Sequence[ManifestFile],
+    change: Change,
+    owner_id: str,
+    now_ms: int,
+) -> snapshot.Commit:
+    """Write manifests and list, return the catalog call; raises `Dropped`. Blocks on storage."""
+    if not isinstance(metadata, TableMetadataV2):
+        raise TypeError("only tables of format version 2 are written")
+    if not deletes_of(before) <= change.deletes:
+        raise Dropped("rows were deleted meanwhile")
+    made_for, made, number = state.as_made(metadata), uuid.uuid4(), secrets.randbits(62)
+    locations = load_location_provider(metadata.location, metadata.properties)
+    touched, gone = _touched(io, before, change.removed)
+    if len(gone) != len(change.removed):
+        raise Dropped(f"{len(change.removed) - len(gone)} of the files are not in the table any more")
+    path = locations.new_metadata_location(f"{made}-m%d.avro")
+    after = _manifests(made_for, io, touched, change, path, number)
+    replaced = {manifest.manifest_path for manifest, _entries in touched}
+    after += [manifest for manifest in before if manifest.manifest_path not in replaced]
+    kept = {**_kept(metadata, owner_id), **change.kept, state.UPKEEP: change.what}
+    sequence = metadata.last_sequence_number + 1
+    list_path = locations.new_metadata_location(f"snap-{number}-0-{made}.avro")
+    with write_manifest_list(
+        2, io.new_output(list_path), number, head.snapshot_id, sequence, manifests.COMPRESSION
+    ) as writer:
+        writer.add_manifests(after)
+    taken = Snapshot(
+        snapshot_id=number,
+        parent_snapshot_id=head.snapshot_id,
+        manifest_list=list_path,
+        sequence_number=sequence,
+        summary=_summary(made_for, head, change, gone, kept),
+        schema_id=metadata.current_schema_id,
+        timestamp_ms=max(now_ms, metadata.last_updated_ms),
+    )
+    standing = {name: text for name, text in kept.items() if name in metadata.properties or name in change.kept}
+    updates = (
+        SetPropertiesUpdate(updates={**standing, state.SEQUENCE + owner_id: str(sequence)}),
+        AddSnapshotUpdate(snapshot=taken),
+        snapshot.head(metadata, number, head.snapshot_id),
+    )
+    requirements = (
+        AssertTableUUID(uuid=metadata.table_uuid),
+        AssertRefSnapshotId(snapshot_id=head.snapshot_id, ref="main"),
+    )
+    return snapshot.Commit(number, False, updates, requirements)
+
+
+Touched = list[tuple[ManifestFile, list[ManifestEntry]]]
+
+
+def _touched(io: FileIO, before: Sequence[ManifestFile], removed: frozenset[str]) -> tuple[Touched, list[DataFile]]:
+    """Return the manifests that hold a removed file, with their live entries, and the files found."""
+    touched: Touched = []
+    gone: list[DataFile] = []
+    for manifest in before:
+        if not is_data(manifest):
+            continue
+        entries = list(live(io, manifest))
+        found = [entry.data_file for entry in entries if entry.data_file.file_path in removed]
+        if found:
+            touched.append((manifest, entries))
+            gone += found
+    return touched, gone
+
+
+def _manifests(
+    metadata: TableMetadata, io: FileIO, touched: Touched, change: Change, path: str, number: int
+) -> list[ManifestFile]:
+    """Write what the touched manifests held and the added files: one manifest a partition spec."""
+    specs, ours = {spec.spec_id: spec for spec in metadata.partition_specs}, metadata.default_spec_id
+    by_spec: dict[int, list[ManifestEntry]] = {ours: []} if change.added else {}
+    for manifest, entries in touched:
+        by_spec.setdefault(manifest.partition_spec_id, []).extend(entries)
+    written = []
+    for at, (spec_id, entries) in enumerate(by_spec.items()):
+        output = io.new_output(path % at)
+        with write_manifest(2, specs[spec_id], metadata.schema(), output, number, manifests.COMPRESSION) as writer:
+            for file in change.added if spec_id == ours else ():
+                writer.add(
+                    ManifestEntry.from_args(
+                        status=ManifestEntryStatus.ADDED,
+                        snapshot_id=number,
+                        sequence_number=None,
+                        file_sequence_number=None,
+                        data_file=file,
+                    )
+                )
+            for entry in entries:
+                if entry.data_file.file_path in change.removed:
+                    writer.delete(entry)
+                else:
+                    writer.existing(entry)
+        written.append(writer.to_manifest_file())
+    return written
+
+
+def _kept(metadata: TableMetadata, owner_id: str) -> dict[str, str]:
+    """Return what our last snapshot says that must go on: offsets and running totals, not notes of that commit.
+
+    What goes on stands as a property too, or is the newest event time.
+    """
+    nearest = state.nearest(metadata, owner_id)
+    if nearest is None or nearest.summary is None:
+        return {name: text for name, text in metadata.properties.items() if name == state.OFFSETS + owner_id}
+    said = nearest.summary.additional_properties
+    return {
+        name: text
+        for name, text in said.items()
+        if name.startswith(OURS) and (name in metadata.properties or name == state.NEWEST)
+    }
+
+
+def _summary(
+    metadata: TableMetadata, head: Snapshot, change: Change, gone: Sequence[DataFile], kept: Mapping[str, str]
+) -> Summary:
+    collector, schema = SnapshotSummaryCollector(), metadata.schema()
+    for file in change.added:
+        collector.add_file(file, schema, metadata.spec())
+    specs = {spec.spec_id: spec for spec in metadata.partition_specs}
+    for file in gone:
+        collector.remove_file(file, schema, specs[file.spec_id])
+    before = head.summary.additional_properties if head.summary else None
+    counted = update_snapshot_summaries(Summary(operation=Operation.OVERWRITE, **collector.build()), before)
+    return Summary(operation=change.operation, **counted.additional_properties, **kept)

@@ -1,0 +1,1 @@
+"""A table kept small and healthy by the process that writes it. See README.md here."""

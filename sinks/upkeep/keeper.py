@@ -1,0 +1,221 @@
+"""The thread of a process that keeps its tables healthy, one at a time, beside the tails and never in their way.
+
+Lives here: which table is due, and what is done to one (`tend`). A tail opens its table's care and says when it has
+committed; upkeep reads the table itself and commits on top of whatever stands there (table/replace.py). A storage that
+hangs holds up the upkeep of this process and no commit. Rule 21.
+"""
+
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from dataclasses import replace as changed
+from typing import Protocol
+
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.table import Table
+
+from schemas import logs
+from schemas.ports import Clock
+from sinks.table import leftovers, replace, state
+from sinks.upkeep import compact
+
+COMMITS = compact.MIN_INPUTS
+"""A table is looked at after so many commits,"""
+LOOK_S = 600.0
+"""or after so long."""
+ROUNDS = 8
+"""Of compaction in one look; then it is the next table's turn."""
+RETRY_S = 60.0
+"""After an error."""
+_WAKE_S = 1.0
+log = logs.logger(__name__)
+
+
+class Closed(Exception):
+    """The table is no longer this process's to look after."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the last look at a table found and did; times in ms since the epoch, None: never."""
+
+    snapshots: int = 0
+    files: int = 0
+    small_files: int = 0
+    live_bytes: int = 0
+    looked_at_ms: int | None = None
+    compacted_at_ms: int | None = None
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class Care:
+    """One table's: its tail writes `commits`, the keeper's thread the rest; `report` may be read by anyone."""
+
+    identifier: tuple[str, str]
+    owner_id: str
+    due: float
+    commits: int = 0
+    report: Report = field(default_factory=Report)
+    inventory: compact.Inventory = field(default_factory=compact.Inventory)
+    closed: threading.Event = field(default_factory=threading.Event)
+
+    def check(self) -> None:
+        """Raise `Closed` once the table is somebody else's to look after."""
+        if self.closed.is_set():
+            raise Closed
+
+    def wait(self, seconds: float) -> None:
+        """Sleep; raises `Closed`."""
+        if self.closed.wait(seconds):
+            raise Closed
+
+
+class Upkeep(Protocol):
+    """What a tail needs of it."""
+
+    def open(self, identifier: tuple[str, str], owner_id: str) -> Care:
+        """Look after a table from now on."""
+
+    def committed(self, care: Care) -> None:
+        """Say that the table has one more commit; never blocks."""
+
+    def close(self, care: Care) -> None:
+        """End a table's upkeep; never blocks: what is under way gives up at its next step."""
+
+
+class Keeper:
+    """Looks after the tables of one process. `start` begins its thread, `end` ends it."""
+
+    def __init__(self, catalog: Catalog, clock: Clock, random: Callable[[], float]) -> None:
+        self._catalog, self._clock, self._random = catalog, clock, random
+        self._cares: list[Care] = []
+        self._change = threading.Condition()
+        self._ended = False
+        self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def end(self, timeout_s: float = 5.0) -> None:
+        """End: what is under way gives up at its next step; waits for it at most `timeout_s`."""
+        with self._change:
+            self._ended = True
+            for care in self._cares:
+                care.closed.set()
+            self._change.notify()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def open(self, identifier: tuple[str, str], owner_id: str) -> Care:
+        """Look after a table from now on; first within `RETRY_S`, spread over it."""
+        care = Care(identifier, owner_id, self._clock.monotonic() + RETRY_S * self._random())
+        with self._change:
+            self._cares.append(care)
+        return care
+
+    def committed(self, care: Care) -> None:
+        """Say that the table has one more commit."""
+        care.commits += 1
+        if care.commits >= COMMITS and self._change.acquire(blocking=False):
+            self._change.notify()
+            self._change.release()
+
+    def close(self, care: Care) -> None:
+        """End a table's upkeep."""
+        care.closed.set()
+        with self._change:
+            self._cares = [one for one in self._cares if one is not care]
+
+    def _run(self) -> None:
+        while (care := self._next()) is not None:
+            self.look(care)
+
+    def _next(self) -> Care | None:
+        """Wait for a table that is due and return it, the longest due first; None at the end."""
+        with self._change:
+            while not self._ended:
+                now = self._clock.monotonic()
+                due = [care for care in self._cares if care.due <= now or care.commits >= COMMITS]
+                if due:
+                    return min(due, key=lambda care: care.due)
+                self._change.wait(_WAKE_S)
+        return None
+
+    def look(self, care: Care) -> None:
+        """Tend one table and write down what came of it; raises nothing."""
+        care.commits = 0
+        after = LOOK_S
+        try:
+            self.tend(care)
+        except Closed:
+            return
+        except NoSuchTableError:
+            after = RETRY_S
+        except Exception as error:  # noqa: BLE001 the next look tries again; commits go on
+            log.warning("upkeep_failed", table=".".join(care.identifier), error=f"{type(error).__name__}: {error}")
+            care.report = changed(care.report, error=f"{type(error).__name__}: {error}"[:500])
+            after = RETRY_S
+        care.due = self._clock.monotonic() + after
+
+    def tend(self, care: Care) -> None:
+        """Do what there is to do for a table, a bounded share of it. Raises what catalog and storage raise."""
+        table = self._catalog.load_table(care.identifier)
+        error = None
+        compacted_at = care.report.compacted_at_ms
+        if state.owner(table.metadata) == care.owner_id:
+            for _round in range(ROUNDS):
+                try:
+                    if not self._compact(care, table):
+                        break
+                except replace.Dropped as dropped:
+                    error = str(dropped)
+                    break
+                compacted_at = self._now_ms()
+        self._tell(care, table, compacted_at, error)
+
+    def _compact(self, care: Care, table: Table) -> bool:
+        """Join one round of small files; False when there is none."""
+        care.check()
+        head = table.metadata.current_snapshot()
+        before = [] if head is None else head.manifests(table.io)
+        if replace.deletes_of(before):  # rows that are deleted by position would need to be followed
+            return False
+        chosen = compact.choose(care.inventory.look(before, table.io))
+        if not chosen:
+            return False
+        metadata, written = state.as_made(table.metadata), leftovers.Recording(table.io)
+        try:
+            made = compact.rewrite(metadata, written, chosen, lambda: str(uuid.uuid4()), care.check)
+        except BaseException:
+            leftovers.delete(table.io, written.written)
+            raise
+        if not made.added:
+            care.inventory.leave(file.file_path for file in chosen)
+            return True
+        change = replace.Change("compaction", frozenset(file.file_path for file in made.removed), made.added)
+        replace.replace(
+            self._catalog, table, care.owner_id, change, now_ms=self._now_ms, wait=care.wait, random=self._random
+        )
+        log.info("compacted", table=".".join(care.identifier), files=len(made.removed), into=len(made.added))
+        return True
+
+    def _tell(self, care: Care, table: Table, compacted_at: int | None, error: str | None) -> None:
+        head = table.metadata.current_snapshot()
+        said = head.summary.additional_properties if head is not None and head.summary else {}
+        small = care.inventory.look([] if head is None else head.manifests(table.io), table.io)
+        care.report = Report(
+            snapshots=len(table.metadata.snapshots),
+            files=int(said.get("total-data-files", 0)),
+            small_files=len(small),
+            live_bytes=int(said.get("total-files-size", 0)),
+            looked_at_ms=self._now_ms(),
+            compacted_at_ms=compacted_at,
+            error=error,
+        )
+
+    def _now_ms(self) -> int:
+        return self._clock.time_ns() // 1_000_000

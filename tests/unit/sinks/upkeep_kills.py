@@ -1,0 +1,89 @@
+"""Kill upkeep after each call that changes storage or catalog, let a successor finish, look at the table.
+
+Lives here: the process that forks once per call, as kills.py does for the writer. Prints one JSON line. No assertions on
+the whole: the test has them.
+"""
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from sinks.table import state
+from sinks.upkeep import compact
+from sinks.upkeep.keeper import Keeper
+from tests.unit.sinks.ground import GATE, NAME, STREAM, TOPIC, Ground
+from tests.unit.sinks.kills import KILLED, in_fork
+
+EVENTS = 20
+READS = ("open ", "statement", "load_table")
+"""Calls that change nothing: to die after one is to die before it."""
+
+
+def tended(folder: Path) -> Ground:
+    """Look after the table once, as a process that has just taken it."""
+    made = Ground(folder)
+    keeper = Keeper(made.catalog, made.clock, lambda: 0.5)
+    keeper.tend(keeper.open(NAME, STREAM))
+    return made
+
+
+def written(folder: Path) -> None:
+    """Make a table of four small files."""
+    made = Ground(folder)
+    made.log.make(TOPIC)
+    made.log.events(0, EVENTS)
+    made.run()
+
+
+def killed(folder: Path, at: int) -> None:
+    """Tend until the n-th call; exits with 9 there."""
+    GATE.clear()
+    GATE.at, GATE.act, GATE.after = at, lambda: os._exit(KILLED), False
+    tended(folder)
+
+
+def finished(folder: Path) -> None:
+    """Let a successor tend, and check every row, once."""
+    made = tended(folder)
+    files = [task.file for task in made.table().scan().plan_files()]
+    assert len(files) == 1, files
+    assert made.numbers() == list(range(EVENTS))
+    assert state.offsets(made.table().metadata, STREAM) == {"TOPICID1": {"0": EVENTS}}
+    said = [one.summary.additional_properties for one in made.table().snapshots() if one.summary]
+    assert sum(state.UPKEEP in one for one in said) == 1, "it is done once"
+
+
+def counted(folder: Path, into: Path) -> None:
+    """Tend to the end and write down every call."""
+    GATE.clear()
+    GATE.after = False
+    tended(folder)
+    into.write_text(json.dumps(GATE.calls))
+
+
+def main() -> None:
+    """Kill after every call that changes anything, each time over the same table, put back."""
+    root = Path(sys.argv[1])
+    folder, kept, calls = root / "table", root / "kept", root / "calls"
+    compact.MIN_INPUTS = 4
+    in_fork(lambda: written(folder))
+    shutil.copytree(folder, kept)
+    in_fork(lambda: counted(folder, calls))
+    names = json.loads(calls.read_text())
+    faults, killed_at = [], []
+    for at in range(2, len(names) + 1):
+        if names[at - 2].startswith(READS):
+            continue
+        killed_at.append(names[at - 2].split()[0])
+        shutil.rmtree(folder)
+        shutil.copytree(kept, folder)
+        code = in_fork(lambda: killed(folder, at))  # noqa: B023 called at once
+        if code != KILLED or in_fork(lambda: finished(folder)):
+            faults.append({"call": at, "name": names[at - 2], "upkeep": code})
+    sys.stdout.write("\n" + json.dumps({"killed_at": killed_at, "faults": faults}))
+
+
+if __name__ == "__main__":
+    main()
