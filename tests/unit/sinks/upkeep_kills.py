@@ -1,7 +1,7 @@
 """Kill upkeep after each call that changes storage or catalog, let a successor finish, look at the table.
 
-Lives here: the process that forks once per call, as kills.py does for the writer. Prints one JSON line. No assertions on
-the whole: the test has them.
+Lives here: the process that forks once per call, as kills.py does for the writer. Prints one JSON line. No assertions
+on the whole: the test has them.
 """
 
 import json
