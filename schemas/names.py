@@ -88,6 +88,17 @@ def namespace(tenant_id: str, table: str) -> tuple[str, str]:
     return (f"{tenant_id}__{schema}" if schema else tenant_id), name
 
 
+def stitch_table(stream: str) -> str:
+    """Return the table of a stream with `columnNames: stitch` that names none: a schema of its own (spec section 8)."""
+    schema = stream.replace("-", "_")
+    return f"{'s_' if schema[:1].isdigit() else ''}{schema}.data"
+
+
+def latest_view(table: str) -> str:
+    """Return the name of the view that shows the latest version of every key of a table."""
+    return f"{table}_latest"
+
+
 def tenant_of(namespace_name: str) -> str:
     """Return the tenant of an Iceberg namespace: what stands before the first `__`, which no tenant's name holds."""
     return namespace_name.partition("__")[0]

@@ -12,6 +12,7 @@ from schemas import logs, names, topics
 from schemas.definitions.cuts import cuts, orders
 from schemas.definitions.stream import State, read_topic
 from schemas.definitions.view import EMPTY, Snapshot, StreamView
+from sinks.columns.key import key_of
 from sinks.columns.policy import Limits, Mode
 from sinks.columns.typing import Typing, named
 from sinks.layout import EventLayout, FixedLayout, Layout
@@ -81,6 +82,8 @@ def _meet(one: str, other: str) -> bool:
 def of_stream(stream: StreamView, pinned: tuple[tuple[str, bytes], ...] = ()) -> Spec:
     """Return the spec of one stream; `pinned` as `pins` returns them."""
     definition = stream.definition
+    key = key_of(definition.primary_key, definition.sequence_field)
+    always = named(definition.columns) | (frozenset() if key is None else key.paths)
     return Spec(
         id=stream.id,
         identifier=names.namespace(stream.tenant, definition.target_table or ""),
@@ -92,13 +95,14 @@ def of_stream(stream: StreamView, pinned: tuple[tuple[str, bytes], ...] = ()) ->
         kind=EVENTS,
         layout=(
             Typing(
-                Limits(definition.typed_depth, definition.max_columns, named(definition.columns)),
+                Limits(definition.typed_depth, definition.max_columns, always),
                 Mode(definition.contract.columns),
                 Mode(definition.contract.data_types),
                 pinned,
                 stream.frozen,
             ),
-            definition.layout,
+            "stitch" if definition.column_names == "stitch" else definition.layout,
+            key,
         ),
         event_types=definition.event_types,
         arrangement=Arrangement(cuts(definition.partition_by), orders(definition.sort_by)),
@@ -108,8 +112,8 @@ def of_stream(stream: StreamView, pinned: tuple[tuple[str, bytes], ...] = ()) ->
 def layout_of(spec: Spec) -> Layout:
     """Return the layout that a spec asks for."""
     if spec.kind == EVENTS:
-        typing, layout = spec.layout
-        return EventLayout(typing, spec.event_types, layout)
+        typing, layout, key = spec.layout
+        return EventLayout(typing, spec.event_types, layout, key)
     return FixedLayout(QUARANTINE_TABLE if spec.kind == topics.Kind.QUARANTINE else LEDGER_TABLE)
 
 

@@ -14,14 +14,16 @@ from pyiceberg.schema import Schema
 from pyiceberg.table.metadata import TableMetadata
 
 from sinks.columns.from_schema import Pinned
+from sinks.columns.key import Key
 from sinks.columns.policy import Infer
 from sinks.columns.typing import Typing
 from sinks.columns.widen import widen
-from sinks.rows import system, texts
+from sinks.rows import stitch, system, texts
 from sinks.rows.events import Events
 from sinks.rows.fixed import Fixed
 from sinks.rows.system import Record
 from sinks.table import schema as schemas_of_tables
+from sinks.table import state
 
 _MAX_SAMPLES = 100
 _MAX_DRIFT = 20
@@ -85,18 +87,30 @@ class Layout(Protocol):
     def build(self, records: Sequence[Record], metadata: TableMetadata, now_us: int) -> Built:
         """Return the rows of a batch in order; total."""
 
+    def sealed(
+        self, built: Built, metadata: TableMetadata, owner_id: str, now_us: int
+    ) -> tuple[pa.Table, Mapping[str, str]]:
+        """Return all rows of a commit as they are written, and what stands in its summary and as properties."""
+
     def drift(self) -> Sequence[str]:
         """Return JSON pointers of members that came and that the contract gives no column; from any thread."""
 
 
 class EventLayout:
-    """Clean events: system columns, and the payload as a typed struct, as columns beside them, or as text."""
+    """Clean events: system columns, and the payload as a typed struct, as columns beside them, or as text.
 
-    def __init__(self, typing: Typing, event_types: Sequence[str] = (), layout: str = "nested") -> None:
-        self._layout, self._typing = layout, typing
-        if layout == "flat":
-            self._typing = replace(typing, limits=replace(typing.limits, reserved=system.FLAT))
-        self.time = system.flat_name("received_at") if layout == "flat" else "received_at"
+    `layout`: as a stream names it, or `stitch`: flat with the `_sdc_` columns. `key`: what tells versions apart.
+    """
+
+    def __init__(
+        self, typing: Typing, event_types: Sequence[str] = (), layout: str = "nested", key: Key | None = None
+    ) -> None:
+        self._layout, self._typing, self._key = layout, typing, key
+        self._flat = layout in {"flat", "stitch"}
+        self._reserved = (system.FLAT, *stitch.RESERVED) if layout == "stitch" else (system.FLAT,)
+        if self._flat:
+            self._typing = replace(typing, limits=replace(typing.limits, reserved=self._reserved))
+        self.time = system.flat_name("received_at") if self._flat else "received_at"
         self._events = Events(self._typing.limits, typing.contract())
         self._types = tuple(event_types)
         self._pinned: Pinned | None = None
@@ -114,7 +128,7 @@ class EventLayout:
             return Built(pa.table({}), current, missing)
         if self._layout == "raw":
             return Built(texts.read(chosen, now_us), current, missing)
-        have = schemas_of_tables.shape(current)
+        have = schemas_of_tables.shape(current, self._reserved)
         if self._pinned is None:  # read in the tail's own thread: a large schema takes a while
             self._pinned = self._typing.pinned()
         made = self._events.read(chosen, self._typing.grown(have, self._pinned), now_us)
@@ -125,8 +139,27 @@ class EventLayout:
                 current, made.shape, metadata.last_column_id, newest + 1, self._pinned.docs
             )
         gone = Counter((chosen[number].topic_id, chosen[number].partition) for number in made.discarded)
-        rows = _beside(made.rows) if self._layout == "flat" else made.rows
+        rows = _beside(made.rows) if self._flat else made.rows
         return Built(rows, schema, missing, made.overflow, gone, made.dropped)
+
+    def sealed(
+        self, built: Built, metadata: TableMetadata, owner_id: str, now_us: int
+    ) -> tuple[pa.Table, Mapping[str, str]]:
+        """Return the rows; for Stitch with their numbers, which follow the last one that the table says it has given.
+
+        They are given once for files that every try of a commit shares, and the last of them is written by that very
+        commit: what did not land was not given, and no clock that goes back gives a number twice.
+        """
+        if self._layout != "stitch" or not built.rows.num_rows:
+            return built.rows, {}
+        last, since = state.LAST_NUMBER + owner_id, state.NUMBERED_SINCE + owner_id
+        now_ms = now_us // 1000
+        first = max(state.numbered(metadata, last) + 1, now_ms)
+        version = state.numbered(metadata, since) or now_ms
+        shape = schemas_of_tables.shape(built.schema, self._reserved)
+        sequence = None if self._key is None else self._key.compared(shape)
+        rows = stitch.added(built.rows, first, now_us, version, self._key, sequence)
+        return rows, {last: str(first + rows.num_rows - 1), since: str(version)}
 
     def drift(self) -> Sequence[str]:
         """Return JSON pointers of members that came and that the contract gives no column."""
@@ -168,6 +201,10 @@ class FixedLayout:
     def build(self, records: Sequence[Record], metadata: TableMetadata, now_us: int) -> Built:  # noqa: ARG002 the port's
         """Return the rows of the records."""
         return Built(self._fixed.rows(records), metadata.schema())
+
+    def sealed(self, built: Built, *_facts: object) -> tuple[pa.Table, Mapping[str, str]]:
+        """Return the rows."""
+        return built.rows, {}
 
     def drift(self) -> Sequence[str]:
         """Return nothing: the columns are ours."""

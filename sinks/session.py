@@ -200,8 +200,9 @@ class Session:
             return built, None
         written: list[DataFile] = []
         schema = built.schema
-        if built.rows.num_rows:
-            rows, schema = match.fit(built.rows, schema, self._first, metadata)
+        rows, kept = self._layout.sealed(built, metadata, self._spec.id, self._env.clock.time_ns() // 1000)
+        if rows.num_rows:
+            rows, schema = match.fit(rows, schema, self._first, metadata)
             if self._plan is None or self._plan.schema != schema:
                 self._plan = files.plan(metadata, schema)
             written = files.write(rows, metadata, io, self._plan, lambda: str(uuid.uuid4()))
@@ -211,7 +212,8 @@ class Session:
             self._notes[state.DISCARDED + self._spec.id] = str(self._discarded)
         if self._dropped:
             self._notes[state.DROPPED + self._spec.id] = str(self._dropped)
-        kept = {state.DISCARDED_TOTAL + self._spec.id: state.dump(self._gone)} if self._gone else {}
+        if self._gone:
+            kept = {**kept, state.DISCARDED_TOTAL + self._spec.id: state.dump(self._gone)}
         book = self._tail.book
         notes = {**self._notes, **book.newest(built.rows)}
         return built, commit.Batch(written, schema, self._base, self._ends, notes, kept, book.unsent())

@@ -7,6 +7,7 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     Field,
+    ValidationInfo,
     ValidatorFunctionWrapHandler,
     WrapValidator,
     field_validator,
@@ -63,8 +64,8 @@ class StreamDefinition(Definition):
     """What `POST /streams` takes; the defaults make the four-member quick start enough.
 
     `topics` name raw or clean topics; `{tenantId}` stands for the caller's tenant (resolved by the API with `resolve`).
-    This release runs `writeMode: append`, `columnNames: hookberg` and `splitBy: none`; the other values are part of the
-    format and refused with `unsupported` by the API until their writer runs.
+    This release runs `writeMode: append` and `splitBy: none`; the other values are part of the format and refused with
+    `unsupported` by the API until their writer runs.
     """
 
     name: StreamName
@@ -108,10 +109,39 @@ class StreamDefinition(Definition):
         orders(value)
         return value
 
+    @field_validator("primary_key")
+    @classmethod
+    def _typed_key(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("a member is named twice")
+        if value and info.data.get("layout") == "raw":
+            raise ValueError("needs typed columns: leave `layout` raw out")
+        return value
+
+    @field_validator("sequence_field")
+    @classmethod
+    def _sequence_of_a_key(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and not info.data.get("primary_key"):
+            raise ValueError("tells the versions of a key apart: name primaryKey too")
+        return value
+
+    @field_validator("column_names")
+    @classmethod
+    def _stitch_is_flat(cls, value: str, info: ValidationInfo) -> str:
+        if value == "stitch" and info.data.get("layout") != "flat":
+            raise ValueError("stitch needs `layout: flat`: leave layout out")
+        return value
+
     @model_validator(mode="before")
     @classmethod
     def _stitch_names_its_table(cls, value: Any) -> Any:  # noqa: ANN401 JSON
-        if isinstance(value, dict) and not value.get("targetTable") and value.get("columnNames") != "stitch":
+        if not isinstance(value, dict):
+            return value
+        if value.get("columnNames") == "stitch":
+            name = value.get("name")
+            named = {"targetTable": names.stitch_table(name)} if isinstance(name, str) else {}
+            value = {"layout": "flat", **value, **(named if not value.get("targetTable") else {})}
+        elif not value.get("targetTable"):
             raise ValueError("targetTable is missing: name the Iceberg table, for example `slack_events`")
         return value
 
@@ -119,11 +149,8 @@ class StreamDefinition(Definition):
 UNSUPPORTED_YET: dict[str, tuple[Any, ...]] = {
     "split_by": ("none",),
     "write_mode": ("append",),
-    "column_names": ("hookberg",),
     "retention_days": (None,),
     "value_format": ("JSON",),
-    "primary_key": ((),),
-    "sequence_field": (None,),
     "delete_when": (None,),
 }
 """Per field the values that this release runs; the API refuses the others with 422 `unsupported`."""

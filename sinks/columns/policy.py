@@ -40,7 +40,7 @@ class Limits:
     typed_depth: int = 3
     max_columns: int = 500
     named: frozenset[Path] = frozenset()
-    reserved: str = ""
+    reserved: tuple[str, ...] = ()
 
     def usable(self, path: Path) -> bool:
         """Tell whether the member at `path` can be a column, apart from its neighbours."""

@@ -13,8 +13,8 @@ from pyiceberg.types import NestedField, StructType
 from sinks.columns.policy import Path
 from sinks.read.fill import NOTHING, filled
 from sinks.rows.salvage import pointer
-from sinks.rows.system import FLAT, JSON_DOC, PAYLOAD
-from sinks.table.schema import is_flat, payload_doc
+from sinks.rows.system import JSON_DOC, PAYLOAD
+from sinks.table.schema import is_flat, is_ours, payload_doc
 
 _SCHEMA = re.compile(r" \[(\S+@\d+#.*?)\](?:: |$)")
 
@@ -37,11 +37,11 @@ def _walked(schema: Schema) -> list[tuple[Path, dict[str, Any]]]:
     found: list[tuple[Path, dict[str, Any]]] = []
     flat = is_flat(schema)
 
-    def walk(field: NestedField, at: Path) -> None:
+    def walk(field: NestedField, at: Path, *, theirs: bool) -> None:
         path = (*at, field.name)
         nested = isinstance(field.field_type, StructType)
         member = path[1:] if path[0] == PAYLOAD and not flat else ()
-        if flat and not path[0].startswith(FLAT):
+        if flat and theirs:
             member = path
         one = {
             "name": ".".join(path),
@@ -54,10 +54,10 @@ def _walked(schema: Schema) -> list[tuple[Path, dict[str, Any]]]:
         found.append((path, one))
         if isinstance(field.field_type, StructType):
             for child in field.field_type.fields:
-                walk(child, path)
+                walk(child, path, theirs=theirs)
 
     for field in schema.fields:
-        walk(field, ())
+        walk(field, (), theirs=not is_ours(field))
     return found
 
 

@@ -13,6 +13,7 @@ from pyiceberg.table import Table
 
 from schemas.errors import Poison
 from schemas.reasons import Reason
+from sinks.rows import stitch
 from sinks.table import state
 from sinks.table.partitions import Arrangement, arranged, order_of, spec_of
 from sinks.table.schema import name_in
@@ -71,6 +72,7 @@ def take(
     """
     extra = {state.SORTED: ", ".join(map(str, arrangement.orders)), **(extra or {})}
     metrics = [name_in(schema, name) for name in METRICS]
+    metrics += [name for name in (stitch.SEQUENCE,) if name in schema.column_names]
     try:
         table = catalog.load_table(identifier)
     except NoSuchTableError:

@@ -29,10 +29,12 @@ from pyiceberg.types import (
 from sinks.columns.kinds import promotes
 from sinks.columns.policy import Path
 from sinks.columns.shape import ELEMENT, LIST_OF, Branch, Decimals, Kind, Leaf, Shape
+from sinks.rows import stitch
 from sinks.rows.system import COLUMNS, FLAT, JSON_DOC, PAYLOAD, PAYLOAD_DOC, RAW_DOC, Column, flat_name
 
 _FLAT_ID = flat_name("event_id")
 _NO_DOCS: Mapping[Path, str] = {}
+_STITCH = {(column.name, column.doc) for column in stitch.COLUMNS}
 _SCALAR: dict[Kind, IcebergType] = {
     Kind.BOOL: BooleanType(),
     Kind.INT: IntegerType(),
@@ -64,8 +66,9 @@ def fixed(columns: Sequence[Column]) -> Schema:
 
 def events(layout: str = "nested") -> Schema:
     """Return the schema that an event table begins with: the system columns; typed ones come with the first rows."""
-    if layout == "flat":
-        return fixed([replace(column, name=flat_name(column.name)) for column in COLUMNS])
+    if layout in {"flat", "stitch"}:
+        ours = [replace(column, name=flat_name(column.name)) for column in COLUMNS]
+        return fixed([*ours, *stitch.COLUMNS] if layout == "stitch" else ours)
     return fixed((*COLUMNS, Column(PAYLOAD, pa.string(), RAW_DOC)) if layout == "raw" else COLUMNS)
 
 
@@ -79,10 +82,19 @@ def name_in(schema: Schema, name: str) -> str:
     return flat_name(name) if is_flat(schema) else name
 
 
-def shape(schema: Schema) -> Branch:
-    """Return the shape of the payload as the table has it; what we never write is left alone."""
+def is_ours(column: NestedField) -> bool:
+    """Tell whether a column of a flat table is no member of the payload."""
+    return column.name.startswith(FLAT) or (column.name, column.doc) in _STITCH
+
+
+def shape(schema: Schema, reserved: tuple[str, ...] = (FLAT,)) -> Branch:
+    """Return the shape of the payload as the table has it; what we never write is left alone.
+
+    `reserved`: what our own columns begin with in a flat table, as its writer knows it.
+    """
     if is_flat(schema):
-        return _branch(StructType(*(field for field in schema.fields if not field.name.startswith(FLAT))))
+        theirs = (field for field in schema.fields if not field.name.startswith(reserved) and not is_ours(field))
+        return _branch(StructType(*theirs))
     for column in schema.fields:
         if column.name == PAYLOAD and isinstance(column.field_type, StructType):
             return _branch(column.field_type)

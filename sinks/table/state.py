@@ -29,6 +29,9 @@ SPEC = "hookberg.partition-spec"
 """The id of the partition spec that we write under; without it the one that the table was made with."""
 SORTED = "hookberg.sorted-by"
 """The order that the stream asked for last."""
+LAST_NUMBER = "hookberg.sdc-sequence."
+"""The greatest `_sdc_sequence` given out so far: in summary and property, written by the commit of its rows."""
+NUMBERED_SINCE = "hookberg.sdc-table-version."
 DISCARDED_TOTAL = "hookberg.discarded-total."
 """The same since the table's start, by topic id and partition: in summary and property, as offsets are."""
 UPKEEP = "hookberg.upkeep"
@@ -82,6 +85,16 @@ def discarded(metadata: TableMetadata, owner_id: str) -> Offsets:
 def nearest(metadata: TableMetadata, owner_id: str) -> Snapshot | None:
     """Return the nearest ancestor of the head that says the owner's offsets; None: it has expired, or never was."""
     return _nearest(metadata, OFFSETS + owner_id)[0]
+
+
+def numbered(metadata: TableMetadata, key: str) -> int:
+    """Return the greatest number that property and summaries say under `key`; 0 before the first.
+
+    The property alone stays when a snapshot expires or is rolled back; a summary speaks where somebody removed it.
+    """
+    summaries = (one.summary.additional_properties for one in metadata.snapshots if one.summary is not None)
+    said = [one.get(key, "") for one in (metadata.properties, *summaries)]
+    return max((int(text) for text in said if text.isascii() and text.isdigit()), default=0)
 
 
 def _said(metadata: TableMetadata, snapshot: Snapshot | None, key: str) -> Offsets:

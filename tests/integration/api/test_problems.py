@@ -98,6 +98,10 @@ async def test_an_encoded_body_is_refused(api: Api) -> None:
         ({"splitBy": "eventType"}, "unsupported", "/splitBy"),
         ({"writeMode": "upsert", "primaryKey": ["id"]}, "unsupported", "/writeMode"),
         ({"retentionDays": 3}, "unsupported", "/retentionDays"),
+        ({"columnNames": "stitch", "layout": "nested"}, "invalid_definition", "/columnNames"),
+        ({"sequenceField": "at"}, "invalid_definition", "/sequenceField"),
+        ({"primaryKey": ["id", "id"]}, "invalid_definition", "/primaryKey"),
+        ({"primaryKey": ["id"], "layout": "raw"}, "invalid_definition", "/primaryKey"),
     ],
 )
 async def test_refuses_bad_stream_definitions(api: Api, change: dict[str, object], reason: str, pointer: str) -> None:

@@ -112,6 +112,7 @@ async def test_patch_keeps_what_a_definition_must_be(api: Api) -> None:
     for change, status, reason in (
         ({"targetTable": "other"}, 409, "immutable"),
         ({"layout": "raw"}, 409, "immutable"),
+        ({"layout": "flat", "columnNames": "stitch"}, 409, "immutable"),
         ({"splitBy": "eventType"}, 422, "unsupported"),
         ({"nope": 1}, 422, "invalid_definition"),
         ({"contract": {"columns": "never"}}, 422, "invalid_definition"),
@@ -122,6 +123,16 @@ async def test_patch_keeps_what_a_definition_must_be(api: Api) -> None:
         assert reply.status == status
         assert reason is None or reply.reason == reason
     assert (await api.send("GET", "/streams/slack-events")).json["topics"] == ["default.webhook.github"]
+
+
+async def test_a_stitch_stream_names_its_table_and_is_flat(api: Api) -> None:
+    bare = {"name": "slack-events", "topics": STREAM["topics"], "columnNames": "stitch", "primaryKey": ["id"]}
+    made = await api.make("/streams", bare)
+    assert (made["targetTable"], made["layout"], made["sequenceField"]) == ("slack_events.data", "flat", None)
+    renamed = await api.send("PATCH", "/streams/slack-events", {"name": "slack", "sequenceField": "ts"})
+    assert (renamed.status, renamed.json["targetTable"]) == (200, "slack_events.data")
+    fixed = await api.send("PATCH", "/streams/slack", {"columnNames": "hookberg"})
+    assert (fixed.status, fixed.reason) == (409, "immutable")
 
 
 async def test_put_is_a_round_trip(api: Api) -> None:

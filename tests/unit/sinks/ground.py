@@ -17,6 +17,7 @@ from pyiceberg.table import Table
 from sqlalchemy import event as of_engine
 
 from schemas.metrics import Metrics
+from sinks.columns.key import Key
 from sinks.columns.typing import Typing
 from sinks.fleet import EVENTS
 from sinks.layout import EventLayout
@@ -267,6 +268,7 @@ class Ground:
         self.per_poll, self.event_types = per_poll, event_types
         self.flush_bytes = 1
         self.typing, self.layout = Typing(), "nested"
+        self.key: Key | None = None
         self.most_s, self.step_s = 3600.0, 0.01
         self.tail: Tail | None = None
         self.advances: Any = None
@@ -302,7 +304,9 @@ class Ground:
             self.catalog, admin, {}, self.clock, METRICS, "me", self.flush_bytes, 1, slots, lambda: 0.5, source,
             self.advances,
         )  # fmt: skip
-        tail = self.tail = Tail(self.spec(**changes), EventLayout(self.typing, self.event_types, self.layout), env)
+        tail = self.tail = Tail(
+            self.spec(**changes), EventLayout(self.typing, self.event_types, self.layout, self.key), env
+        )
         patched: Any = tail
         patched._stop = _Stop(self.clock)
         tail._run()

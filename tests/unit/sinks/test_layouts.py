@@ -78,7 +78,7 @@ def test_limits_hold_for_flat_tables(ground: Ground) -> None:
     assert [row["_hb_extra"] for row in rows_of(ground)] == ['{"/c":3}']
 
 
-@pytest.mark.parametrize("layout", ["nested", "flat", "raw"])
+@pytest.mark.parametrize("layout", ["nested", "flat", "raw", "stitch"])
 def test_deliveries_and_audit_read_every_layout(ground: Ground, layout: str) -> None:
     ground.layout = layout
     put(ground, b'{"n":1}', b'{"n":2}')

@@ -64,7 +64,7 @@ def test_a_pin_that_moves_makes_another_spec_and_nothing_else_does() -> None:
 
 def test_a_stream_of_a_production_source_infers_nothing() -> None:
     one = replace(stream(contract={"columns": "discardValue"}), frozen=True)
-    typing, layout = of_stream(one).layout
+    typing, layout, _key = of_stream(one).layout
     assert (typing.contract().columns, typing.contract().data_types) == (Mode.DISCARD_VALUE, Mode.FREEZE)
     assert (typing.contract().infer, layout) == (Infer.NEVER, "nested")
 

@@ -78,6 +78,8 @@ class Streams:
                 raise Refused(Reason.IMMUTABLE, "targetTable cannot change: make another stream")
             if definition.layout != _definition(row).layout:
                 raise Refused(Reason.IMMUTABLE, "layout cannot change: the table's columns have their names by it")
+            if definition.column_names != _definition(row).column_names:
+                raise Refused(Reason.IMMUTABLE, "columnNames cannot change: make another stream")
             fields = diff(_definition(row).to_wire(), definition.to_wire())
             if not fields:
                 return _record(row)
