@@ -6,6 +6,7 @@ its last one has ended, so one process never writes a table twice at a time.
 
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from schemas import logs, names, topics
@@ -18,6 +19,8 @@ from sinks.columns.typing import Typing, named
 from sinks.layout import EventLayout, FixedLayout, Layout
 from sinks.rows.fixed import LEDGER_TABLE, QUARANTINE_TABLE
 from sinks.spec import Env, Spec
+from sinks.split.plan import plan_of
+from sinks.split.tails import Split
 from sinks.status import StreamState
 from sinks.table.partitions import Arrangement
 from sinks.tail import Tail
@@ -41,7 +44,8 @@ def wanted(snapshot: Snapshot) -> Iterator[Spec]:
     """
     for stream in snapshot.streams.values():
         if stream.desired == "running":
-            yield of_stream(stream, pins(snapshot, stream))
+            plan = plan_of(snapshot, stream)
+            yield replace(of_stream(stream, () if plan else pins(snapshot, stream)), split=plan)
     own: dict[tuple[str, str], list[str]] = {}
     for topic in snapshot.topics.values():
         if topic.kind in {topics.Kind.QUARANTINE, topics.Kind.LEDGER}:
@@ -117,13 +121,18 @@ def layout_of(spec: Spec) -> Layout:
     return FixedLayout(QUARANTINE_TABLE if spec.kind == topics.Kind.QUARANTINE else LEDGER_TABLE)
 
 
+def tail_of(spec: Spec, env: Env) -> Tail | Split:
+    """Return what runs a spec."""
+    return Tail(spec, layout_of(spec), env) if spec.split is None else Split(spec, spec.split, layout_of, env)
+
+
 class Fleet:
     """Keeps the running tails what they should be. `reconcile` and `release` may be called from different threads."""
 
     def __init__(self, env: Callable[[int], Env]) -> None:
         self._env = env
-        self._tails: dict[str, Tail] = {}
-        self._ending: dict[str, Tail] = {}
+        self._tails: dict[str, Tail | Split] = {}
+        self._ending: dict[str, Tail | Split] = {}
         self._lock = threading.Lock()
         self._known: tuple[Snapshot, Sequence[Spec]] = (EMPTY, ())
 
@@ -138,9 +147,8 @@ class Fleet:
                     self._ending[name] = self._tails.pop(name)
             for name, spec in specs.items():
                 if name not in self._tails and name not in self._ending:
-                    tail = Tail(spec, layout_of(spec), self._env(len(specs)))
-                    self._tails[name] = tail
-                    tail.start()
+                    self._tails[name] = tail_of(spec, self._env(len(specs)))
+                    self._tails[name].start()
 
     def _wanted(self, snapshot: Snapshot) -> Sequence[Spec]:
         """Return what should run, worked out once per snapshot: it is asked for four times a second."""

@@ -3,10 +3,8 @@
 Lives here: the loop, and where it begins. It ends by an exception; the next session starts from the table again.
 """
 
-import json
 import uuid
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Protocol
 
 from pyiceberg.exceptions import NoSuchTableError
@@ -16,8 +14,9 @@ from pyiceberg.table import Table
 
 from schemas import logs
 from sinks.layout import Built, Layout, joined
+from sinks.positions import distance
 from sinks.rows.system import Record
-from sinks.source import Expired, Source, Topic
+from sinks.source import Expired, Reading
 from sinks.spec import Env, Spec
 from sinks.table import commit, files, leftovers, match, state
 from sinks.table.advanced import Book
@@ -29,9 +28,10 @@ BUILD_BYTES = 4 << 20
 """A buffer past it becomes rows, which wait for the commit in less memory."""
 IDLE_COMMIT_S = 600.0
 IDLE_COMMIT_RECORDS = 100_000
+IDLE_COMMIT_OFFSETS = 1_000_000
+"""So far a table may stand behind what was read, where records are others' (sinks/split): they are read again."""
 IDLE_LOOK_S = 60.0
 """An idle table is read so often: whether an operator has rolled it back, or changed its columns."""
-_AHEAD_LOOKS, _AHEAD_WAIT_S = 10, 0.5
 log = logs.logger(__name__)
 
 
@@ -70,7 +70,7 @@ class Session:
         spec: Spec,
         layout: Layout,
         tail: Watcher,
-        source: Source,
+        source: Reading,
         table: Table,
         lost: Mapping[str, str],
     ) -> None:
@@ -108,17 +108,23 @@ class Session:
                 self._flush(force=True)
             if now >= tell_at:
                 tell_at = now + LOOK_S
-                self._tail.moved(self._ends, self._source.lag() + self._records, self._source.read_us)
-                if state.moved(self._base, self._ends) == self._base:
-                    self._moved_since = None
-                elif self._moved_since is None:
-                    self._moved_since = now
+                self._tell(now)
             if now >= look_at:
                 look_at = now + (LOOK_S if not complete else LOOK_AGAIN_S)
                 self._source.check()
             if now >= read_at:
                 read_at = now + IDLE_LOOK_S
                 self._look()
+
+    def _tell(self, now: float) -> None:
+        """Say where reading is; note since when the table stands behind it, and end that when it is far."""
+        self._tail.moved(self._ends, self._source.lag() + self._records, self._source.read_us)
+        if state.moved(self._base, self._ends) == self._base:
+            self._moved_since = None
+        elif self._moved_since is None:
+            self._moved_since = now
+        elif distance(self._base, self._ends) >= IDLE_COMMIT_OFFSETS:
+            self._flush(force=True)
 
     def _read(self) -> None:
         now = self._env.clock.monotonic()
@@ -245,56 +251,3 @@ class Session:
         self._env.metrics.counter("hookberg_rows_total").labels(self._spec.id).inc(rows)
         for age in ages[:20]:
             self._env.metrics.histogram("hookberg_freshness_seconds").observe(age)
-
-
-def starts(source: Source, topics: Mapping[str, Topic], spec: Spec) -> state.Offsets:
-    """Resolve where every partition begins, for the commit that makes the table."""
-    return {
-        topic.id: {str(p): source.start(name, p, spec.start_from) for p in range(topic.partitions)}
-        for name, topic in topics.items()
-    }
-
-
-def positions(
-    source: Source, topics: Mapping[str, Topic], spec: Spec, offsets: state.Offsets, wait: Callable[[float], None]
-) -> tuple[dict[tuple[str, int], int], dict[str, str]]:
-    """Return where to read on, and the note of a gap that the stream's owner accepted; raises `Expired` otherwise.
-
-    What came after the table was made (a topic, a partition) is read from its first record, or from the start time.
-    `wait` sleeps, and may raise to give up.
-    """
-    since = spec.start_from if isinstance(spec.start_from, datetime) else "earliest"
-    at: dict[tuple[str, int], int] = {}
-    lost: dict[str, dict[str, list[int]]] = {}
-    for name, topic in topics.items():
-        have = offsets.get(topic.id, {})
-        for partition in range(topic.partitions):
-            position = have.get(str(partition))
-            if position is None:
-                at[name, partition] = source.start(name, partition, since)
-                continue
-            low, high = _bounds(source, name, partition, position, wait)
-            if not low <= position <= high:
-                if not spec.accept_loss:
-                    raise Expired(name, partition, position, low, high)
-                on = low if position < low else high
-                lost.setdefault(topic.id, {})[str(partition)] = [position, on]
-                position = on
-            at[name, partition] = position
-    return at, ({state.LOST + spec.id: json.dumps(lost, sort_keys=True)} if lost else {})
-
-
-def _bounds(
-    source: Source, topic: str, partition: int, position: int, wait: Callable[[float], None]
-) -> tuple[int, int]:
-    """Return the log's bounds; asks for 5 s before believing that it ends before `position`.
-
-    A leader just elected may not know the end yet. Believed at once, a stream that accepts losses would go back.
-    """
-    low, high = source.bounds(topic, partition)
-    for _look in range(_AHEAD_LOOKS):
-        if position <= high:
-            break
-        wait(_AHEAD_WAIT_S)
-        low, high = source.bounds(topic, partition)
-    return low, high

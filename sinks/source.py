@@ -7,7 +7,7 @@ where to go on. The fetch options are measured: librdkafka's defaults cost half 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -42,6 +42,7 @@ class Expired(Poison):
             f"{min(position, high)} to {max(low, position) if position > high else low} are lost. "
             'Start the stream with {"acceptLoss": true} to go on',
         )
+        self.place, self.low, self.high = (topic, partition), low, high
 
 
 class TopicMoved(Transient):
@@ -55,6 +56,41 @@ class Topic:
     name: str
     id: str
     partitions: int
+
+
+class Reading(Protocol):
+    """How a tail reads its topics: `Source` by itself, `sinks.split.branch.Branch` out of what others read too."""
+
+    positions: dict[tuple[str, int], int]
+    read_us: int | None
+    """The broker's time of the last record read, in µs."""
+
+    def look(self) -> dict[str, Topic]:
+        """Return the topics that exist."""
+
+    def check(self) -> None:
+        """Raise `TopicMoved` unless the topics are those that are read."""
+
+    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        """Return a partition's first offset and the next one after its last."""
+
+    def start(self, topic: str, partition: int, start_from: str | datetime) -> int:
+        """Resolve where a partition begins."""
+
+    def assign(self, topics: Mapping[str, Topic], at: Mapping[tuple[str, int], int]) -> None:
+        """Read from these offsets on."""
+
+    def poll(self, timeout_s: float) -> tuple[list[Record], int]:
+        """Return records in order of each partition, and the bytes of their values."""
+
+    def lag(self) -> int:
+        """Return how many offsets lie ahead."""
+
+    def ends(self) -> Offsets:
+        """Return the positions by topic id."""
+
+    def close(self) -> None:
+        """Read no more."""
 
 
 def options(base: Mapping[str, Any], queue_kib: int) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from schemas.metrics import Metrics
 from schemas.ports import Clock
 from schemas.topics import Kind
 from sinks.slots import Slots
-from sinks.source import Source
+from sinks.source import Reading, Source
+from sinks.split.plan import Plan
 from sinks.table.advanced import Advances
 from sinks.table.create import Identifier
 from sinks.table.partitions import Arrangement
@@ -25,7 +26,10 @@ from sinks.upkeep.keeper import Upkeep
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What a tail is to do; two that are equal need no restart. No arrangement: by day of the layout's time."""
+    """What a tail is to do; two that are equal need no restart. No arrangement: by day of the layout's time.
+
+    `split`: a table per event type (sinks/split). `facts`: further properties of a table that is made.
+    """
 
     id: str
     identifier: Identifier
@@ -38,6 +42,8 @@ class Spec:
     event_types: tuple[str, ...] = ()
     layout: tuple[Any, ...] = ()
     arrangement: Arrangement | None = None
+    split: Plan | None = None
+    facts: tuple[tuple[str, str], ...] = ()
 
     @property
     def stream_id(self) -> str | None:
@@ -62,6 +68,6 @@ class Env:
     queue_kib: int
     slots: Slots
     random: Callable[[], float] = field(default=random.random)
-    source: Callable[[Mapping[str, Any], AdminClient, Sequence[str]], Source] = field(default=Source)
+    source: Callable[[Mapping[str, Any], AdminClient, Sequence[str]], Reading] = field(default=Source)
     advances: Advances | None = None
     upkeep: Upkeep | None = None

@@ -13,7 +13,8 @@ from schemas.definitions.stream import State
 from schemas.errors import Transient
 from schemas.reasons import Reason
 from sinks.layout import Layout
-from sinks.session import LOOK_S, Again, Session, Stopped, positions, starts
+from sinks.positions import positions, starts
+from sinks.session import LOOK_S, Again, Session, Stopped
 from sinks.source import Expired, options
 from sinks.spec import Env, Spec
 from sinks.status import StreamState
@@ -66,6 +67,15 @@ class Tail:
     def alive(self) -> bool:
         """Tell whether its thread runs."""
         return self._thread.is_alive()
+
+    @property
+    def failed(self) -> bool:
+        """Tell whether it waits for somebody to put something right."""
+        return self._state is State.FAILED
+
+    def ages(self, most: int) -> list[float]:
+        """Return how old the last rows were when they were committed, in seconds."""
+        return list(self._ages)[-most:]
 
     def status(self) -> StreamState:
         """Return what there is to tell now."""
@@ -148,7 +158,7 @@ class Tail:
             table = create.take(
                 env.catalog, spec.identifier, self._layout.first_schema(), spec.id,
                 lambda: starts(source, topics, spec),
-                spec.arrangement or Arrangement((Cut("day", self._layout.time),)),
+                spec.arrangement or Arrangement((Cut("day", self._layout.time),)), extra=dict(spec.facts),
             )  # fmt: skip
             if state.unplaced(table.metadata, spec.id):
                 raise state.Unplaced(".".join(spec.identifier))

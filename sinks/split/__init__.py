@@ -1,0 +1,1 @@
+"""One stream, one table per event type: `splitBy: eventType`. See README.md here."""
