@@ -60,8 +60,9 @@ lock: ## make the lock files anew from pyproject.toml (needs uv; hashes only, no
 	@for target in "requirements.lock" "tests/requirements.lock --group dev"; do set -- $$target; \
 	  uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	    --no-emit-index-url --no-emit-find-links --group setup $${2:-} $${3:-} pyproject.toml -o $$1; done
-	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-deps \
-	  --no-emit-index-url --no-emit-find-links $(ORACLES)/requirements.in -o $(ORACLES)/requirements.lock
+	@for folder in $(ORACLES) tests/house/s3; do \
+	  uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-deps \
+	    --no-emit-index-url --no-emit-find-links $$folder/requirements.in -o $$folder/requirements.lock; done
 
 clean: ## remove the environment and caches, not the data folder
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis fixtures

@@ -63,6 +63,8 @@ OPENAPI = Package(
 PACKAGES = (EXAMPLES, SCHEMAS, OPENAPI)
 ORACLES = TOP / "tests/contract/vendors/oracles/requirements.lock"
 """Vendors' own libraries: what they say of a signature is compared with what we say."""
+S3 = TOP / "tests/house/s3/requirements.lock"
+"""An S3 server of the tests, run as a process of its own."""
 
 
 def cache_dir() -> Path:
@@ -190,6 +192,7 @@ def main() -> int:
             for name in package.members:
                 print(member(package, name))
         print(libraries(ORACLES))
+        print(libraries(S3))
     except FixtureError as exc:
         print(f"fixtures: {exc}", file=sys.stderr)
         return 1

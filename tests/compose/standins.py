@@ -15,11 +15,11 @@ from pathlib import Path
 
 from deploy.local.kafka import KAFKA_VERSION, cache_dir, ensure_runtime
 from deploy.local.kafka.config import LOG4J
-from tests.compose.engine import Engine, output
+from tests.compose.engine import CommandError, Engine, output
+from tests.house.s3 import VERSITYGW, StoreMissingError, versitygw_binary
 
 LABEL = "hookberg.stand-in"
 SUITE = "bookworm"
-VERSITYGW_VERSION = "v1.8.0"
 BOOTSTRAP_S = 900.0
 BUILD_S = 1200.0
 IMPORT_S = 300.0
@@ -101,12 +101,10 @@ def _postgres(root: Path) -> None:
 
 
 def _versitygw(root: Path) -> None:
-    folder = cache_dir(os.environ) / "containers" / f"versitygw-{VERSITYGW_VERSION}"
-    binary = folder / "versitygw"
-    if not binary.exists():
-        environ = {**os.environ, "CGO_ENABLED": "0", "GOBIN": str(folder)}
-        module = f"github.com/versity/versitygw/cmd/versitygw@{VERSITYGW_VERSION}"
-        output(["go", "install", "-trimpath", "-ldflags=-s -w", module], environ, BUILD_S)
+    try:
+        binary = versitygw_binary()
+    except StoreMissingError as error:
+        raise CommandError(str(error)) from error
     (root / "usr/local/bin").mkdir(parents=True)
     (root / "tmp").mkdir(mode=0o1777)
     shutil.copy(binary, root / "usr/local/bin/versitygw")
@@ -134,7 +132,5 @@ STAND_INS = {
             'CMD ["postgres"]',
         ),
     ),
-    f"docker.io/versity/versitygw:{VERSITYGW_VERSION}": StandIn(
-        None, _versitygw, ('ENTRYPOINT ["/usr/local/bin/versitygw"]',)
-    ),
+    f"docker.io/versity/versitygw:{VERSITYGW}": StandIn(None, _versitygw, ('ENTRYPOINT ["/usr/local/bin/versitygw"]',)),
 }

@@ -1,7 +1,7 @@
-"""A TCP proxy before PostgreSQL that can be away, and that can lose the answer to a COMMIT that was carried out.
+"""A TCP proxy before a server that can be away or hang, and that can lose the answer to what was carried out.
 
-Lives here: bytes between two sockets. The text of a COMMIT is looked for in what the client sends
-(https://www.postgresql.org/docs/current/protocol-flow.html).
+Lives here: bytes between two sockets. Which request's answer is lost is told by a text in what the client sends, as it
+stands a COMMIT of PostgreSQL (https://www.postgresql.org/docs/current/protocol-flow.html).
 """
 
 import contextlib
@@ -9,20 +9,21 @@ import socket
 import threading
 from typing import Self
 
-_COMMIT = b"COMMIT"
 _CHUNK = 1 << 16
 
 
 class Proxy:
     """Listens on a free loopback port for `target`; a thread a direction."""
 
-    def __init__(self, target: int) -> None:
-        self._target = target
+    def __init__(self, target: int, text: bytes = b"COMMIT") -> None:
+        self._target, self._text = target, text
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
         self._lock = threading.Lock()
         self._away, self._lose = False, 0
+        self._flowing = threading.Event()
+        self._flowing.set()
         self.lost = 0
 
     def __enter__(self) -> Self:
@@ -31,6 +32,7 @@ class Proxy:
 
     def __exit__(self, *_: object) -> None:
         self._listener.close()
+        self._flowing.set()
         self.away(True)
 
     def away(self, gone: bool) -> None:
@@ -41,8 +43,12 @@ class Proxy:
         for pair in pairs:
             _close(*pair)
 
+    def hang(self, still: bool) -> None:
+        """Take connections and bytes and pass none on, or pass on what has come and comes."""
+        (self._flowing.clear if still else self._flowing.set)()
+
     def lose_commits(self, number: int) -> None:
-        """Carry out the next `number` COMMITs and cut the connection in place of their answers."""
+        """Carry out the next `number` requests with the text and cut the connection in place of their answers."""
         with self._lock:
             self._lose = number
 
@@ -74,8 +80,9 @@ class Proxy:
         client, server = pair
         with contextlib.suppress(OSError):
             while data := client.recv(_CHUNK):
-                if _COMMIT in data and self._take():
+                if self._text in data and self._take():
                     dropping.set()
+                self._flowing.wait()
                 server.sendall(data)
         self._end(pair)
 
@@ -83,8 +90,9 @@ class Proxy:
         client, server = pair
         with contextlib.suppress(OSError):
             while data := server.recv(_CHUNK):
-                if dropping.is_set():  # PostgreSQL has answered: it is done
+                if dropping.is_set():  # the server has answered: it is done
                     break
+                self._flowing.wait()
                 client.sendall(data)
         self._end(pair)
 

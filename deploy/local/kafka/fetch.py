@@ -2,6 +2,7 @@
 
 Lives here: the cache folder, the two ways to fetch, progress. May not live here: which Java runs (java.py).
 Both ways must yield exactly the files of jars.lock (name and SHA-256), so a broker is the same whichever way it came.
+Tests fetch other sets of jars so (`JarSet`).
 Plugin: https://maven.apache.org/plugins/maven-dependency-plugin/copy-dependencies-mojo.html
 """
 
@@ -28,6 +29,26 @@ JARS_LOCK = Path(__file__).with_name("jars.lock")
 PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
 FETCH_TIMEOUT_S = 420.0
 _PROGRESS_EVERY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class JarSet:
+    """Jars that belong together: folder name in the cache, what they are, pom.xml and jars.lock, the first artifact."""
+
+    name: str
+    title: str
+    version: str
+    pom: Path
+    lock: Path
+    first: str
+
+    @property
+    def folder(self) -> str:
+        """Return the name of their folder: a changed lock is another folder."""
+        return f"{self.version}-{hashlib.sha256(self.lock.read_bytes()).hexdigest()[:12]}"
+
+
+KAFKA = JarSet("kafka", f"Apache Kafka {KAFKA_VERSION}", KAFKA_VERSION, POM, JARS_LOCK, "kafka_2.13")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +80,9 @@ def cache_dir(environ: Mapping[str, str]) -> Path:
     return Path(base).absolute() / "hookberg"
 
 
-def ensure_runtime(environ: Mapping[str, str] | None = None, progress: OnProgress | None = None) -> Runtime:
+def ensure_runtime(
+    environ: Mapping[str, str] | None = None, progress: OnProgress | None = None, wanted: JarSet = KAFKA
+) -> Runtime:
     """Return Java and the jars, fetching what is missing. Blocks; seconds when cached, up to minutes when cold.
 
     Raises LocalError `java_missing` (nothing can run or fetch) or `fetch_failed` (the fetch itself failed).
@@ -68,10 +91,9 @@ def ensure_runtime(environ: Mapping[str, str] | None = None, progress: OnProgres
     cache = cache_dir(env)
     report = progress or (lambda _: None)
     java = system_java(env)
-    lock = locked_jars()
-    name = f"{KAFKA_VERSION}-{hashlib.sha256(JARS_LOCK.read_bytes()).hexdigest()[:12]}"
-    marker = f"kafka_2.13-{KAFKA_VERSION}.jar"
-    jars = cache / "kafka" / name
+    lock = locked_jars(wanted.lock)
+    marker = f"{wanted.first}-{wanted.version}.jar"
+    jars = cache / wanted.name / wanted.folder
     if java and (jars / marker).exists():
         return Runtime(java, jars.resolve())
     mvn = system_maven(env) if java else None
@@ -83,15 +105,15 @@ def ensure_runtime(environ: Mapping[str, str] | None = None, progress: OnProgres
 
     def fill(folder: Path) -> None:
         fetch = _by_maven if toolchain.mvn else _by_jgo
-        fetch(toolchain, folder, env, report)
+        fetch(toolchain, wanted, folder, env, report)
         verify_jars(folder, lock)
 
-    return Runtime(toolchain.java, publish_dir(cache / "kafka", name, fill, marker=marker))
+    return Runtime(toolchain.java, publish_dir(cache / wanted.name, wanted.folder, fill, marker=marker))
 
 
-def locked_jars() -> dict[str, str]:
+def locked_jars(lock: Path = JARS_LOCK) -> dict[str, str]:
     """Read jars.lock: file name -> SHA-256."""
-    return {f"{artifact}-{version}.jar": digest for _, artifact, version, digest in _lock_lines()}
+    return {f"{'-'.join(coordinate[1:])}.jar": digest for coordinate, digest in _lock_lines(lock)}
 
 
 def verify_jars(folder: Path, lock: Mapping[str, str]) -> None:
@@ -107,13 +129,10 @@ def verify_jars(folder: Path, lock: Mapping[str, str]) -> None:
             raise LocalError(Reason.FETCH_FAILED, f"{name} is not the pinned file (its SHA-256 differs)")
 
 
-def _lock_lines() -> list[tuple[str, str, str, str]]:
-    rows = []
-    for line in JARS_LOCK.read_text().splitlines():
-        coordinate, digest = line.split(" sha256:")
-        group, artifact, version = coordinate.split(":")
-        rows.append((group, artifact, version, digest))
-    return rows
+def _lock_lines(lock: Path) -> list[tuple[list[str], str]]:
+    """Return what jars.lock names: group, artifact, version, classifier where there is one; and the SHA-256."""
+    lines = (line.split(" sha256:") for line in lock.read_text().splitlines())
+    return [(coordinate.split(":"), digest) for coordinate, digest in lines]
 
 
 def _present(tools: Path | None) -> Path:
@@ -122,26 +141,27 @@ def _present(tools: Path | None) -> Path:
     return tools
 
 
-def _by_maven(toolchain: Toolchain, folder: Path, env: Mapping[str, str], report: OnProgress) -> None:
+def _by_maven(toolchain: Toolchain, wanted: JarSet, folder: Path, env: Mapping[str, str], report: OnProgress) -> None:
     """Let Maven copy the run-time dependencies of pom.xml into `folder`."""
-    command = [str(toolchain.mvn), "-B", "-C", "-f", str(POM), PLUGIN, "-DincludeScope=runtime"]
+    command = [str(toolchain.mvn), "-B", "-C", "-f", str(wanted.pom), PLUGIN, "-DincludeScope=runtime"]
     command += [f"-DoutputDirectory={folder}"]
     count = [0]
 
     def seen(line: str) -> None:
         count[0] += "Downloaded from" in line and ".jar " in line
 
-    with _Ticker(report, f"fetching Apache Kafka {KAFKA_VERSION} by Maven", lambda: count[0]):
-        _run(command, env, seen)
+    with _Ticker(report, f"fetching {wanted.title} by Maven", lambda: count[0]):
+        _run(command, wanted, env, seen)
 
 
-def _by_jgo(toolchain: Toolchain, folder: Path, env: Mapping[str, str], report: OnProgress) -> None:
+def _by_jgo(toolchain: Toolchain, wanted: JarSet, folder: Path, env: Mapping[str, str], report: OnProgress) -> None:
     """Let the PyPI resolver fetch every locked coordinate, then move the jars into `folder`.
 
     All coordinates are named: left alone its mediation picks older kafka-clients and jackson than Maven's.
     """
     work = folder / "work"
-    endpoint = "+".join(":".join(row[:3]) for row in sorted(_lock_lines(), key=lambda row: row[1] != "kafka_2.13"))
+    named = sorted((coordinate for coordinate, _ in _lock_lines(wanted.lock)), key=lambda row: row[1] != wanted.first)
+    endpoint = "+".join(":".join(coordinate) for coordinate in named)
     command = [str(toolchain.jgo), "--resolver", "python", "--system-java", "--cache-dir", str(work / "envs")]
     command += ["--repo-cache", str(work / "repo"), "info", "classpath", endpoint]
     path = f"{toolchain.java.parent}{os.pathsep}{env.get('PATH', os.defpath)}"
@@ -149,14 +169,14 @@ def _by_jgo(toolchain: Toolchain, folder: Path, env: Mapping[str, str], report: 
     def jars() -> int:
         return sum(1 for _ in (work / "repo").rglob("*.jar"))
 
-    with _Ticker(report, f"fetching Apache Kafka {KAFKA_VERSION} by jgo", jars):
-        _run(command, {**env, "PATH": path, "NO_COLOR": "1"}, lambda _: None)
+    with _Ticker(report, f"fetching {wanted.title} by jgo", jars):
+        _run(command, wanted, {**env, "PATH": path, "NO_COLOR": "1"}, lambda _: None)
     for jar in (work / "envs").rglob("*.jar"):
         shutil.copyfile(jar, folder / jar.name)
     shutil.rmtree(work)
 
 
-def _run(command: list[str], env: Mapping[str, str], seen: Callable[[str], None]) -> None:
+def _run(command: list[str], wanted: JarSet, env: Mapping[str, str], seen: Callable[[str], None]) -> None:
     """Run a fetch to its end within FETCH_TIMEOUT_S; `seen` gets each output line, the last ones go into the error."""
     last: deque[str] = deque(maxlen=12)
     try:
@@ -187,8 +207,8 @@ def _run(command: list[str], env: Mapping[str, str], seen: Callable[[str], None]
         text = "\n  ".join(last)
         raise LocalError(
             Reason.FETCH_FAILED,
-            f"Kafka's jars could not be fetched (exit {process.returncode}). Check the network and try again. "
-            f"Last lines:\n  {text}",
+            f"The jars of {wanted.title} could not be fetched (exit {process.returncode}). Check the network and try "
+            f"again. Last lines:\n  {text}",
         )
 
 

@@ -16,7 +16,7 @@ from pyiceberg.manifest import ManifestWriter, write_manifest, write_manifest_li
 from pyiceberg.table import Table
 from pyiceberg.table.update import AssertTableUUID
 
-from schemas.backing.lake import TimedAdapter, open_catalog
+from schemas.backing.lake import open_catalog
 from schemas.errors import ConfigurationError
 from schemas.settings.processes import LakeSettings
 from sinks.columns.shape import Branch, Kind
@@ -180,13 +180,6 @@ def test_says_which_catalog_setting_is_missing() -> None:
         open_catalog(LakeSettings())
     with pytest.raises(ConfigurationError, match="HOOKBERG_CATALOG_WAREHOUSE"):
         open_catalog(LakeSettings(catalog_uri="sqlite://"))
-
-
-def test_a_rest_request_without_a_time_limit_gets_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: dict[str, Any] = {}
-    monkeypatch.setattr("requests.adapters.HTTPAdapter.send", lambda _self, _request, **kwargs: seen.update(kwargs))
-    TimedAdapter(7.0).send(None, timeout=None)  # type: ignore[arg-type]
-    assert seen["timeout"] == (5.0, 7.0)
 
 
 def test_two_processes_open_a_new_catalog_at_once(tmp_path: Path) -> None:
