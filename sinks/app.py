@@ -65,7 +65,7 @@ async def run(
     config = dict(kafka)
     admin = AdminClient(config)
     advances = KafkaAdvances(config, clock, metrics)
-    keeper = Keeper(catalog, clock, random.random)
+    keeper = Keeper(catalog, clock, random.random, settings.expired_files_grace_s)
     slots = Slots(BUILDS, patience_s=BUILD_PATIENCE_S, most=MOST_BUILDS, monotonic=clock.monotonic)
 
     def env(tails: int) -> Env:

@@ -232,6 +232,9 @@ class SinksSettings(KafkaSettings, RegistrySettings, LakeSettings, LogSettings):
     )
     owner_session_timeout_s: float = Field(default=6.0, ge=1, le=300, description="Kafka group session of writers")
     commit_timeout_s: float = Field(default=30.0, ge=1, le=300, description="of one catalog request")
+    expired_files_grace_s: float = Field(
+        default=10_800, ge=60, le=31_536_000, description="how long files of expired snapshots stay for running queries"
+    )
 
 
 ALL: tuple[type[Settings], ...] = (MigrateSettings, IngressSettings, ApiSettings, StreamsSettings, SinksSettings)

@@ -19,7 +19,9 @@ from pyiceberg.table import Table
 from schemas import logs
 from schemas.ports import Clock
 from sinks.table import leftovers, replace, state
-from sinks.upkeep import compact
+from sinks.upkeep import collect, compact
+from sinks.upkeep import journal as journals
+from sinks.upkeep.journal import Journal
 
 COMMITS = compact.MIN_INPUTS
 """A table is looked at after so many commits,"""
@@ -29,6 +31,7 @@ ROUNDS = 8
 """Of compaction in one look; then it is the next table's turn."""
 RETRY_S = 60.0
 """After an error."""
+DEFAULT_GRACE_S = 10_800.0
 _WAKE_S = 1.0
 log = logs.logger(__name__)
 
@@ -39,12 +42,17 @@ class Closed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the last look at a table found and did; times in ms since the epoch, None: never."""
+    """What the last look at a table found and did; times in ms since the epoch, None: never.
+
+    Dead: written down for deletion, which waits for the end of the grace period.
+    """
 
     snapshots: int = 0
     files: int = 0
     small_files: int = 0
     live_bytes: int = 0
+    dead_files: int = 0
+    dead_bytes: int = 0
     looked_at_ms: int | None = None
     compacted_at_ms: int | None = None
     error: str | None = None
@@ -60,6 +68,7 @@ class Care:
     commits: int = 0
     report: Report = field(default_factory=Report)
     inventory: compact.Inventory = field(default_factory=compact.Inventory)
+    journal: Journal | None = None
     closed: threading.Event = field(default_factory=threading.Event)
 
     def check(self) -> None:
@@ -87,10 +96,15 @@ class Upkeep(Protocol):
 
 
 class Keeper:
-    """Looks after the tables of one process. `start` begins its thread, `end` ends it."""
+    """Looks after the tables of one process. `start` begins its thread, `end` ends it.
 
-    def __init__(self, catalog: Catalog, clock: Clock, random: Callable[[], float]) -> None:
-        self._catalog, self._clock, self._random = catalog, clock, random
+    `grace_s`: how long files stay that no snapshot holds any more, for readers that began before.
+    """
+
+    def __init__(
+        self, catalog: Catalog, clock: Clock, random: Callable[[], float], grace_s: float = DEFAULT_GRACE_S
+    ) -> None:
+        self._catalog, self._clock, self._random, self._grace_s = catalog, clock, random, grace_s
         self._cares: list[Care] = []
         self._change = threading.Condition()
         self._ended = False
@@ -167,6 +181,7 @@ class Keeper:
         error = None
         compacted_at = care.report.compacted_at_ms
         if state.owner(table.metadata) == care.owner_id:
+            self._note(care, table)
             for _round in range(ROUNDS):
                 try:
                     if not self._compact(care, table):
@@ -175,7 +190,30 @@ class Keeper:
                     error = str(dropped)
                     break
                 compacted_at = self._now_ms()
+            self._collect(care, table)
         self._tell(care, table, compacted_at, error)
+
+    def _note(self, care: Care, table: Table) -> Journal:
+        """Write down the snapshots that are there, before they can expire."""
+        care.check()
+        if care.journal is None or care.journal.table_uuid != str(table.metadata.table_uuid):
+            care.journal = journals.load(table.metadata, table.io)
+        if care.journal.note(table.metadata):
+            journals.save(care.journal, table.metadata, table.io)
+        return care.journal
+
+    def _collect(self, care: Care, table: Table) -> None:
+        """Write down what died with the snapshots that vanished; delete what has been dead for long enough."""
+        journal, now_ms = self._note(care, table), self._now_ms()
+        if collect.is_due(journal, table.metadata, now_ms):
+            collect.collect(journal, table.metadata, table.io, now_ms, lambda: str(uuid.uuid4()), care.check)
+        batch = collect.due(journal, now_ms, int(self._grace_s * 1000))
+        if batch is not None:
+            table.refresh()
+            if state.owner(table.metadata) != care.owner_id:
+                return
+            gone = collect.delete(journal, batch, table.metadata, table.io, care.check)
+            log.info("dead_files_deleted", table=".".join(care.identifier), files=gone)
 
     def _compact(self, care: Care, table: Table) -> bool:
         """Join one round of small files; False when there is none."""
@@ -212,6 +250,8 @@ class Keeper:
             files=int(said.get("total-data-files", 0)),
             small_files=len(small),
             live_bytes=int(said.get("total-files-size", 0)),
+            dead_files=sum(batch.files for batch in care.journal.batches) if care.journal else 0,
+            dead_bytes=sum(batch.bytes for batch in care.journal.batches) if care.journal else 0,
             looked_at_ms=self._now_ms(),
             compacted_at_ms=compacted_at,
             error=error,

@@ -10,9 +10,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from sinks.table import state
-from sinks.upkeep import compact
-from sinks.upkeep.keeper import Keeper
+from sinks.table import snapshot, state
+from sinks.upkeep import collect, compact, journal
+from sinks.upkeep.keeper import Care, Keeper
 from tests.unit.sinks.ground import GATE, NAME, STREAM, TOPIC, Ground
 from tests.unit.sinks.kills import KILLED, in_fork
 
@@ -24,16 +24,19 @@ READS = ("open ", "statement", "load_table")
 def tended(folder: Path) -> Ground:
     """Look after the table once, as a process that has just taken it."""
     made = Ground(folder)
-    keeper = Keeper(made.catalog, made.clock, lambda: 0.5)
+    keeper = Keeper(made.catalog, made.clock, lambda: 0.5, grace_s=0)
     keeper.tend(keeper.open(NAME, STREAM))
     return made
 
 
 def written(folder: Path) -> None:
-    """Make a table of four small files."""
+    """Make a table of four small files, of which snapshots have expired since upkeep looked."""
     made = Ground(folder)
     made.log.make(TOPIC)
-    made.log.events(0, EVENTS)
+    made.log.events(0, EVENTS // 2)
+    made.run()
+    Keeper(made.catalog, made.clock, lambda: 0.5).tend(Care(NAME, STREAM, 0.0))
+    made.log.events(EVENTS // 2, EVENTS // 2)
     made.run()
 
 
@@ -53,6 +56,11 @@ def finished(folder: Path) -> None:
     assert state.offsets(made.table().metadata, STREAM) == {"TOPICID1": {"0": EVENTS}}
     said = [one.summary.additional_properties for one in made.table().snapshots() if one.summary]
     assert sum(state.UPKEEP in one for one in said) == 1, "it is done once"
+    table = made.table()
+    assert not journal.load(table.metadata, table.io).batches, "what was written down is deleted"
+    lists = {Path(one.manifest_list).name for one in table.snapshots()}
+    left = {path.name for path in folder.rglob("snap-*.avro")} - lists
+    assert len(left) <= 1, "the list of the commit that was killed, which has been in no snapshot"
 
 
 def counted(folder: Path, into: Path) -> None:
@@ -67,7 +75,7 @@ def main() -> None:
     """Kill after every call that changes anything, each time over the same table, put back."""
     root = Path(sys.argv[1])
     folder, kept, calls = root / "table", root / "kept", root / "calls"
-    compact.MIN_INPUTS = 4
+    compact.MIN_INPUTS, collect.VANISHED, snapshot.EXPIRE_AT, snapshot.KEEP_SNAPSHOTS = 4, 1, 3, 1
     in_fork(lambda: written(folder))
     shutil.copytree(folder, kept)
     in_fork(lambda: counted(folder, calls))
