@@ -65,6 +65,9 @@ class BatchConsumer(driver.Consumer):
         except Exception as exc:  # noqa: BLE001 a bug: nothing of this batch was written
             self.app.end("the stage failed", exc)
 
+    async def _getmany(self, active_partitions: Any, timeout: float) -> Any:  # noqa: ANN401, ASYNC109 Faust's signature
+        return await thread.take(self._thread, active_partitions or (), self._rounds.share, timeout)
+
     async def _take(self, records: Mapping[Any, list[Any]], generation: int) -> None:
         if not self.flow_active:  # dropped: the next assignment seeks to where we stand, else the gap is read again
             return

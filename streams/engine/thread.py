@@ -1,13 +1,14 @@
-"""What is asked of aiokafka inside Faust's consumer thread: seeking, taking dead members out, errors of the group.
+"""What is asked of aiokafka inside Faust's consumer thread: records, seeking, taking dead members out, group errors.
 
 Lives here: the calls that both apps make (consumer.py, ledgers.py). Private names of Faust: README.md beside this file.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from aiokafka.client import CoordinationType
-from aiokafka.errors import KafkaError
+from aiokafka.consumer.fetcher import FetchResult
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 from aiokafka.protocol.group import LeaveGroupRequest
 from faust.types import TP
 
@@ -16,6 +17,47 @@ from schemas.logs import logger
 _log = logger(__name__)
 Thread = Any
 """Faust's consumer thread, which is untyped."""
+Records = dict[Any, list[Any]]
+"""aiokafka's records by its TopicPartition."""
+
+
+async def take(thread: Thread, partitions: Collection[Any], share: int, timeout_s: float) -> Records:
+    """Return up to `share` fetched records of each partition in order, waiting for the first that come.
+
+    aiokafka's own bound is one for all partitions, and the first in its buffers would use it up.
+    """
+
+    async def step() -> Records:
+        if not thread.consumer.flow_active:
+            return {}
+        consumer = thread._ensure_consumer()  # noqa: SLF001 README.md
+        fetcher = consumer._fetcher  # noqa: SLF001
+        if consumer._closed or fetcher._closed:  # noqa: SLF001
+            raise ConsumerStoppedError
+        with fetcher._subscriptions.fetch_context():  # noqa: SLF001
+            if fetcher._subscriptions.reassignment_in_progress:  # noqa: SLF001 what is buffered may not be ours
+                return {}
+            taken = _buffered(fetcher, partitions, share)
+            return taken or await fetcher.fetched_records(partitions, timeout_s, share)
+
+    found: Records = await thread.call_thread(step)
+    return found
+
+
+def _buffered(fetcher: Any, partitions: Collection[Any], share: int) -> Records:  # noqa: ANN401 aiokafka's Fetcher
+    """Take from aiokafka's buffers as its `fetched_records` does, but as much of each; nothing at an error."""
+    taken: Records = {}
+    buffers = fetcher._records  # noqa: SLF001
+    wanted = [(tp, found) for tp, found in buffers.items() if tp in partitions]
+    if not all(isinstance(found, FetchResult) for _, found in wanted):
+        return {}  # an error, which `fetched_records` raises
+    for tp, found in wanted:
+        if records := found.getall(share):
+            taken[tp] = records
+        if not found.has_more():
+            del buffers[tp]
+            fetcher._notify(fetcher._wait_consume_future)  # noqa: SLF001 the next request may go out
+    return taken
 
 
 async def seek(thread: Thread, partitions: Mapping[TP, int]) -> None:

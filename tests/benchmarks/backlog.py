@@ -53,8 +53,8 @@ def _drained(server: Server, records: int, size: int) -> list[Figure]:
         for name in ("behind", "other")
     }
     _pause(caller, paused=True)
+    waits = Waits(server.bootstrap, str(caller.tenant), str(caller.tenant))  # the stage may obey the pause a bit later
     fill(caller, sources["behind"], records, size)
-    waits = Waits(server.bootstrap, str(caller.tenant), str(caller.tenant))
     with others(caller, sources["other"]):
         quiet = time.monotonic() + QUIET_S
         waits.until(lambda: time.monotonic() > quiet, "a quiet time")

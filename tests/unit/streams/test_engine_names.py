@@ -12,6 +12,7 @@ import aiokafka
 import faust.streams
 import pytest
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
+from aiokafka.consumer.fetcher import Fetcher, FetchResult
 from aiokafka.consumer.group_coordinator import BaseCoordinator, GroupCoordinator
 from aiokafka.protocol.group import LeaveGroupRequest
 from faust.app.base import App
@@ -32,6 +33,10 @@ def plain(name: Any) -> Any:
 SIGNATURES: dict[Any, str] = {
     consumer.Consumer._drain_messages: "(self, fetcher",
     consumer.Consumer._wait_next_records: "(self, timeout",
+    consumer.ThreadDelegateConsumer._getmany: "(self, active_partitions: Optional[Set[faust.types.tuples.TP]], timeout",
+    Fetcher.fetched_records: "(self, partitions, timeout",
+    FetchResult.getall: "(self, max_records",
+    FetchResult.has_more: "(self)",
     consumer.Consumer._filter_tps_with_pending_acks: "(self, topics",
     consumer.Consumer._new_offset: "(self, tp",
     consumer.Consumer.perform_seek: "(self)",
@@ -85,6 +90,12 @@ def test_the_other_names_are_there() -> None:
     assert "self._conns[conn_id]" in inspect.getsource(AIOKafkaClient._get_conn)
     assert "conn_id = (node_id, group)" in inspect.getsource(AIOKafkaClient._get_conn)
     assert ConnectionGroup.DEFAULT == 0
+    taking = inspect.getsource(Fetcher.fetched_records)  # what thread.py does in its place
+    assert all(
+        f"self.{name}" in taking for name in ("_records", "_subscriptions", "_notify(self._wait_consume_future)")
+    )
+    assert "self._max_partition_fetch_bytes)" in inspect.getsource(Fetcher._get_actions_per_node)
+    assert "backoff = record.calculate_backoff()" in inspect.getsource(Fetcher._get_actions_per_node)
     assert "if self.consumer.in_transaction:" in inspect.getsource(
         driver.AIOKafkaConsumerThread._create_worker_consumer
     )

@@ -1,11 +1,11 @@
-"""A backlog is fetched in rounds of a quarter of a second, so that what comes for others waits for two at most."""
+"""A backlog is taken in rounds of a quarter of a second, so that what comes for others waits for one at most."""
 
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from streams.engine.rounds import LEAST_BYTES, LEAST_SHARE, MOST_BYTES, ROUND_S, Rounds
+from streams.engine.rounds import BUFFERED_BYTES, LEAST, LEAST_SHARE, MOST, ROUND_S, START, Rounds
 from tests.fakes.clock import ManualClock
 
 
@@ -31,24 +31,31 @@ def world() -> World:
     return World()
 
 
-@pytest.mark.parametrize("bytes_a_second", [20_000, 1_000_000, 60_000_000])
+@pytest.mark.parametrize("records_a_second", [20, 1_000, 14_000, 1_000_000])
 @pytest.mark.parametrize("partitions", [1, 4, 64])
-def test_rounds_take_their_time_whatever_the_records_cost(world: World, bytes_a_second: int, partitions: int) -> None:
+def test_rounds_take_their_time_whatever_the_records_cost(world: World, records_a_second: int, partitions: int) -> None:
     names = {f"p{number}": 1_000 for number in range(partitions)}
     world.ends.update(dict.fromkeys(names, 1000000))
     took_s = 0.0
     for _ in range(30):
-        took_s = world.fetcher._max_partition_fetch_bytes * partitions / bytes_a_second
+        took_s = world.rounds.share * partitions / records_a_second
         assert world.round(took_s, **names) == 0.0, "nothing waits behind a backlog"
-    floor = max(LEAST_BYTES, partitions * LEAST_SHARE) / bytes_a_second
+    floor = max(LEAST, partitions * LEAST_SHARE) / records_a_second
     assert took_s <= max(1.01 * ROUND_S, floor)
-    assert took_s >= min(ROUND_S / 2.1, MOST_BYTES / bytes_a_second)
+    assert took_s >= min(ROUND_S / 2.2, (MOST - partitions) / records_a_second)
 
 
 def test_the_partitions_that_are_behind_share_a_round_and_the_others_are_not_counted(world: World) -> None:
     world.ends.update({"behind": 1_000_000, "also": 1_000_000, "even": 11})
     world.round(ROUND_S * 0.9, behind=10, also=10, even=10)
-    assert world.fetcher._max_partition_fetch_bytes == world.rounds.budget // 2
+    assert world.rounds.share == world.rounds.budget // 2
+
+
+def test_what_is_fetched_beforehand_is_bounded_for_all_together(world: World) -> None:
+    names = {f"p{number}": 10 for number in range(640)}
+    world.ends.update(dict.fromkeys(names, 1_000))
+    world.round(ROUND_S, **names)
+    assert world.fetcher._max_partition_fetch_bytes == BUFFERED_BYTES // 640
     assert world.fetcher._fetch_max_bytes == 50 << 20, "one large batch must not use up what the others may send"
 
 
@@ -56,15 +63,15 @@ def test_quiet_sources_are_taken_with_a_pause_and_each_backlog_begins_small(worl
     world.ends.update({"behind": 1_000, "even": 11})
     for _ in range(5):
         world.round(0.001, behind=10, even=10)
-    assert world.rounds.budget > LEAST_BYTES
+    assert world.rounds.budget > START
     assert world.round(0.001, behind=999, even=10) > 0
-    assert world.rounds.budget == LEAST_BYTES == world.fetcher._max_partition_fetch_bytes
+    assert world.rounds.budget == START
 
 
 def test_one_long_round_is_followed_by_smaller_ones(world: World) -> None:
     world.ends["behind"] = 1_000_000
     for _ in range(40):
         world.round(0.001, behind=10)
-    assert world.rounds.budget == MOST_BYTES
+    assert world.rounds.budget == MOST
     world.round(10 * ROUND_S, behind=10)
-    assert world.rounds.budget == MOST_BYTES // 4
+    assert world.rounds.budget == MOST // 4
