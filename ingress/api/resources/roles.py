@@ -3,6 +3,7 @@
 from typing import Any
 
 from ingress.api import merge_patch, paging, reading
+from ingress.api.again import again
 from ingress.api.call import Answer, Call
 from ingress.api.resources import shapes
 from ingress.api.routes import Query, Route
@@ -11,13 +12,10 @@ from schemas.backing.registry import RoleRecord
 from schemas.definitions.base import Definition
 from schemas.definitions.key import Permission
 from schemas.definitions.role import RoleDefinition
-from schemas.errors import Refused
 from schemas.reasons import Reason
 
 _READ, _WRITE = Permission.SOURCES_READ, Permission.SOURCES_WRITE
 _TARGET = Query("target", "string", "assignments to this target only", maximum=64)
-_ATTEMPTS = 3
-"""Of a PATCH without If-Match that meets another writer."""
 
 
 class RoleAnswer(shapes.Stamped):
@@ -67,24 +65,19 @@ async def get_role(call: Call) -> Answer:
 
 async def patch_role(call: Call) -> Answer:
     """Change name or description of an assignment; role and target stay, for they are what its runs' ids stand for."""
+    return await again(call, _patch)
+
+
+async def _patch(call: Call) -> Answer:
     roles = call.env.registry.roles
-    for attempt in range(_ATTEMPTS):
-        record = await call.threads.run(roles.get, call.tenant, call.named("id"))
-        expected = call.expected(record.version)
-        wanted = reading.definition(RoleDefinition, merge_patch.apply(record.definition.to_wire(), call.value))
-        try:
-            updated = await call.threads.run(
-                roles.update, call.tenant, record.id, wanted, if_match=expected, actor=call.actor
-            )
-        except Refused as exc:
-            if exc.reason is not Reason.PRECONDITION_FAILED or call.if_match is not None or attempt == _ATTEMPTS - 1:
-                raise
-        else:
-            if not updated.open:
-                updated = await call.threads.run(_open, call, updated)
-                await call.env.view.refresh()
-            return Answer(wire(updated), version=updated.version)
-    raise AssertionError("the loop returns or raises")
+    record = await call.threads.run(roles.get, call.tenant, call.named("id"))
+    expected = call.expected(record.version)
+    wanted = reading.definition(RoleDefinition, merge_patch.apply(record.definition.to_wire(), call.value))
+    updated = await call.threads.run(roles.update, call.tenant, record.id, wanted, if_match=expected, actor=call.actor)
+    if not updated.open:
+        updated = await call.threads.run(_open, call, updated)
+        await call.env.view.refresh()
+    return Answer(wire(updated), version=updated.version)
 
 
 async def delete_role(call: Call) -> Answer:

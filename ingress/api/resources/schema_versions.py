@@ -7,9 +7,9 @@ import msgspec
 import orjson
 
 from ingress.api import paging
+from ingress.api.again import again
 from ingress.api.call import Answer, Call
 from ingress.api.resources import shapes
-from ingress.api.resources.schemas import ATTEMPTS
 from ingress.api.routes import Route
 from schemas.backing.registry import Record, SchemaVersion
 from schemas.contracts import Asserted, breaks, check_schema
@@ -57,31 +57,27 @@ async def list_versions(call: Call) -> Answer:
 
 async def create_version(call: Call) -> Answer:
     """Add a JSON Schema as the next version; the same bytes again answer the version that they have."""
-    subject = call.named("subject")
-    subjects = call.env.registry.subjects
-    await call.threads.run(subjects.get, call.tenant, subject)
+    await call.threads.run(call.env.registry.subjects.get, call.tenant, call.named("subject"))
     call.given(SchemaVersionDefinition)
-    text = schema_text(call.raw, MAX_SCHEMA_BYTES)
-    await checked(call, text)
-    for attempt in range(ATTEMPTS):
-        record = await call.threads.run(subjects.get, call.tenant, subject)
-        present = await call.threads.run(subjects.find_version, call.tenant, subject, text)
-        if present is not None:
-            return _answer(present, 200)
-        newest = (await call.threads.run(subjects.latest, call.tenant, [record.name]))[record.name]
-        if newest:
-            await _compatible(call, record, newest, text)
-        try:
-            added = await call.threads.run(
-                subjects.add_version, call.tenant, subject, text, after=(record.version, newest), actor=call.actor
-            )
-        except Refused as exc:
-            if exc.reason is not Reason.PRECONDITION_FAILED or attempt == ATTEMPTS - 1:
-                raise
-        else:
-            await call.env.view.refresh()
-            return _answer(added, 201 if added.version > newest else 200)
-    raise AssertionError("the loop returns or raises")
+    await checked(call, schema_text(call.raw, MAX_SCHEMA_BYTES))
+    return await again(call, _add)
+
+
+async def _add(call: Call) -> Answer:
+    subject, text = call.named("subject"), schema_text(call.raw, MAX_SCHEMA_BYTES)
+    subjects = call.env.registry.subjects
+    record = await call.threads.run(subjects.get, call.tenant, subject)
+    present = await call.threads.run(subjects.find_version, call.tenant, subject, text)
+    if present is not None:
+        return _answer(present, 200)
+    newest = (await call.threads.run(subjects.latest, call.tenant, [record.name]))[record.name]
+    if newest:
+        await _compatible(call, record, newest, text)
+    added = await call.threads.run(
+        subjects.add_version, call.tenant, subject, text, after=(record.version, newest), actor=call.actor
+    )
+    await call.env.view.refresh()
+    return _answer(added, 201 if added.version > newest else 200)
 
 
 async def get_version(call: Call) -> Answer:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ingress.api import merge_patch, paging, reading
+from ingress.api.again import again
 from ingress.api.call import Answer, Call
 from ingress.api.resources import shapes
 from ingress.api.routes import Route
@@ -11,12 +12,9 @@ from schemas.backing.registry import Record
 from schemas.definitions.base import Definition
 from schemas.definitions.key import Permission
 from schemas.definitions.schema import SubjectDefinition
-from schemas.errors import Refused
 from schemas.reasons import Reason
 
 _READ, _WRITE = Permission.SCHEMAS_READ, Permission.SCHEMAS_WRITE
-ATTEMPTS = 3
-"""Of a change without If-Match that meets another writer."""
 
 
 class SubjectAnswer(shapes.Stamped):
@@ -59,21 +57,18 @@ async def get_subject(call: Call) -> Answer:
 
 async def patch_subject(call: Call) -> Answer:
     """Change a subject's compatibility or description; its versions stay, and what was added stays added."""
+    return await again(call, _patch)
+
+
+async def _patch(call: Call) -> Answer:
     subjects = call.env.registry.subjects
-    for attempt in range(ATTEMPTS):
-        record = await call.threads.run(subjects.get, call.tenant, call.named("subject"))
-        expected = call.expected(record.version)
-        wanted = reading.definition(SubjectDefinition, merge_patch.apply(record.definition.to_wire(), call.value))
-        try:
-            updated = await call.threads.run(
-                subjects.update, call.tenant, record.name, wanted, if_match=expected, actor=call.actor
-            )
-        except Refused as exc:
-            if exc.reason is not Reason.PRECONDITION_FAILED or call.if_match is not None or attempt == ATTEMPTS - 1:
-                raise
-        else:
-            return Answer(_wire(updated, latest(call)), version=updated.version)
-    raise AssertionError("the loop returns or raises")
+    record = await call.threads.run(subjects.get, call.tenant, call.named("subject"))
+    expected = call.expected(record.version)
+    wanted = reading.definition(SubjectDefinition, merge_patch.apply(record.definition.to_wire(), call.value))
+    updated = await call.threads.run(
+        subjects.update, call.tenant, record.name, wanted, if_match=expected, actor=call.actor
+    )
+    return Answer(_wire(updated, latest(call)), version=updated.version)
 
 
 async def delete_subject(call: Call) -> Answer:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from ingress.api import merge_patch, paging, reading
+from ingress.api.again import again
 from ingress.api.call import Answer, Call
 from ingress.api.resources import shapes, source_checks, source_topics, source_wire
 from ingress.api.routes import Query, Route
@@ -20,8 +21,6 @@ _PLATFORM = Query("platform", "string", "sources of this platform only", maximum
 _REFUSALS = (Reason.NAME_TAKEN, Reason.TOPIC_NAME_TAKEN, Reason.TOPIC_SHARED, Reason.IMMUTABLE, Reason.UNSUPPORTED,
              Reason.BROKER_REFUSED)  # fmt: skip
 _EXAMPLE = {"platform": "github", "name": "github-main", "auth": {"type": "github", "secrets": ["It's a Secret"]}}
-_ATTEMPTS = 3
-"""Of a PATCH without If-Match that meets another writer."""
 
 
 class SourcePage(Definition):
@@ -71,17 +70,15 @@ async def put_source(call: Call) -> Answer:
 
 async def patch_source(call: Call) -> Answer:
     """Change members of a source."""
-    for attempt in range(_ATTEMPTS):
-        record = await _find(call)
-        expected = call.expected(record.version)
-        before = {**record.definition.to_wire(), "auth": _kept_auth(call, record), "name": record.name}
-        definition = reading.definition(SourceDefinition, merge_patch.apply(before, call.value))
-        try:
-            return await _update(call, record, definition, expected)
-        except Refused as exc:
-            if exc.reason is not Reason.PRECONDITION_FAILED or call.if_match is not None or attempt == _ATTEMPTS - 1:
-                raise
-    raise AssertionError("the loop returns or raises")
+    return await again(call, _patch)
+
+
+async def _patch(call: Call) -> Answer:
+    record = await _find(call)
+    expected = call.expected(record.version)
+    before = {**record.definition.to_wire(), "auth": _kept_auth(call, record), "name": record.name}
+    definition = reading.definition(SourceDefinition, merge_patch.apply(before, call.value))
+    return await _update(call, record, definition, expected)
 
 
 def _kept_auth(call: Call, record: SourceRecord) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """`/streams`: running materializations of topics into Iceberg tables. Running them is the writers' (sinks/)."""
 
 from ingress.api import merge_patch, paging, reading
+from ingress.api.again import again
 from ingress.api.call import Answer, Call
 from ingress.api.resources import shapes, stream_wire
 from ingress.api.resources.stream_checks import refuse_existing_table, resolved
@@ -23,8 +24,6 @@ _EXAMPLE = {
     "targetTable": "slack_events",
     "valueFormat": "JSON",
 }
-_ATTEMPTS = 3
-"""Of a PATCH without If-Match that meets another writer."""
 
 
 class StreamPage(Definition):
@@ -75,16 +74,14 @@ async def put_stream(call: Call) -> Answer:
 
 async def patch_stream(call: Call) -> Answer:
     """Change members of a stream."""
-    for attempt in range(_ATTEMPTS):
-        record = await find(call)
-        expected = call.expected(record.version)
-        definition = reading.definition(StreamDefinition, merge_patch.apply(record.definition.to_wire(), call.value))
-        try:
-            return await _update(call, record, definition, expected)
-        except Refused as exc:
-            if exc.reason is not Reason.PRECONDITION_FAILED or call.if_match is not None or attempt == _ATTEMPTS - 1:
-                raise
-    raise AssertionError("the loop returns or raises")
+    return await again(call, _patch)
+
+
+async def _patch(call: Call) -> Answer:
+    record = await find(call)
+    expected = call.expected(record.version)
+    definition = reading.definition(StreamDefinition, merge_patch.apply(record.definition.to_wire(), call.value))
+    return await _update(call, record, definition, expected)
 
 
 async def delete_stream(call: Call) -> Answer:
