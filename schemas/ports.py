@@ -136,6 +136,12 @@ class CatalogReader(Protocol):
     async def metadata(self, namespace: str, table: str) -> TableMetadata | None:
         """Return a table's newest metadata; None: no such table."""
 
+    async def latest(self, stream: StreamView) -> dict[str, Any] | None:
+        """Return {metadata-location, metadata} of the `latest` view of a stream's table (Iceberg view spec).
+
+        None: no such table, or a stream whose table has no versions of keys.
+        """
+
 
 class DeliveryReader(Protocol):
     """What the API shows of deliveries. Implemented by sinks.read.deliveries; blocking calls run in its own threads.

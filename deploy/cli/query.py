@@ -11,10 +11,11 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 from urllib.parse import quote
 
 import duckdb
@@ -24,6 +25,11 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from deploy.cli.client import DataDirOption, KeyOption, Server, ServerError, TenantOption, UrlOption, find
 from deploy.cli.output import MAX_ROWS, Row, print_table, write_csv
+from schemas import names
+from schemas.definitions.stream import StreamDefinition
+
+if TYPE_CHECKING:
+    from pyiceberg.schema import Schema
 
 EXTENSIONS = ("avro", "httpfs", "iceberg")
 DOOR = "hookberg_door"
@@ -37,11 +43,15 @@ ParquetOption = Annotated[Path | None, typer.Option("--parquet", help="Write all
 
 @dataclass(frozen=True, slots=True)
 class TableRef:
-    """A table and what DuckDB reads it by: `iceberg_scan('…')`, or its name behind the door."""
+    """A table and what DuckDB reads it by: `iceberg_scan('…')`, or its name behind the door.
+
+    `query`: of a view, what it shows, over tables of the same names.
+    """
 
     namespace: str
     name: str
     scan: str
+    query: Callable[[], str] | None = None
 
 
 def add_to(app: typer.Typer) -> None:
@@ -148,9 +158,10 @@ def connect(tables: list[TableRef], sql: str, door: Server | None = None) -> duc
         connection.execute(f"CREATE SECRET {DOOR} (TYPE iceberg, TOKEN '{key}'{tenant})")
         endpoint = f"{door.url}/iceberg".replace("'", "''")
         connection.execute(f"ATTACH '{DOOR}' AS {DOOR} (TYPE iceberg, ENDPOINT '{endpoint}', SECRET {DOOR})")
-    for ref in mentioned:
+    for ref in sorted(mentioned, key=lambda ref: ref.query is not None):  # a view's table is there before it
+        text = f"SELECT * FROM {ref.scan}" if ref.query is None else ref.query()  # noqa: S608
         connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{ref.namespace}"')
-        connection.execute(f'CREATE VIEW "{ref.namespace}"."{ref.name}" AS SELECT * FROM {ref.scan}')  # noqa: S608
+        connection.execute(f'CREATE VIEW "{ref.namespace}"."{ref.name}" AS {text}')
     return connection
 
 
@@ -177,20 +188,65 @@ def local_tables(data_dir: Path) -> list[TableRef]:
     if not path.is_file():
         raise ServerError(f"{path} does not exist yet: start `hookberg up` on this data folder first")
     catalog = SqlCatalog("hookberg", uri=f"sqlite:///{path}", init_catalog_tables="false")
-    return [
-        TableRef(namespace[0], name[-1], _scan(catalog.load_table(name).metadata_location))
+    found = [
+        (namespace[0], catalog.load_table(name))
         for namespace in catalog.list_namespaces()
         for name in catalog.list_tables(namespace)
     ]
+    refs = [TableRef(namespace, table.name()[-1], _scan(table.metadata_location)) for namespace, table in found]
+    return [*refs, *_local_views(data_dir / "registry.db", {table.name(): table.schema() for _, table in found})]
+
+
+def _local_views(registry: Path, tables: "Mapping[tuple[str, ...], Schema]") -> list[TableRef]:
+    """Return the `latest` views over tables, as the streams in a data folder's registry have keys."""
+    from sinks.read import latest
+
+    found: list[TableRef] = []
+    for tenant, definition in _streams(registry):
+        identifier, key = names.namespace(tenant, definition.target_table or ""), latest.key_in(definition)
+        view = latest.name_of(identifier)
+        if key is None or identifier not in tables or view in tables:
+            continue
+        text = latest.sql(latest.of(tables[identifier], key), "duckdb", latest.quoted(identifier, "duckdb"))
+        found.append(TableRef(*view, "", partial(str, text)))
+    return found
+
+
+def _streams(registry: Path) -> list[tuple[str, StreamDefinition]]:
+    from sqlalchemy import create_engine, select
+
+    from schemas.backing.registry.tables import STREAMS
+
+    if not registry.is_file():
+        return []
+    engine = create_engine(f"sqlite:///file:{quote(str(registry.absolute()))}?mode=ro&uri=true")
+    try:
+        with engine.connect() as connection:
+            rows = connection.execute(select(STREAMS.c.tenant_id, STREAMS.c.definition)).all()
+    finally:
+        engine.dispose()
+    return [(tenant, StreamDefinition.model_validate_json(text)) for tenant, text in rows]
 
 
 def remote_tables(server: Server) -> list[TableRef]:
-    """Return the tables that the server's REST catalog shows to the key."""
-    return [
-        TableRef(namespace, one["name"], f'{DOOR}."{namespace}"."{one["name"]}"')
-        for (namespace,) in server.catalog("/namespaces")["namespaces"]
-        for one in server.catalog(f"/namespaces/{quote(namespace, safe='')}/tables")["identifiers"]
-    ]
+    """Return the tables and views that the server's REST catalog shows to the key."""
+    found: list[TableRef] = []
+    for (namespace,) in server.catalog("/namespaces")["namespaces"]:
+        space = f"/namespaces/{quote(namespace, safe='')}"
+        tables, views = (
+            [one["name"] for one in server.catalog(f"{space}/{kind}")["identifiers"]] for kind in ("tables", "views")
+        )
+        found += [TableRef(namespace, name, f'{DOOR}."{namespace}"."{name}"') for name in tables]
+        found += [
+            TableRef(namespace, name, "", partial(_query_of, server, f"{space}/views/{quote(name, safe='')}"))
+            for name in views
+        ]
+    return found
+
+
+def _query_of(server: Server, path: str) -> str:
+    (version,) = server.catalog(path)["metadata"]["versions"]
+    return next(str(one["sql"]) for one in version["representations"] if one["dialect"] == "duckdb")
 
 
 def _scan(metadata_location: str) -> str:

@@ -14,6 +14,7 @@ from deploy.cli.objects import JsonOption, show
 EngineOption = Annotated[
     str | None, typer.Option("--engine", help="Print one snippet alone: duckdb, pyiceberg, polars, spark, trino")
 ]
+LatestOption = Annotated[bool, typer.Option("--latest", help="The latest version of every key, not the first rows")]
 DirectOption = Annotated[bool, typer.Option("--direct", help="Past the API: with the catalog's own credentials")]
 
 
@@ -25,6 +26,7 @@ def add_to(app: typer.Typer) -> None:
 def _table(
     stream: Annotated[str, typer.Argument(help="Name of the stream")],
     engine: EngineOption = None,
+    latest: LatestOption = False,
     direct: DirectOption = False,
     as_json: JsonOption = False,
     url: UrlOption = None,
@@ -33,7 +35,9 @@ def _table(
     data_dir: DataDirOption = None,
 ) -> None:
     told = find(url, key, tenant, data_dir).call("GET", f"/streams/{stream}/table")
-    snippets = told["direct" if direct else "snippets"]
+    if latest and not told.get("latest"):
+        raise ServerError(f"{stream} appends without a primaryKey, or upserts: it has no versions to choose from")
+    snippets = (told["latest"] if latest else told)["direct" if direct else "snippets"]
     if as_json:
         show(told)
     elif engine is None:
@@ -48,6 +52,8 @@ def text(told: Mapping[str, Any], snippets: Mapping[str, str]) -> str:
     """Return a table for a person: its facts, then a snippet an engine, as it is to be pasted."""
     lines = [f"{told['namespace']}.{told['table']}", f"  {told['rows']:,} rows in {told['files']:,} files"]
     lines += [f"  {told['metadataLocation']}"]
+    if told.get("latest"):
+        lines += [f"  latest version of every key: {told['latest']['view']} (--latest)"]
     for engine, snippet in snippets.items():
         lines += ["", f"-- {engine} ".ljust(72, "-"), snippet]
     return "\n".join(lines)

@@ -11,7 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import orjson
 from pyiceberg.catalog import Catalog
@@ -21,10 +21,12 @@ from pyiceberg.io import load_file_io
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from schemas import logs
+from schemas import logs, names
+from schemas.definitions.view import StreamView
 from schemas.errors import HookbergError, Overloaded, Refused, Transient
 from schemas.ports import TableMetadata
 from schemas.reasons import Reason
+from sinks.read import latest
 
 THREADS = 4
 MAX_WAITING = 64
@@ -100,6 +102,21 @@ class CatalogTables:
     async def metadata(self, namespace: str, table: str) -> TableMetadata | None:
         """Return a table's newest metadata; None: no such table."""
         return await self._run(lambda: self._metadata(self._found(), (namespace, table)))
+
+    async def latest(self, stream: StreamView) -> dict[str, Any] | None:
+        """Return {metadata-location, metadata} of the `latest` view of a stream's table; None: there is none."""
+        identifier = names.namespace(stream.tenant, stream.definition.target_table or "")
+        key = latest.key_in(stream.definition)
+
+        def read() -> dict[str, Any] | None:
+            catalog = self._found()
+            found = None if key is None else self._metadata(catalog, identifier)
+            if key is None or found is None:
+                return None
+            made = latest.view(found, identifier, key, catalog.name)
+            return {"metadata-location": found.location, "metadata": made}
+
+        return await self._run(read)
 
     def close(self) -> None:
         """End the pool's threads."""

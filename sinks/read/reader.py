@@ -17,8 +17,9 @@ from schemas.definitions.view import StreamView
 from schemas.errors import Refused
 from schemas.reasons import Reason
 from schemas.settings.processes import LakeSettings
+from sinks.columns.key import Key
 from sinks.fleet import QUARANTINE
-from sinks.read import columns, drift, quarantine, redrivable, rows, snippets
+from sinks.read import columns, drift, latest, quarantine, redrivable, rows, snippets
 from sinks.table.schema import name_in
 
 THREADS = 4
@@ -38,7 +39,7 @@ class Reader:
 
     async def table(self, stream: StreamView) -> dict[str, Any]:
         """Return where the table is and how to read it; raises `Refused(not_found)` before it exists."""
-        return await self._run(lambda: self._table(_identifier(stream)))
+        return await self._run(lambda: self._table(_identifier(stream), latest.key_in(stream.definition)))
 
     async def rows(self, stream: StreamView, limit: int) -> list[dict[str, Any]]:
         """Return the newest rows, newest first, as JSON values; raises `Refused(not_found)` before the table exists."""
@@ -109,8 +110,11 @@ class Reader:
                 f"table {name} does not exist yet: a started stream makes it once its topic exists, see its status",
             ) from error
 
-    def _table(self, identifier: tuple[str, str]) -> dict[str, Any]:
+    def _table(self, identifier: tuple[str, str], key: Key | None = None) -> dict[str, Any]:
         table = self._load(identifier)
+        door = self._settings.catalog_name, f"{self._api_url}/iceberg", identifier
+        direct = self._settings, identifier, table.metadata_location
+        asked = None if key is None else latest.of(table.schema(), key)
         current = table.metadata.current_snapshot()
         summary = current.summary.additional_properties if current is not None and current.summary else {}
         return {
@@ -128,8 +132,14 @@ class Reader:
             "snapshotId": None if current is None else str(current.snapshot_id),
             "rows": int(summary.get("total-records", 0)),
             "files": int(summary.get("total-data-files", 0)),
-            "snippets": snippets.door(self._settings.catalog_name, f"{self._api_url}/iceberg", identifier),
-            "direct": snippets.direct(self._settings, identifier, table.metadata_location),
+            "snippets": snippets.door(*door),
+            "direct": snippets.direct(*direct),
+            "latest": asked
+            and {
+                "view": ".".join(latest.name_of(identifier)),
+                "snippets": snippets.door(*door, asked),
+                "direct": snippets.direct(*direct, asked),
+            },
         }
 
 

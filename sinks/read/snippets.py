@@ -7,7 +7,10 @@ credentials). No secret is ever in one: a password in the catalog's address is s
 import re
 from collections.abc import Mapping
 
+from schemas import names
 from schemas.settings.processes import LakeSettings
+from sinks.columns.policy import Path
+from sinks.read import latest
 
 _PASSWORD = re.compile(r"(://[^:/@]*):[^@/]*@")
 _DUCKDB = "INSTALL iceberg;\nLOAD iceberg;\n"
@@ -23,10 +26,15 @@ def uri(settings: LakeSettings) -> str:
     return "" if settings.catalog_uri is None else _PASSWORD.sub(r"\1:***@", settings.catalog_uri.get_secret_value())
 
 
-def door(name: str, address: str, identifier: tuple[str, str]) -> Mapping[str, str]:
-    """Return one text per engine that reads through the API at `address`; each has `KEY` where the API key goes."""
+def door(name: str, address: str, identifier: tuple[str, str], asked: latest.Latest | None = None) -> Mapping[str, str]:
+    """Return one text per engine that reads through the API at `address`; each has `KEY` where the API key goes.
+
+    `asked`: the latest version of every key in place of the first rows; Spark and Trino have a view of it there.
+    """
     namespace, table = identifier
-    quoted, ticked = (f"{name}.{mark}{namespace}{mark}.{mark}{table}{mark}" for mark in ('"', "`"))
+    view = table if asked is None else names.latest_view(table)
+    quoted, ticked = f'{name}."{namespace}"."{table}"', f"{name}.`{namespace}`.`{view}`"
+    seen = f'{name}."{namespace}"."{view}"'
     options = f'type="rest", uri="{address}", token="{KEY}"'
     load = (
         "from pyiceberg.catalog import load_catalog\n"
@@ -52,19 +60,52 @@ def door(name: str, address: str, identifier: tuple[str, str]) -> Mapping[str, s
         "duckdb": _DUCKDB
         + f"CREATE SECRET {name} (TYPE iceberg, TOKEN '{KEY}');\n"
         + f"ATTACH '{name}' AS {name} (TYPE iceberg, ENDPOINT '{address}', SECRET {name});\n"
-        + _SELECT.format(quoted)
+        + (_SELECT.format(quoted) if asked is None else latest.sql(asked, "duckdb", quoted))
         + ";",
-        "pyiceberg": load + _SHOW,
-        "polars": load + _SHOW_POLARS,
+        "pyiceberg": load + _shown(asked),
+        "polars": load + _shown_by_polars(asked),
         "spark": "".join(f"-- --conf {key}={value}\n" for key, value in spark.items()) + _SELECT.format(ticked) + ";",
         "trino": f"-- etc/catalog/{name}.properties\n"
         + "".join(f"-- {key}={value}\n" for key, value in trino.items())
-        + _SELECT.format(quoted),
+        + _SELECT.format(seen),
     }
 
 
-def direct(settings: LakeSettings, identifier: tuple[str, str], metadata_location: str) -> Mapping[str, str]:
-    """Return one text per engine that reads the catalog itself, or for DuckDB the table as it stands now."""
+def _shown(asked: latest.Latest | None) -> str:
+    if asked is None:
+        return _SHOW
+    query = latest.sql(asked, "duckdb", "t")
+    return f'print(table.scan().to_duckdb("t").sql("""{query}"""))'
+
+
+def _shown_by_polars(asked: latest.Latest | None) -> str:
+    if asked is None:
+        return _SHOW_POLARS
+    key = ", ".join(map(_column, asked.key)) or "pl.lit(None)"
+    order = ", ".join(map(_column, asked.order))
+    return (
+        f"import polars as pl\nkey = [{key}]\n"
+        "print(\n"
+        "    pl.scan_iceberg(table)\n"
+        "    .filter(pl.all_horizontal([column.is_not_null() for column in key]))\n"
+        f"    .sort([{order}], descending=True, nulls_last=True)\n"
+        "    .filter(pl.int_range(pl.len()).over(key) == 0)\n"
+        "    .collect()\n"
+        ")"
+    )
+
+
+def _column(path: Path) -> str:
+    return f"pl.col({path[0]!r})" + "".join(f".struct.field({step!r})" for step in path[1:])
+
+
+def direct(
+    settings: LakeSettings, identifier: tuple[str, str], metadata_location: str, asked: latest.Latest | None = None
+) -> Mapping[str, str]:
+    """Return one text per engine that reads the catalog itself, or for DuckDB the table as it stands now.
+
+    `asked`: the latest version of every key in place of the first rows.
+    """
     namespace, table = identifier
     name, address, warehouse = settings.catalog_name, uri(settings), settings.catalog_warehouse or ""
     quoted, ticked = (f"{name}.{mark}{namespace}{mark}.{mark}{table}{mark}" for mark in ('"', "`"))
@@ -76,12 +117,16 @@ def direct(settings: LakeSettings, identifier: tuple[str, str], metadata_locatio
         f"catalog = load_catalog({name!r}, {', '.join(options)})\n"
         f'table = catalog.load_table("{namespace}.{table}")\n'
     )
+
+    def select(dialect: latest.Dialect, source: str) -> str:
+        return _SELECT.format(source) if asked is None else latest.sql(asked, dialect, source)
+
     return {
-        "duckdb": _DUCKDB + _SELECT.format(f"iceberg_scan('{metadata_location}')") + ";",
-        "pyiceberg": load + _SHOW,
-        "polars": load + _SHOW_POLARS,
-        "spark": _spark(name, settings.catalog_type, address, warehouse) + _SELECT.format(ticked) + ";",
-        "trino": _SELECT.format(quoted),
+        "duckdb": _DUCKDB + select("duckdb", f"iceberg_scan('{metadata_location}')") + ";",
+        "pyiceberg": load + _shown(asked),
+        "polars": load + _shown_by_polars(asked),
+        "spark": _spark(name, settings.catalog_type, address, warehouse) + select("spark", ticked) + ";",
+        "trino": select("trino", quoted),
     }
 
 

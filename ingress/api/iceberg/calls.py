@@ -12,6 +12,7 @@ import orjson
 
 from ingress.api.iceberg import errors, paging
 from schemas import names
+from schemas.definitions.view import StreamView
 from schemas.ports import CatalogReader
 
 NO_CONTENT = 204
@@ -19,7 +20,7 @@ NO_CONTENT = 204
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One permitted call; `sees` are the tenants of whose tables the caller may know."""
+    """One permitted call; `sees` are the tenants of whose tables the caller may know; `streams` those of everybody."""
 
     catalog: CatalogReader
     sees: Collection[str]
@@ -27,6 +28,7 @@ class Call:
     query: Mapping[str, str]
     if_none_match: str | None
     properties: Mapping[str, str] = field(repr=False)
+    streams: Collection[StreamView] = field(default=(), repr=False)
 
     def may_see(self, namespace: str) -> bool:
         """Tell whether a namespace is of a tenant that the caller sees."""
@@ -39,6 +41,27 @@ class Call:
         if found is None:
             raise errors.no_namespace(namespace)
         return found
+
+    def latest(self, tables: Collection[str]) -> dict[str, StreamView]:
+        """Return the `latest` views over the tables of the namespace in the path; a table of such a name hides one."""
+        made: dict[str, StreamView] = {}
+        for stream in self.streams:
+            definition = stream.definition
+            namespace, table = names.namespace(stream.tenant, definition.target_table or "")
+            keyed = definition.primary_key and definition.write_mode == "append"
+            name = names.latest_view(table)
+            if keyed and namespace == self.path["namespace"] and table in tables and name not in tables:
+                made[name] = stream
+        return made
+
+    async def view(self) -> StreamView:
+        """Return the stream of the view in the path; raise NoSuchViewException."""
+        namespace, name = self.path["namespace"], self.path["view"]
+        tables = await self.catalog.tables(namespace) if self.may_see(namespace) else None
+        stream = self.latest(tables or ()).get(name)
+        if stream is None:
+            raise errors.no_view(namespace, name)
+        return stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +137,24 @@ async def has_table(call: Call) -> Reply:
 
 
 async def views(call: Call) -> Reply:
-    """List the views of a namespace: none yet."""
-    await call.tables()
-    return Reply({"identifiers": [], "next-page-token": None})
+    """List the views of a namespace: the latest version of every key, of each table of a stream with a key."""
+    page, token = paging.page(sorted(call.latest(await call.tables())), call.query)
+    found = [{"namespace": [call.path["namespace"]], "name": name} for name in page]
+    return Reply({"identifiers": found, "next-page-token": token})
 
 
 async def view(call: Call) -> Reply:
-    """Show a view: there is none yet."""
-    raise errors.no_view(call.path["namespace"], call.path["view"])
+    """Show a view: its SQL for Spark, Trino and DuckDB."""
+    found = await call.catalog.latest(await call.view())
+    if found is None:
+        raise errors.no_view(call.path["namespace"], call.path["view"])
+    return Reply({**found, "config": {}})
+
+
+async def has_view(call: Call) -> Reply:
+    """Say whether a view exists."""
+    await call.view()
+    return Reply(status=NO_CONTENT)
 
 
 async def metrics(_call: Call) -> Reply:
@@ -146,7 +179,7 @@ READS: tuple[tuple[str, str, Handler], ...] = (
     ("HEAD", _TABLE, has_table),
     ("GET", _NAMESPACE + "/views", views),
     ("GET", _VIEW, view),
-    ("HEAD", _VIEW, view),
+    ("HEAD", _VIEW, has_view),
 )
 POSTS: tuple[tuple[str, str, Handler], ...] = (
     ("POST", _TABLE + "/metrics", metrics),

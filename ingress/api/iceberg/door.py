@@ -86,6 +86,7 @@ class Door:
             query=dict(request.query),
             if_none_match=request.headers.get("If-None-Match"),
             properties=env.settings.iceberg_reader_properties,
+            streams=env.view.current().streams.values(),
         )
 
     async def _sees(self, key: KeyView, request: web.Request) -> Collection[str]:

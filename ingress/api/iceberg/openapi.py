@@ -70,7 +70,15 @@ _ANSWERS: dict[calls.Handler, dict[str, Any]] = {
             "config": {"type": "object", "description": "the setting `iceberg_reader_properties`"},
         },
     },
-    calls.view: {"type": "object"},
+    calls.view: {
+        "type": "object",
+        "required": ["metadata-location", "metadata", "config"],
+        "properties": {
+            "metadata-location": {"type": "string", "description": "of the table that the view was made from"},
+            "metadata": {"type": "object", "description": "Iceberg view metadata"},
+            "config": {"type": "object"},
+        },
+    },
 }
 _REFUSALS = {
     "400": "a page token or size that cannot be read",

@@ -168,6 +168,10 @@ class FakeCatalog:
     async def metadata(self, namespace: str, table: str) -> TableMetadata | None:
         return self.known.get(namespace, {}).get(table)
 
+    async def latest(self, stream: StreamView) -> dict[str, Any] | None:
+        found = self.known.get(stream.tenant, {}).get(stream.definition.target_table or "")
+        return None if found is None else {"metadata-location": found.location, "metadata": {}}
+
 
 @dataclass
 class FakeLags:
