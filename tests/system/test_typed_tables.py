@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from deploy.cli.query import connect, local_tables
 from tests.system import lake
 from tests.system.audit import audit
 from tests.system.client import Caller, Server, eventually
@@ -38,6 +39,7 @@ def shop(server: Server) -> Caller:
     strict = {"columns": "discardRow", "dataTypes": "freeze"}
     for name, more in (("strict", {"contract": strict}), ("wide", {"layout": "flat"}), ("text", {"layout": "raw"})):
         caller.new_stream(name, "orders", name, **more)
+    caller.new_stream("late", "orders", "", columnNames="stitch", primaryKey=["type"], sequenceField="amount")
     for event in (*GOOD[:2], NEW, *GOOD[2:]):
         assert caller.post_event("orders", json.dumps(event).encode()).status == 200
     for name in ("wide", "text"):
@@ -70,6 +72,21 @@ def test_columns_have_the_types_and_docs_of_the_schema(shop: Caller) -> None:
 
 def test_a_layout_of_text_keeps_the_payload_as_sent(shop: Caller) -> None:
     assert sorted(row["payload"] for row in rows(shop, "text", "payload")) == sorted(map(json.dumps, (*GOOD, NEW)))
+
+
+def test_a_stitch_table_and_its_latest_view_are_read_by_sql(shop: Caller) -> None:
+    data_dir, asked = shop.server.data_dir, 'SELECT id FROM "{}late".data_latest'
+    space = f"{shop.tenant}__"
+
+    def landed() -> bool:
+        (found,) = lake.duckdb_rows(data_dir, f"{space}late", "data", "count(*), count(DISTINCT _sdc_sequence)")
+        return found == (len(GOOD) + 1, len(GOOD) + 1)
+
+    eventually("the rows are numbered", lambda: lake.count(data_dir, f"{space}late", "data") and landed())
+    with connect(local_tables(data_dir), asked.format(space)) as connection:
+        assert connection.execute(asked.format(space)).fetchall() == [("p-3",)]
+    told = shop.call("GET", "/api/v1/streams/late/table")
+    assert told["latest"]["view"] == f"{space}late.data_latest"
 
 
 def test_what_a_contract_discards_is_counted_and_the_audit_holds(shop: Caller) -> None:
