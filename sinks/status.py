@@ -6,9 +6,9 @@ Lives here: the port. The shape is the registry's own (volatile rows, no revisio
 from collections.abc import Sequence
 from typing import Protocol
 
-from schemas.backing.registry import StreamState
+from schemas.backing.registry import StreamState, TableUpkeep
 
-__all__ = ["States", "StreamState"]
+__all__ = ["States", "StreamState", "TableUpkeep", "together"]
 
 
 class States(Protocol):
@@ -16,3 +16,23 @@ class States(Protocol):
 
     def put(self, many: Sequence[StreamState]) -> None:
         """Store the newest state of each stream; may raise when the database is away."""
+
+
+def together(many: Sequence[TableUpkeep | None]) -> TableUpkeep | None:
+    """Return the upkeep of several tables as one: sums, the oldest look, the newest compaction, the first error."""
+    told = [one for one in many if one is not None]
+    if not told:
+        return None
+    looks = [one.looked_at_ms for one in told if one.looked_at_ms is not None]
+    compactions = [one.compacted_at_ms for one in told if one.compacted_at_ms is not None]
+    return TableUpkeep(
+        snapshots=sum(one.snapshots for one in told),
+        files=sum(one.files for one in told),
+        small_files=sum(one.small_files for one in told),
+        live_bytes=sum(one.live_bytes for one in told),
+        dead_files=sum(one.dead_files for one in told),
+        dead_bytes=sum(one.dead_bytes for one in told),
+        looked_at_ms=min(looks, default=None),
+        compacted_at_ms=max(compactions, default=None),
+        error=next((one.error for one in told if one.error is not None), None),
+    )

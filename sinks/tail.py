@@ -103,6 +103,7 @@ class Tail:
             overflow=self._overflow,
             discarded=sum(count for ends in table.discarded.values() for count in ends.values()),
             drift=tuple(self._layout.drift()),
+            upkeep=None if self._care is None or self._care.report.looked_at_ms is None else self._care.report,
         )
 
     def _behind_s(self, now_ms: int) -> float | None:

@@ -22,7 +22,7 @@ from sinks.split.branch import Branch
 from sinks.split.hub import OWN, Hub
 from sinks.split.known import Member
 from sinks.split.plan import MAX_TYPES, Plan, splits
-from sinks.status import StreamState
+from sinks.status import StreamState, together
 from sinks.table.partitions import Arrangement
 from sinks.table.state import Offsets
 from sinks.tail import Tail
@@ -106,6 +106,7 @@ class Split:
             freshness_p50_s=ages[len(ages) // 2] if ages else None,
             freshness_p95_s=ages[len(ages) * 95 // 100] if ages else None,
             drift=tuple(dict.fromkeys(pointer for one in states.values() for pointer in one.drift))[:_DRIFT],
+            upkeep=together([one.upkeep for one in states.values()]),
         )
 
     # ---- what the hub asks

@@ -18,6 +18,7 @@ from pyiceberg.table import Table
 
 from schemas import logs
 from schemas.ports import Clock
+from sinks.status import TableUpkeep
 from sinks.table import leftovers, replace, state
 from sinks.upkeep import collect, compact
 from sinks.upkeep import journal as journals
@@ -40,24 +41,6 @@ class Closed(Exception):
     """The table is no longer this process's to look after."""
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What the last look at a table found and did; times in ms since the epoch, None: never.
-
-    Dead: written down for deletion, which waits for the end of the grace period.
-    """
-
-    snapshots: int = 0
-    files: int = 0
-    small_files: int = 0
-    live_bytes: int = 0
-    dead_files: int = 0
-    dead_bytes: int = 0
-    looked_at_ms: int | None = None
-    compacted_at_ms: int | None = None
-    error: str | None = None
-
-
 @dataclass(slots=True)
 class Care:
     """One table's: its tail writes `commits`, the keeper's thread the rest; `report` may be read by anyone."""
@@ -66,7 +49,7 @@ class Care:
     owner_id: str
     due: float
     commits: int = 0
-    report: Report = field(default_factory=Report)
+    report: TableUpkeep = field(default_factory=TableUpkeep)
     inventory: compact.Inventory = field(default_factory=compact.Inventory)
     journal: Journal | None = None
     closed: threading.Event = field(default_factory=threading.Event)
@@ -152,12 +135,16 @@ class Keeper:
         """Wait for a table that is due and return it, the longest due first; None at the end."""
         with self._change:
             while not self._ended:
-                now = self._clock.monotonic()
-                due = [care for care in self._cares if care.due <= now or care.commits >= COMMITS]
-                if due:
-                    return min(due, key=lambda care: care.due)
+                if (care := self.due()) is not None:
+                    return care
                 self._change.wait(_WAKE_S)
         return None
+
+    def due(self) -> Care | None:
+        """Return the table that is due, the longest due first; None when none is."""
+        now = self._clock.monotonic()
+        due = [care for care in self._cares if care.due <= now or care.commits >= COMMITS]
+        return min(due, key=lambda care: care.due, default=None)
 
     def look(self, care: Care) -> None:
         """Tend one table and write down what came of it; raises nothing."""
@@ -245,7 +232,7 @@ class Keeper:
         head = table.metadata.current_snapshot()
         said = head.summary.additional_properties if head is not None and head.summary else {}
         small = care.inventory.look([] if head is None else head.manifests(table.io), table.io)
-        care.report = Report(
+        care.report = TableUpkeep(
             snapshots=len(table.metadata.snapshots),
             files=int(said.get("total-data-files", 0)),
             small_files=len(small),

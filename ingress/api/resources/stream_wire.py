@@ -6,7 +6,7 @@ from typing import Any, Literal
 from ingress.api.call import Call
 from ingress.api.resources import shapes
 from ingress.api.resources.stream_state import state_of, trouble_of
-from schemas.backing.registry import StreamRecord, StreamState
+from schemas.backing.registry import StreamRecord, StreamState, TableUpkeep
 from schemas.definitions.base import Definition
 from schemas.definitions.stream import State, StreamDefinition
 
@@ -29,6 +29,23 @@ class StreamAnswer(StreamDefinition):
     desired: Literal["running", "stopped"]
     state: State
     error: Trouble | None
+
+
+class Upkeep(Definition):
+    """What the writer's last look at the stream's tables found, and when it last joined small files.
+
+    `smallFiles` may still be joined; `deadFiles` are in no snapshot and wait for their deletion.
+    """
+
+    snapshots: int
+    files: int
+    small_files: int
+    live_bytes: int
+    dead_files: int
+    dead_bytes: int
+    last_look_at: datetime | None
+    last_compaction_at: datetime | None
+    error: str | None
 
 
 class StatusAnswer(Definition):
@@ -54,6 +71,7 @@ class StatusAnswer(Definition):
     overflow: int | None
     discarded: int | None
     drift: tuple[str, ...]
+    upkeep: Upkeep | None
     updated_at: datetime | None
 
 
@@ -96,5 +114,20 @@ def status(call: Call, record: StreamRecord, said: StreamState | None) -> dict[s
         "overflow": known.overflow,
         "discarded": known.discarded,
         "drift": known.drift,
+        "upkeep": None if known.upkeep is None else _upkeep(known.upkeep),
         "updatedAt": None if said is None else shapes.instant(said.updated_at_ms),
+    }
+
+
+def _upkeep(said: TableUpkeep) -> dict[str, Any]:
+    return {
+        "snapshots": said.snapshots,
+        "files": said.files,
+        "smallFiles": said.small_files,
+        "liveBytes": said.live_bytes,
+        "deadFiles": said.dead_files,
+        "deadBytes": said.dead_bytes,
+        "lastLookAt": shapes.instant(said.looked_at_ms),
+        "lastCompactionAt": shapes.instant(said.compacted_at_ms),
+        "error": said.error,
     }

@@ -23,7 +23,7 @@ from schemas.backing.registry.objects.retired import Remains, Retired
 from schemas.backing.registry.objects.roles import RoleRecord, Roles
 from schemas.backing.registry.objects.source_secrets import Resolver, from_environment
 from schemas.backing.registry.objects.sources import Sources
-from schemas.backing.registry.objects.states import States, StreamState
+from schemas.backing.registry.objects.states import States, StreamState, TableUpkeep
 from schemas.backing.registry.objects.streams import Streams
 from schemas.backing.registry.objects.subjects import SchemaVersion, Subjects
 from schemas.backing.registry.objects.tallies import Tallies, Tally, TallyFlusher
@@ -66,6 +66,7 @@ __all__ = [
     "SourceRecord",
     "StreamRecord",
     "StreamState",
+    "TableUpkeep",
     "Tally",
     "TallyFlusher",
     "TopicRecord",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas.backing.registry import SYSTEM, Actor, PageRequest, Registry, StreamState
+from schemas.backing.registry import SYSTEM, Actor, PageRequest, Registry, StreamState, TableUpkeep
 from schemas.definitions.key import KeyDefinition, Permission, digest
 from schemas.definitions.schema import SubjectDefinition
 from schemas.definitions.stream import State
@@ -92,8 +92,9 @@ def test_a_start_after_a_failure_begins_anew(registry: Registry) -> None:
 def test_states_come_back_as_put_and_a_stale_owner_is_not_heard(registry: Registry) -> None:
     made = stream(registry)
     state = StreamState(
-        made.id, State.RUNNING, owner="a", generation=2, positions={"topic": {"0": 5}}, lag_s=0.5, bytes=1 << 40
-    )
+        made.id, State.RUNNING, owner="a", generation=2, positions={"topic": {"0": 5}}, lag_s=0.5, bytes=1 << 40,
+        upkeep=TableUpkeep(files=3, looked_at_ms=7, error="no room"),
+    )  # fmt: skip
     before = registry.revision()
     registry.states.put([state])
     registry.states.put([StreamState(made.id, State.STOPPED, owner="b", generation=1)])

@@ -272,6 +272,7 @@ class Ground:
         self.most_s, self.step_s = 3600.0, 0.01
         self.tail: Tail | None = None
         self.advances: Any = None
+        self.upkeep: Any = None
         self.meanwhile: Callable[[], None] = lambda: None
         """Called whenever the tail polls and finds nothing."""
 
@@ -302,7 +303,7 @@ class Ground:
         slots = Slots(4, patience_s=10, most=32, monotonic=self.clock.monotonic)
         env = Env(
             self.catalog, admin, {}, self.clock, METRICS, "me", self.flush_bytes, 1, slots, lambda: 0.5, source,
-            self.advances,
+            self.advances, self.upkeep,
         )  # fmt: skip
         tail = self.tail = Tail(
             self.spec(**changes), EventLayout(self.typing, self.event_types, self.layout, self.key), env

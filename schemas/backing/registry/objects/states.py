@@ -14,6 +14,25 @@ from schemas.definitions.stream import State
 
 
 @dataclass(frozen=True, slots=True)
+class TableUpkeep:
+    """What the last look at a stream's tables found: files and snapshots that are there, times in ms, None = never.
+
+    Small: may still be joined. Dead: in no snapshot, to be deleted after the grace period. `error`: why the last look
+    did not come to its end.
+    """
+
+    snapshots: int = 0
+    files: int = 0
+    small_files: int = 0
+    live_bytes: int = 0
+    dead_files: int = 0
+    dead_bytes: int = 0
+    looked_at_ms: int | None = None
+    compacted_at_ms: int | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StreamState:
     """One stream's state; `positions`: next offset by clean topic id and partition; freshness of the last minute.
 
@@ -42,6 +61,7 @@ class StreamState:
     overflow: int | None = None
     discarded: int | None = None
     drift: tuple[str, ...] = ()
+    upkeep: TableUpkeep | None = None
     updated_at_ms: int = 0
 
 
@@ -93,4 +113,12 @@ class States:
 def _state(row: Row[Any]) -> StreamState:
     document = orjson.loads(row.document)
     known = {name: document[name] for name in StreamState.__dataclass_fields__ if name in document}
-    return StreamState(**{**known, "state": State(document["state"]), "drift": tuple(document.get("drift", ()))})
+    told = document.get("upkeep")
+    return StreamState(
+        **{
+            **known,
+            "state": State(document["state"]),
+            "drift": tuple(document.get("drift", ())),
+            "upkeep": None if told is None else TableUpkeep(**told),
+        }
+    )
