@@ -1,0 +1,1 @@
+"""`writeMode: upsert`: the latest version of each key is a row, older ones are hidden by position deletes."""
