@@ -24,6 +24,7 @@ from sinks.split.tails import Split
 from sinks.status import StreamState
 from sinks.table.partitions import Arrangement
 from sinks.tail import Tail
+from sinks.upsert.keys import keys_of
 
 QUARANTINE, LEDGER = "hookberg_quarantine", "hookberg_ledger"
 SYSTEM_FRESHNESS_S = 5.0
@@ -110,6 +111,7 @@ def of_stream(stream: StreamView, pinned: tuple[tuple[str, bytes], ...] = ()) ->
         ),
         event_types=definition.event_types,
         arrangement=Arrangement(cuts(definition.partition_by), orders(definition.sort_by)),
+        keys=keys_of(definition),
     )
 
 
@@ -117,7 +119,7 @@ def layout_of(spec: Spec) -> Layout:
     """Return the layout that a spec asks for."""
     if spec.kind == EVENTS:
         typing, layout, key = spec.layout
-        return EventLayout(typing, spec.event_types, layout, key)
+        return EventLayout(typing, spec.event_types, layout, key, spec.keys)
     return FixedLayout(QUARANTINE_TABLE if spec.kind == topics.Kind.QUARANTINE else LEDGER_TABLE)
 
 

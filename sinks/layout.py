@@ -24,6 +24,7 @@ from sinks.rows.fixed import Fixed
 from sinks.rows.system import Record
 from sinks.table import schema as schemas_of_tables
 from sinks.table import state
+from sinks.upsert.keys import KeyColumns, Keys
 
 _MAX_SAMPLES = 100
 _MAX_DRIFT = 20
@@ -99,11 +100,17 @@ class Layout(Protocol):
 class EventLayout:
     """Clean events: system columns, and the payload as a typed struct, as columns beside them, or as text.
 
-    `layout`: as a stream names it, or `stitch`: flat with the `_sdc_` columns. `key`: what tells versions apart.
+    `layout`: as a stream names it, or `stitch`: flat with the `_sdc_` columns. `key`: what tells versions apart; `keys`:
+    of a table that is upserted into.
     """
 
     def __init__(
-        self, typing: Typing, event_types: Sequence[str] = (), layout: str = "nested", key: Key | None = None
+        self,
+        typing: Typing,
+        event_types: Sequence[str] = (),
+        layout: str = "nested",
+        key: Key | None = None,
+        keys: Keys | None = None,
     ) -> None:
         self._layout, self._typing, self._key = layout, typing, key
         self._flat = layout in {"flat", "stitch"}
@@ -113,11 +120,12 @@ class EventLayout:
         self.time = system.flat_name("received_at") if self._flat else "received_at"
         self._events = Events(self._typing.limits, typing.contract())
         self._types = tuple(event_types)
+        self._keys = None if keys is None else KeyColumns(keys)
         self._pinned: Pinned | None = None
 
     def first_schema(self) -> Schema:
         """Return the system columns; typed ones come with the first rows."""
-        return schemas_of_tables.events(self._layout)
+        return schemas_of_tables.events(self._layout, keyed=self._keys is not None)
 
     def build(self, records: Sequence[Record], metadata: TableMetadata, now_us: int) -> Built:
         """Return the rows of the selected events, and the schema with the columns that they add."""
@@ -127,7 +135,7 @@ class EventLayout:
         if not chosen:
             return Built(pa.table({}), current, missing)
         if self._layout == "raw":
-            return Built(texts.read(chosen, now_us), current, missing)
+            return Built(self._with_keys(texts.read(chosen, now_us), chosen, ()), current, missing)
         have = schemas_of_tables.shape(current, self._reserved)
         if self._pinned is None:  # read in the tail's own thread: a large schema takes a while
             self._pinned = self._typing.pinned()
@@ -139,7 +147,8 @@ class EventLayout:
                 current, made.shape, metadata.last_column_id, newest + 1, self._pinned.docs
             )
         gone = Counter((chosen[number].topic_id, chosen[number].partition) for number in made.discarded)
-        rows = _beside(made.rows) if self._flat else made.rows
+        rows = self._with_keys(made.rows, chosen, made.discarded)
+        rows = _beside(rows) if self._flat else rows
         return Built(rows, schema, missing, made.overflow, gone, made.dropped)
 
     def sealed(
@@ -164,6 +173,16 @@ class EventLayout:
     def drift(self) -> Sequence[str]:
         """Return JSON pointers of members that came and that the contract gives no column."""
         return () if self._typing.contract().infer is Infer.ALWAYS else self._events.waits[:_MAX_DRIFT]
+
+    def _with_keys(self, rows: pa.Table, records: Sequence[Record], discarded: Sequence[int]) -> pa.Table:
+        """Return rows with the columns of an upsert table beside them."""
+        if self._keys is None:
+            return rows
+        gone = set(discarded)
+        taken = [record for number, record in enumerate(records) if number not in gone] if gone else records
+        for name, column in self._keys.read(taken).items():
+            rows = rows.append_column(name, column)
+        return rows
 
     def _selected(self, records: Sequence[Record]) -> Sequence[Record]:
         if not self._types:

@@ -3,13 +3,11 @@
 Lives here: the loop, and where it begins. It ends by an exception; the next session starts from the table again.
 """
 
-import uuid
 from collections.abc import Mapping
 from typing import Protocol
 
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.io import FileIO
-from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 
 from schemas import logs
@@ -18,8 +16,10 @@ from sinks.positions import distance
 from sinks.rows.system import Record
 from sinks.source import Expired, Reading
 from sinks.spec import Env, Spec
-from sinks.table import commit, files, leftovers, match, state
+from sinks.table import commit, leftovers, state
 from sinks.table.advanced import Book
+from sinks.upsert.upserting import writing_of
+from sinks.writing import Wrote
 
 POLL_S = 0.1
 LOOK_S = 0.5
@@ -80,12 +80,11 @@ class Session:
         self._gone = state.discarded(table.metadata, self._spec.id)
         self._discarded = self._dropped = 0
         self._notes = dict(lost)
-        self._plan: files.Plan | None = None
         self._buffer: list[Record] = []
         self._held: list[Built] = []
         self._records = self._bytes = self._unbuilt = 0
         self._due: float | None = None
-        self._first = layout.first_schema()
+        self._writing = writing_of(spec, layout.first_schema(), table.metadata, tail.check_stop)
         self._ends = source.ends()
         self._skipped = 0
         self._moved_since: float | None = None
@@ -204,25 +203,24 @@ class Session:
         self._discard(built)
         if not built.rows.num_rows and not force and self._skipped + self._discarded < IDLE_COMMIT_RECORDS:
             return built, None
-        written: list[DataFile] = []
-        schema = built.schema
+        wrote = Wrote((), built.schema)
         rows, kept = self._layout.sealed(built, metadata, self._spec.id, self._env.clock.time_ns() // 1000)
         if rows.num_rows:
-            rows, schema = match.fit(rows, schema, self._first, metadata)
-            if self._plan is None or self._plan.schema != schema:
-                self._plan = files.plan(metadata, schema)
-            written = files.write(rows, metadata, io, self._plan, lambda: str(uuid.uuid4()))
+            wrote = self._writing.write(rows, built.schema, metadata, io)
         if self._skipped:
             self._notes[state.NOT_SELECTED + self._spec.id] = str(self._skipped)
         if self._discarded:
             self._notes[state.DISCARDED + self._spec.id] = str(self._discarded)
         if self._dropped:
             self._notes[state.DROPPED + self._spec.id] = str(self._dropped)
+        kept = {**kept, **self._writing.kept()}
         if self._gone:
-            kept = {**kept, state.DISCARDED_TOTAL + self._spec.id: state.dump(self._gone)}
+            kept[state.DISCARDED_TOTAL + self._spec.id] = state.dump(self._gone)
         book = self._tail.book
         notes = {**self._notes, **book.newest(built.rows)}
-        return built, commit.Batch(written, schema, self._base, self._ends, notes, kept, book.unsent())
+        return built, commit.Batch(
+            wrote.files, wrote.schema, self._base, self._ends, notes, kept, book.unsent(), wrote.deletes, wrote.onto
+        )
 
     def _discard(self, built: Built) -> None:
         """Count what the contract takes no row of, or has left out of a row."""
@@ -245,6 +243,7 @@ class Session:
             log.warning("fenced", stream=self._spec.id, table=".".join(self._spec.identifier))
             raise Again
         self._base = result.state.offsets
+        self._writing.landed(self._table.metadata)
         self._tail.book.look(self._table.metadata)
 
     def _count(self, rows: int, ages: list[float]) -> None:

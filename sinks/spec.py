@@ -22,13 +22,15 @@ from sinks.table.advanced import Advances
 from sinks.table.create import Identifier
 from sinks.table.partitions import Arrangement
 from sinks.upkeep.keeper import Upkeep
+from sinks.upsert.keys import Keys
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
     """What a tail is to do; two that are equal need no restart. No arrangement: by day of the layout's time.
 
-    `split`: a table per event type (sinks/split). `facts`: further properties of a table that is made.
+    `split`: a table per event type (sinks/split). `facts`: further properties of a table that is made. `keys`: of a table
+    that is upserted into.
     """
 
     id: str
@@ -44,6 +46,7 @@ class Spec:
     arrangement: Arrangement | None = None
     split: Plan | None = None
     facts: tuple[tuple[str, str], ...] = ()
+    keys: Keys | None = None
 
     @property
     def stream_id(self) -> str | None:

@@ -20,6 +20,7 @@ from sinks.spec import Env, Spec
 from sinks.status import StreamState
 from sinks.table import advanced, create, state
 from sinks.table.partitions import Arrangement
+from sinks.upsert.rebuild import Unindexed
 
 FOREIGN_S = 5.0
 _BACKOFF_S, _LONGEST_BACKOFF_S = 0.5, 5.0
@@ -132,7 +133,7 @@ class Tail:
             except Expired as error:  # a person must decide: wait for another generation
                 self._fail(error.reason, error.message)
                 self._stop.wait()
-            except (create.Foreign, state.Unplaced) as error:  # whose it is may put it right at any time
+            except (create.Foreign, state.Unplaced, Unindexed) as error:  # whose it is may put it right at any time
                 self._fail(error.reason, error.message)
                 self._stop.wait(FOREIGN_S)
             except Transient as error:

@@ -58,6 +58,12 @@ COLUMNS = (
         'JSON text: what does not fit its column, JSON pointer to value; "" holds the whole payload as text',
     ),
 )
+KEYED = (
+    Column("_key", pa.string(), "JSON text: the values of primaryKey, an array; null: the event has no whole key"),
+    Column("_sequence", pa.string(), "JSON text: the value of sequenceField; null if there is none"),
+    Column("_tombstone", pa.bool_(), "true: the event deleted its key; a position delete hides such a row"),
+)
+"""What tables of `writeMode: upsert` have besides."""
 PAYLOAD = "payload"
 PAYLOAD_DOC = (
     "the vendor's JSON, typed by its schema or as observed; where a doc says JSON text, the text of a JSON value"

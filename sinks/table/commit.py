@@ -26,6 +26,8 @@ from sinks.table import snapshot, state
 from sinks.table.leftovers import Leftovers
 
 TRIES = 8
+ANYWHERE = -1
+"""No snapshot's id: what is committed holds on any."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.02, 2.0
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 log = logs.logger(__name__)
@@ -57,7 +59,8 @@ class Batch:
     """What one commit holds: files, the schema that they need, where offsets go from and to, notes for the summary.
 
     `kept`: what stands in the summary and as a property too, beside the offsets.
-    `unsent`: snapshots that this commit must not expire.
+    `unsent`: snapshots that this commit must not expire. `deletes`: position delete files; they and the choice of rows
+    hold for one state of the table only, so the commit is `Fenced` when its head is another than `onto`.
     """
 
     files: Sequence[DataFile]
@@ -67,6 +70,8 @@ class Batch:
     notes: Mapping[str, str]
     kept: Mapping[str, str] = field(default_factory=dict)
     unsent: frozenset[int] = frozenset()
+    deletes: Sequence[DataFile] = ()
+    onto: int | None = ANYWHERE
 
 
 class RefsStand(AssertTableUUID):
@@ -99,7 +104,7 @@ def commit(
     `wait` sleeps (it may raise to give up: the next owner's offsets check decides then). Files that certainly did not
     land are deleted, the batch's own included. Blocks on catalog and storage.
     """
-    left = Leftovers(table.io, [file.file_path for file in batch.files])
+    left = Leftovers(table.io, [file.file_path for file in (*batch.files, *batch.deletes)])
     failed: Exception | None = None
     try:
         for attempt in range(TRIES):
@@ -147,7 +152,7 @@ def _once(
     if have != batch.base or state.owner(table.metadata) != owner_id or state.unplaced(table.metadata, owner_id):
         return Fenced(have)
     schema = _schema(table, batch.schema)
-    if schema is None:
+    if schema is None or batch.onto not in {ANYWHERE, table.metadata.current_snapshot_id}:
         return Fenced(have)
     made = snapshot.build(
         table.metadata,
@@ -160,6 +165,7 @@ def _once(
         now_ms(),
         batch.kept,
         batch.unsent,
+        batch.deletes,
     )
     left.sent(made.snapshot_id)
     call(catalog, table, made)

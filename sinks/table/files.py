@@ -61,10 +61,18 @@ def plan(metadata: TableMetadata, schema: Schema) -> Plan:
     )
 
 
-def write(rows: pa.Table, metadata: TableMetadata, io: FileIO, made: Plan, name: Callable[[], str]) -> list[DataFile]:
+def write(
+    rows: pa.Table,
+    metadata: TableMetadata,
+    io: FileIO,
+    made: Plan,
+    name: Callable[[], str],
+    placed: Callable[[DataFile, pa.Table], None] | None = None,
+) -> list[DataFile]:
     """Write rows into files under the table's location, one a partition, each sorted as the table says.
 
-    Columns that `rows` lacks are null. Blocks on storage.
+    Columns that `rows` lacks are null, those that the schema lacks are left out. `placed` is told each file with its
+    rows in their order there. Blocks on storage.
     """
     locations = load_location_provider(metadata.location, metadata.properties)
     files = []
@@ -94,12 +102,14 @@ def write(rows: pa.Table, metadata: TableMetadata, io: FileIO, made: Plan, name:
                 partition=values,
                 file_size_in_bytes=len(output),
                 sort_order_id=None,
-                spec_id=metadata.default_spec_id,
                 equality_ids=None,
                 key_metadata=None,
                 **facts.to_serialized_dict(),
             )
         )
+        files[-1].spec_id = metadata.default_spec_id  # `from_args` does not take it
+        if placed is not None:
+            placed(files[-1], sorted_part)
     return files
 
 

@@ -15,10 +15,11 @@ from pyiceberg.manifest import (
     ManifestEntry,
     ManifestEntryStatus,
     ManifestFile,
+    ManifestWriterV2,
     write_manifest,
 )
+from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.schema import Schema
-from pyiceberg.table.metadata import TableMetadata
 
 FOLD_AT = 50
 FOLD_ENTRIES = 10_000
@@ -26,15 +27,32 @@ FOLD_ENTRIES = 10_000
 COMPRESSION: Literal["deflate"] = "deflate"
 
 
-def to_fold(before: Sequence[ManifestFile], spec_id: int) -> list[ManifestFile]:
+class DeleteManifestWriter(ManifestWriterV2):
+    """Writes a manifest of delete files: pyiceberg has none (Iceberg spec, "Manifests": `content`)."""
+
+    def content(self) -> ManifestContent:
+        """Return what it lists."""
+        return ManifestContent.DELETES
+
+    @property
+    def _meta(self) -> dict[str, str]:
+        return {**super()._meta, "content": "deletes"}
+
+
+def to_fold(
+    before: Sequence[ManifestFile], spec_id: int, content: ManifestContent = ManifestContent.DATA
+) -> list[ManifestFile]:
     """Return the manifests to fold into the next one: none before there are 50 small ones.
 
     Smallest first, as long as the next one is not larger than all before it together. So each file is carried over
-    some log2(files / 50) times in all, and large manifests stay. Delete manifests and other specs' are left alone.
+    some log2(files / 50) times in all, and large manifests stay. Other specs' are left alone, and those of another
+    `content`: data and deletes never share a manifest (Iceberg spec, "Manifests").
     """
     taken: list[ManifestFile] = []
     total = 0
-    for manifest in sorted((m for m in before if m.partition_spec_id == spec_id and _data(m)), key=_entries):
+    for manifest in sorted(
+        (m for m in before if m.partition_spec_id == spec_id and m.content == content), key=_entries
+    ):
         size = _entries(manifest)
         if size > max(total, FOLD_AT) or total + size > FOLD_ENTRIES:
             break
@@ -44,7 +62,7 @@ def to_fold(before: Sequence[ManifestFile], spec_id: int) -> list[ManifestFile]:
 
 
 def write(
-    metadata: TableMetadata,
+    spec: PartitionSpec,
     io: FileIO,
     files: Sequence[DataFile],
     schema: Schema,
@@ -52,10 +70,16 @@ def write(
     fold: Sequence[ManifestFile],
     path: str,
     snapshot_id: int,
+    content: ManifestContent = ManifestContent.DATA,
 ) -> list[ManifestFile]:
-    """Write one manifest of the added files and what is folded; return it with the manifests that stay."""
+    """Write one manifest of the added files of `spec` and what is folded; return it with the manifests that stay."""
     folded = {manifest.manifest_path for manifest in fold}
-    with write_manifest(2, metadata.spec(), schema, io.new_output(path), snapshot_id, COMPRESSION) as writer:
+    output = io.new_output(path)
+    with (
+        write_manifest(2, spec, schema, output, snapshot_id, COMPRESSION)
+        if content == ManifestContent.DATA
+        else DeleteManifestWriter(spec, schema, output, snapshot_id, COMPRESSION)
+    ) as writer:
         for file in files:
             writer.add(
                 ManifestEntry.from_args(
@@ -70,10 +94,6 @@ def write(
             for entry in manifest.fetch_manifest_entry(io, discard_deleted=True):
                 writer.existing(entry)
     return [writer.to_manifest_file(), *(m for m in before if m.manifest_path not in folded)]
-
-
-def _data(manifest: ManifestFile) -> bool:
-    return manifest.content == ManifestContent.DATA
 
 
 def _entries(manifest: ManifestFile) -> int:

@@ -30,7 +30,7 @@ from sinks.columns.kinds import promotes
 from sinks.columns.policy import Path
 from sinks.columns.shape import ELEMENT, LIST_OF, Branch, Decimals, Kind, Leaf, Shape
 from sinks.rows import stitch
-from sinks.rows.system import COLUMNS, FLAT, JSON_DOC, PAYLOAD, PAYLOAD_DOC, RAW_DOC, Column, flat_name
+from sinks.rows.system import COLUMNS, FLAT, JSON_DOC, KEYED, PAYLOAD, PAYLOAD_DOC, RAW_DOC, Column, flat_name
 
 _FLAT_ID = flat_name("event_id")
 _NO_DOCS: Mapping[Path, str] = {}
@@ -64,12 +64,16 @@ def fixed(columns: Sequence[Column]) -> Schema:
     )
 
 
-def events(layout: str = "nested") -> Schema:
-    """Return the schema that an event table begins with: the system columns; typed ones come with the first rows."""
+def events(layout: str = "nested", *, keyed: bool = False) -> Schema:
+    """Return the schema that an event table begins with: the system columns; typed ones come with the first rows.
+
+    `keyed`: with those of an upsert table.
+    """
+    columns = (*COLUMNS, *KEYED) if keyed else COLUMNS
     if layout in {"flat", "stitch"}:
-        ours = [replace(column, name=flat_name(column.name)) for column in COLUMNS]
+        ours = [replace(column, name=flat_name(column.name)) for column in columns]
         return fixed([*ours, *stitch.COLUMNS] if layout == "stitch" else ours)
-    return fixed((*COLUMNS, Column(PAYLOAD, pa.string(), RAW_DOC)) if layout == "raw" else COLUMNS)
+    return fixed((*columns, Column(PAYLOAD, pa.string(), RAW_DOC)) if layout == "raw" else columns)
 
 
 def is_flat(schema: Schema) -> bool:

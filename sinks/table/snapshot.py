@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from pyiceberg.io import FileIO
-from pyiceberg.manifest import DataFile, write_manifest_list
+from pyiceberg.manifest import DataFile, ManifestContent, write_manifest_list
 from pyiceberg.schema import Schema
 from pyiceberg.table.locations import load_location_provider
 from pyiceberg.table.metadata import TableMetadata, TableMetadataV2
@@ -66,10 +66,11 @@ def build(
     now_ms: int,
     also: Mapping[str, str] = MappingProxyType({}),
     unsent: frozenset[int] = frozenset(),
+    deletes: Sequence[DataFile] = (),
 ) -> Commit:
     """Write manifest and list, return the catalog call; `facts` go to the summary, `wanted`, `also` to properties too.
 
-    `unsent`: snapshots that must not expire yet (rule 22).
+    `unsent`: snapshots that must not expire yet (rule 22). `deletes`: position delete files.
 
     No data file: a snapshot that only moves offsets. Blocks on storage.
     """
@@ -86,13 +87,22 @@ def build(
     after = before
     if files or fold:
         path = locations.new_metadata_location(f"{made}-m0.avro")
-        after = manifests.write(made_for, io, files, schema, before, fold, path, snapshot_id)
-    collector = SnapshotSummaryCollector()
-    for file in files:
-        collector.add_file(file, schema, made_for.spec())
-    summary = update_snapshot_summaries(
-        Summary(operation=Operation.APPEND, **collector.build(), **facts, **kept),
-        parent.summary.additional_properties if parent is not None and parent.summary else None,
+        after = manifests.write(made_for.spec(), io, files, schema, before, fold, path, snapshot_id)
+    for spec_id in sorted({file.spec_id for file in deletes}):
+        fold = manifests.to_fold(after, spec_id, ManifestContent.DELETES)
+        path, found = (
+            locations.new_metadata_location(f"{made}-d{spec_id}.avro"),
+            [f for f in deletes if f.spec_id == spec_id],
+        )
+        spec = metadata.specs()[spec_id]
+        after = manifests.write(spec, io, found, schema, after, fold, path, snapshot_id, ManifestContent.DELETES)
+    summary = _summary(
+        metadata,
+        [*files, *deletes],
+        schema,
+        parent,
+        Operation.OVERWRITE if deletes else Operation.APPEND,
+        {**facts, **kept},
     )
     list_path = locations.new_metadata_location(f"snap-{snapshot_id}-0-{made}.avro")
     sequence = metadata.last_sequence_number + 1
@@ -121,6 +131,25 @@ def build(
         updates.append(RemoveSnapshotsUpdate(snapshot_ids=dead))
     requirements = _requirements(metadata, parent_id, schema)
     return Commit(snapshot_id, bool(dead), tuple(updates), requirements)
+
+
+def _summary(
+    metadata: TableMetadata,
+    files: Sequence[DataFile],
+    schema: Schema,
+    parent: Snapshot | None,
+    operation: Operation,
+    facts: Mapping[str, str],
+) -> Summary:
+    """Return what the snapshot says of itself; the totals are its parent's and what `files` add."""
+    collector = SnapshotSummaryCollector()
+    specs = metadata.specs()
+    for file in files:
+        collector.add_file(file, schema, specs[file.spec_id])
+    return update_snapshot_summaries(
+        Summary(operation=operation, **collector.build(), **facts),
+        parent.summary.additional_properties if parent is not None and parent.summary else None,
+    )
 
 
 def _requirements(metadata: TableMetadata, parent_id: int | None, schema: Schema) -> tuple[TableRequirement, ...]:

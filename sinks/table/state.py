@@ -6,6 +6,7 @@ snapshots cannot lose them), under keys that hold the owner's id.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pyiceberg.partitioning import PartitionSpec
@@ -38,6 +39,8 @@ UPKEEP = "hookberg.upkeep"
 """In the summary of a snapshot that only upkeep made: what it did. Its offsets are those before it."""
 NEWEST = "hookberg.newest-event-time-ms"
 """In a summary: the latest event time of any row so far, in ms since the epoch."""
+REPLACED = "hookberg.replaced-total."
+"""Events of an upsert table since its start that are no rows, by why (sinks/upsert/merge.py): kept as offsets are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +100,20 @@ def numbered(metadata: TableMetadata, key: str) -> int:
     return max((int(text) for text in said if text.isascii() and text.isdigit()), default=0)
 
 
+def replaced(metadata: TableMetadata, owner_id: str) -> dict[str, int]:
+    """Return how many events are no rows since the table's start, by why; empty for a table that is appended to."""
+    snapshot, _oldest = _nearest(metadata, OFFSETS + owner_id)
+    return {why: int(count) for why, count in json.loads(_text(metadata, snapshot, REPLACED + owner_id)).items()}
+
+
 def _said(metadata: TableMetadata, snapshot: Snapshot | None, key: str) -> Offsets:
+    return parse(_text(metadata, snapshot, key))
+
+
+def _text(metadata: TableMetadata, snapshot: Snapshot | None, key: str) -> str:
     summary = None if snapshot is None else snapshot.summary
     said = metadata.properties if summary is None else summary.additional_properties
-    return parse(said.get(key, "{}"))
+    return said.get(key, "{}")
 
 
 def unplaced(metadata: TableMetadata, owner_id: str) -> bool:
@@ -154,12 +167,17 @@ def read(metadata: TableMetadata, owner_id: str) -> TableState:
         offsets=offsets(metadata, owner_id),
         snapshot_id=metadata.current_snapshot_id,
         sequence_number=metadata.last_sequence_number if isinstance(metadata, TableMetadataV2) else 0,
-        rows=int(summary.get("total-records", 0)),
+        rows=rows(summary),
         files=int(summary.get("total-data-files", 0)),
         bytes=int(summary.get("total-files-size", 0)),
         committed_at_ms=snapshot.timestamp_ms if snapshot is not None else None,
         discarded=discarded(metadata, owner_id),
     )
+
+
+def rows(summary: Mapping[str, str]) -> int:
+    """Return how many rows a snapshot shows: those of its files without those that position deletes hide."""
+    return int(summary.get("total-records", 0)) - int(summary.get("total-position-deletes", 0))
 
 
 def parse(text: str) -> Offsets:

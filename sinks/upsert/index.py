@@ -108,8 +108,8 @@ class Index:
         loading.take(self._columns, self._odd)
         for key, entry in self._new.items():
             loading.add(key, entry)
-        made = loading.done()
-        self._columns, self._odd, self._new = made._columns, made._odd, {}
+        self._columns, self._odd = loading.sorted()
+        self._new = {}
 
 
 class Loading:
@@ -121,7 +121,9 @@ class Loading:
 
     def add(self, key: bytes, entry: Entry) -> None:
         """Add one version."""
-        self.extend(entry.file, [entry.at], key, [entry.version[:2]], [entry.dead], *([one] for one in entry.version[2:]))
+        self.extend(
+            entry.file, [entry.at], key, [entry.version[:2]], [entry.dead], *([one] for one in entry.version[2:])
+        )
 
     def extend(
         self, file: int, at: Sequence[int], keys: bytes, sequences: Sequence[scalars.Sequence] | None,
@@ -152,13 +154,21 @@ class Loading:
         """Take over an index's arrays, sorted as they are."""
         self._columns = columns
         if odd:
-            places = {_KEY.pack(hi, lo): row for row, (hi, lo) in enumerate(zip(columns["hi"], columns["lo"], strict=True))}
+            places = {
+                _KEY.pack(hi, lo): row for row, (hi, lo) in enumerate(zip(columns["hi"], columns["lo"], strict=True))
+            }
             self._odd = {places[key]: value for key, value in odd.items()}
 
     def done(self) -> Index:
         """Return the index; what was gathered is its own then."""
+        return Index(*self.sorted())
+
+    def sorted(self) -> tuple[dict[str, Any], dict[bytes, Any]]:
+        """Return what an index is made of; nothing is left here."""
         arrow = {name: _arrow(self._columns[name], kind) for name, kind in _TYPES.items()}
-        order = pc.sort_indices(pa.table({"hi": arrow["hi"], "lo": arrow["lo"]}), [("hi", "ascending"), ("lo", "ascending")])
+        order = pc.sort_indices(
+            pa.table({"hi": arrow["hi"], "lo": arrow["lo"]}), [("hi", "ascending"), ("lo", "ascending")]
+        )
         order = self._latest(order, arrow)
         odd = {}
         if self._odd:
@@ -169,7 +179,7 @@ class Loading:
         for name, kind in _TYPES.items():
             columns[name] = _array(arrow.pop(name).take(order), kind)
             self._columns.pop(name)
-        return Index(columns, odd)
+        return columns, odd
 
     def _latest(self, order: pa.Array, arrow: dict[str, pa.Array]) -> pa.Array:
         """Return the order without the older versions of keys that stand in it more than once."""

@@ -14,6 +14,8 @@ import msgspec
 import pyarrow as pa
 from msgspec import UNSET, Raw, UnsetType
 
+from schemas.definitions.stream import StreamDefinition
+from sinks.columns.key import Key, key_of
 from sinks.columns.policy import Path, path_of
 from sinks.rows import decode, salvage, system
 from sinks.rows.cuts import cuttable
@@ -25,35 +27,33 @@ _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What a definition says of keys: top-level members, the path that orders versions, when an event deletes."""
+    """What a definition says of versions, and when an event deletes its key."""
 
-    members: tuple[str, ...]
-    sequence: Path | None = None
+    key: Key
     delete: tuple[Path, tuple[str | int | bool, ...]] | None = None
 
 
-def keys_of(
-    members: Sequence[str], sequence: str | None, delete: tuple[str, tuple[str | int | bool, ...]] | None
-) -> Keys:
-    """Return keys as a definition names them."""
-    return Keys(
-        tuple(members),
-        None if sequence is None else path_of(sequence),
-        None if delete is None else (path_of(delete[0]), delete[1]),
-    )
+def keys_of(definition: StreamDefinition) -> Keys | None:
+    """Return the keys of an upsert stream; None for one that appends."""
+    key = key_of(definition.primary_key, definition.sequence_field)
+    if key is None or definition.write_mode != "upsert":
+        return None
+    delete = definition.delete_when
+    return Keys(key, None if delete is None else (path_of(delete.path), delete.values))
 
 
 class KeyColumns:
     """Reads batch after batch of one stream."""
 
     def __init__(self, keys: Keys) -> None:
-        paths: list[Path] = [(name,) for name in keys.members]
+        paths: list[Path] = [(name,) for name in keys.key.members]
         self._count = len(paths)
-        self._sequence = self._delete = None
+        self._sequence: int | None = None
+        self._delete: int | None = None
         self._deletes: frozenset[str | None] = frozenset()
-        if keys.sequence is not None:
+        if keys.key.sequence is not None:
             self._sequence = len(paths)
-            paths.append(keys.sequence)
+            paths.append(keys.key.sequence)
         if keys.delete is not None:
             self._delete = len(paths)
             paths.append(keys.delete[0])

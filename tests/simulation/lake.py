@@ -244,7 +244,7 @@ def _next(before: Metadata, number: int, summary: Mapping[str, str], now_ms: int
 def build(
     metadata: Any, io: Any, files: Sequence[File], _schema: Schema, facts: Mapping[str, str], owner_id: str,
     wanted: state.Offsets, now_ms: int, also: Mapping[str, str] = MappingProxyType({}),
-    unsent: frozenset[int] = frozenset(),
+    unsent: frozenset[int] = frozenset(), _deletes: Sequence[Any] = (),
 ) -> Any:  # fmt: skip
     """Take the place of `snapshot.build`: offsets go to the same two places, rows stand for manifests."""
     storage: Storage = io._io

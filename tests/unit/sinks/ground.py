@@ -27,6 +27,7 @@ from sinks.source import Expired, Topic, TopicMoved
 from sinks.spec import Env, Spec
 from sinks.table import state
 from sinks.tail import Tail
+from sinks.upsert.keys import Keys
 from tests.fakes.clock import ManualClock
 from tests.integration.sinks.world import wire_event
 
@@ -269,6 +270,7 @@ class Ground:
         self.flush_bytes = 1
         self.typing, self.layout = Typing(), "nested"
         self.key: Key | None = None
+        self.keys: Keys | None = None
         self.most_s, self.step_s = 3600.0, 0.01
         self.tail: Tail | None = None
         self.advances: Any = None
@@ -279,7 +281,7 @@ class Ground:
     def spec(self, **changes: Any) -> Spec:
         base: dict[str, Any] = {
             "id": STREAM, "identifier": NAME, "topics": (TOPIC,), "start_from": "earliest", "freshness_s": 0.2,
-            "generation": 1, "accept_loss": False, "kind": EVENTS,
+            "generation": 1, "accept_loss": False, "kind": EVENTS, "keys": self.keys,
         }  # fmt: skip
         return Spec(**{**base, **changes})
 
@@ -305,9 +307,8 @@ class Ground:
             self.catalog, admin, {}, self.clock, METRICS, "me", self.flush_bytes, 1, slots, lambda: 0.5, source,
             self.advances, self.upkeep,
         )  # fmt: skip
-        tail = self.tail = Tail(
-            self.spec(**changes), EventLayout(self.typing, self.event_types, self.layout, self.key), env
-        )
+        layout = EventLayout(self.typing, self.event_types, self.layout, self.key, self.keys)
+        tail = self.tail = Tail(self.spec(**changes), layout, env)
         patched: Any = tail
         patched._stop = _Stop(self.clock)
         tail._run()

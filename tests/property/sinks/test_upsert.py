@@ -1,0 +1,140 @@
+"""An upsert table is what a dict would be: any events, in any batches, with any restarts."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sinks.columns.key import Key
+from sinks.table import state
+from sinks.upsert import scalars
+from sinks.upsert.index import Entry, Index, Loading, hashed
+from sinks.upsert.keys import KeyColumns, Keys
+from sinks.upsert.merge import decide
+from tests.integration.sinks.world import wire_event
+from tests.unit.sinks import wrapped
+from tests.unit.sinks.ground import NAME, STREAM, TOPIC, Ground
+
+KEYS = Keys(Key(("id", "kind"), ("at", "n")), (("op",), ("gone", 0, True)))
+SEQUENCES = [1, 2, 2.5, -1, "3", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00.1+00:00", "x", None, 10**30, True, {}]
+EVENTS = st.lists(
+    st.tuples(st.sampled_from(["a", "b", 1, "1", None]), st.sampled_from(SEQUENCES), st.booleans(), st.integers(0, 2)),
+    min_size=1,
+    max_size=25,
+)
+
+
+def value(n: int, event: tuple[Any, Any, bool, int]) -> bytes:
+    key, sequence, gone, moment = event
+    body = {"id": key, "kind": "k", "at": {"n": sequence}, "op": "gone" if gone else "kept", "row": n}
+    return wire_event(n, json.dumps(body).encode(), at_ms=1_700_000_000_000 + moment)
+
+
+def folded(events: list[tuple[Any, Any, bool, int]]) -> set[int]:
+    """Return the numbers of the rows that must be there, by a plain dict."""
+    latest: dict[Any, tuple[Any, int, bool]] = {}
+    rows = set()
+    for n, (key, sequence, gone, moment) in enumerate(events):
+        if key is None:
+            rows.add(n)
+            continue
+        plain = None if isinstance(sequence, (bool, dict)) or sequence is None else json.dumps(sequence)
+        version = (scalars.of(plain), moment)
+        name = (type(key), key)
+        if name not in latest or version >= latest[name][0]:
+            latest[name] = (version, n, gone)
+    return rows | {n for _version, n, gone in latest.values() if not gone}
+
+
+@contextmanager
+def ground() -> Iterator[Ground]:
+    with tempfile.TemporaryDirectory() as folder:
+        made = Ground(Path(folder))
+        made.keys = KEYS
+        made.log.make(TOPIC)
+        yield made
+        made.close()
+
+
+@settings(max_examples=25, deadline=None)
+@given(EVENTS, st.sets(st.integers(1, 24)), st.integers(1, 6))
+def test_the_table_is_what_a_dict_would_be(
+    events: list[tuple[Any, Any, bool, int]], restarts: set[int], per_poll: int
+) -> None:
+    with ground() as made:
+        made.per_poll = per_poll
+        for n, event in enumerate(events):
+            made.log.put(value(n, event))
+            if n in restarts:
+                made.run()
+        tail = made.run()
+        rows = made.reader.load_table(NAME).scan().to_arrow().to_pylist()
+        assert {row["_offset"] for row in rows} == folded(events), tail.status().message
+        assert len(rows) == tail.status().rows
+        said = state.replaced(made.table().metadata, STREAM)
+        gone = sum(said.get(why, 0) for why in ("superseded", "deleted", "tombstones"))
+        assert len(rows) + gone == len(events)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 40), st.sampled_from(SEQUENCES), st.integers(0, 3)), max_size=60),
+    st.integers(1, 60),
+)
+def test_an_index_in_arrays_says_what_a_dict_says(puts: list[tuple[int, Any, int]], settled: int) -> None:
+    loading, plain = Loading(), {}
+    index = Index()
+    for n, (number, sequence, moment) in enumerate(puts):
+        key = hashed(str(number))
+        text = None if isinstance(sequence, (bool, dict)) or sequence is None else json.dumps(sequence)
+        entry = Entry(n, n + 1, n % 3 == 0, (*scalars.of(text), moment, 0))
+        if n < settled:
+            loading.add(key, entry)
+            if key not in plain or entry.version >= plain[key].version:
+                plain[key] = entry
+        else:
+            if n == settled:
+                index = loading.done()
+            index.put(key, entry)
+            plain[key] = entry
+            if n % 7 == 0:
+                index._settle()
+    if len(puts) <= settled:
+        index = loading.done()
+    assert len(index) == len(plain)
+    assert {key: index.get(key) for key in plain} == plain
+    assert index.get(hashed("none")) is None
+
+
+@given(st.lists(st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5), lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=2), inner, max_size=2),
+    max_leaves=4), max_size=8))  # fmt: skip
+def test_equal_values_are_one_key_and_others_are_not(values: list[Any]) -> None:
+    payloads = [json.dumps({"id": value, "kind": 1}).encode() for value in values]
+    payloads += [
+        json.dumps({"kind": 1.0, "id": value}, ensure_ascii=False, indent=1).encode("utf-8", "surrogatepass")
+        for value in values
+    ]
+    keys = KeyColumns(KEYS).read(wrapped.records(payloads))["_key"].to_pylist()
+    assert keys[: len(values)] == keys[len(values) :]
+    for value, key in zip(values, keys, strict=False):
+        assert (key is None) == (value is None or isinstance(value, (dict, list)))
+        for other, its in zip(values, keys, strict=False):
+            if key is not None and its is not None:
+                same = (
+                    value == other
+                    and isinstance(value, str) == isinstance(other, str)
+                    and isinstance(value, bool) == isinstance(other, bool)
+                )
+                assert (key == its) == same
+
+
+def test_the_decision_changes_no_index() -> None:
+    index = Index()
+    decide(["a", "a"], [(0, 0, 1, 1), (0, 0, 2, 2)], [None, True], index)
+    assert len(index) == 0
