@@ -100,8 +100,8 @@ class Layout(Protocol):
 class EventLayout:
     """Clean events: system columns, and the payload as a typed struct, as columns beside them, or as text.
 
-    `layout`: as a stream names it, or `stitch`: flat with the `_sdc_` columns. `key`: what tells versions apart; `keys`:
-    of a table that is upserted into.
+    `layout`: as a stream names it, or `stitch`: flat with the `_sdc_` columns. `key`: what tells versions apart;
+    `keys`: of a table that is upserted into.
     """
 
     def __init__(

@@ -29,8 +29,8 @@ from sinks.upsert.keys import Keys
 class Spec:
     """What a tail is to do; two that are equal need no restart. No arrangement: by day of the layout's time.
 
-    `split`: a table per event type (sinks/split). `facts`: further properties of a table that is made. `keys`: of a table
-    that is upserted into.
+    `split`: a table per event type (sinks/split). `facts`: further properties of a table that is made. `keys`: of a
+    table that is upserted into.
     """
 
     id: str
