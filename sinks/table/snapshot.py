@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from pyiceberg.io import FileIO
-from pyiceberg.manifest import DataFile, ManifestContent, write_manifest_list
+from pyiceberg.manifest import DataFile, ManifestContent, ManifestFile, write_manifest_list
 from pyiceberg.schema import Schema
-from pyiceberg.table.locations import load_location_provider
+from pyiceberg.table.locations import LocationProvider, load_location_provider
 from pyiceberg.table.metadata import TableMetadata, TableMetadataV2
 from pyiceberg.table.snapshots import (
     Operation,
@@ -76,26 +76,12 @@ def build(
     """
     if not isinstance(metadata, TableMetadataV2):
         raise TypeError("only tables of format version 2 are written")
-    made_for = state.as_made(metadata)
     kept = {state.OFFSETS + owner_id: state.dump(wanted), **also}
     locations = load_location_provider(metadata.location, metadata.properties)
     made, snapshot_id = uuid.uuid4(), secrets.randbits(62)
     parent = metadata.current_snapshot()
     parent_id = parent.snapshot_id if parent is not None else None
-    before = [] if parent is None else parent.manifests(io)
-    fold = manifests.to_fold(before, made_for.default_spec_id)
-    after = before
-    if files or fold:
-        path = locations.new_metadata_location(f"{made}-m0.avro")
-        after = manifests.write(made_for.spec(), io, files, schema, before, fold, path, snapshot_id)
-    for spec_id in sorted({file.spec_id for file in deletes}):
-        fold = manifests.to_fold(after, spec_id, ManifestContent.DELETES)
-        path, found = (
-            locations.new_metadata_location(f"{made}-d{spec_id}.avro"),
-            [f for f in deletes if f.spec_id == spec_id],
-        )
-        spec = metadata.specs()[spec_id]
-        after = manifests.write(spec, io, found, schema, after, fold, path, snapshot_id, ManifestContent.DELETES)
+    after = _manifests(metadata, io, files, deletes, schema, locations, str(made), snapshot_id)
     summary = _summary(
         metadata,
         [*files, *deletes],
@@ -131,6 +117,32 @@ def build(
         updates.append(RemoveSnapshotsUpdate(snapshot_ids=dead))
     requirements = _requirements(metadata, parent_id, schema)
     return Commit(snapshot_id, bool(dead), tuple(updates), requirements)
+
+
+def _manifests(
+    metadata: TableMetadata,
+    io: FileIO,
+    files: Sequence[DataFile],
+    deletes: Sequence[DataFile],
+    schema: Schema,
+    locations: LocationProvider,
+    name: str,
+    snapshot_id: int,
+) -> list[ManifestFile]:
+    """Write manifests of what is added, small older ones folded in; return all that the snapshot has."""
+    made_for, parent = state.as_made(metadata), metadata.current_snapshot()
+    after = before = [] if parent is None else parent.manifests(io)
+    fold = manifests.to_fold(before, made_for.default_spec_id)
+    if files or fold:
+        path = locations.new_metadata_location(f"{name}-m0.avro")
+        after = manifests.write(made_for.spec(), io, files, schema, before, fold, path, snapshot_id)
+    for spec_id in sorted({file.spec_id for file in deletes}):
+        found = [file for file in deletes if file.spec_id == spec_id]
+        fold = manifests.to_fold(after, spec_id, ManifestContent.DELETES)
+        path = locations.new_metadata_location(f"{name}-d{spec_id}.avro")
+        spec = metadata.specs()[spec_id]
+        after = manifests.write(spec, io, found, schema, after, fold, path, snapshot_id, ManifestContent.DELETES)
+    return after
 
 
 def _summary(

@@ -260,7 +260,7 @@ def build(
     )  # fmt: skip
 
 
-def _write(rows: Any, _metadata: Any, io: Any, _plan: Any, _name: Any) -> list[File]:
+def _write(rows: Any, _metadata: Any, io: Any, _plan: Any, _name: Any, _placed: Any = None) -> list[File]:
     storage: Storage = io._io
     storage.lake.number += 1
     path = f"file-{storage.lake.number}"
