@@ -68,6 +68,9 @@ class Layout:
         rows = tuple((one.topic_id, one.partition, one.offset) for one in records if selected(one.value, self._narrow))
         return Built(Rows(rows), SCHEMA, len(records) - len(rows))
 
+    def sealed(self, built: Built, _metadata: Any, _owner_id: str, _now_us: int) -> tuple[Rows, dict[str, str]]:
+        return built.rows, {}
+
     def drift(self) -> tuple[str, ...]:
         return ()
 
