@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SIZES ?= 400,2000,24000
 ORACLES := tests/contract/vendors/oracles
 .DEFAULT_GOAL := help
-.PHONY: reference help run test check setup bench bench-edge soak faults house fixtures lock test-compose clean
+.PHONY: reference help run test check setup bench bench-edge soak faults house fixtures lock test-integration test-compose clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ house: $(VENV)/.test ## keep the test stack up between runs
 fixtures: $(VENV)/.test ## third-party test data by package name, never committed
 	@$(BIN)/python -m tests.fixtures
 
+test-integration: $(VENV)/.test ## what takes long builds: Spark reads our tables, catalogs and stores on versitygw
+	@$(BIN)/python -m pytest -q -p no:xdist --durations=8 tests/engines --run-engines
+
 test-compose: $(VENV)/.test ## build the image, bring the compose stack up on a container engine, one webhook to a row
 	@$(BIN)/python -m pytest -q -p no:xdist tests/compose --run-compose
 
@@ -63,6 +66,8 @@ lock: ## make the lock files anew from pyproject.toml (needs uv; hashes only, no
 	@for target in "requirements.lock" "tests/requirements.lock --group dev"; do set -- $$target; \
 	  uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	    --no-emit-index-url --no-emit-find-links --group setup $${2:-} $${3:-} pyproject.toml -o $$1; done
+	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --no-emit-index-url --no-emit-find-links tests/engines/requirements.in -o tests/engines/requirements.lock
 	@for folder in $(ORACLES) tests/house/s3; do \
 	  uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-deps \
 	    --no-emit-index-url --no-emit-find-links $$folder/requirements.in -o $$folder/requirements.lock; done

@@ -117,6 +117,7 @@ class Reader:
         asked = None if key is None else latest.of(table.schema(), key)
         current = table.metadata.current_snapshot()
         summary = current.summary.additional_properties if current is not None and current.summary else {}
+        top = [field.name for field in table.schema().fields]
         return {
             "catalog": {
                 "name": self._settings.catalog_name,
@@ -132,8 +133,8 @@ class Reader:
             "snapshotId": None if current is None else str(current.snapshot_id),
             "rows": int(summary.get("total-records", 0)),
             "files": int(summary.get("total-data-files", 0)),
-            "snippets": snippets.door(*door),
-            "direct": snippets.direct(*direct),
+            "snippets": snippets.door(*door, columns=top),
+            "direct": snippets.direct(*direct, columns=top),
             "latest": asked
             and {
                 "view": ".".join(latest.name_of(identifier)),

@@ -5,7 +5,7 @@ credentials). No secret is ever in one: a password in the catalog's address is s
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from schemas import names
 from schemas.settings.processes import LakeSettings
@@ -18,6 +18,11 @@ _SELECT = "SELECT * FROM {} LIMIT 10"
 _SHOW = "print(table.scan(limit=10).to_arrow())"
 _SHOW_POLARS = "import polars as pl\nprint(pl.scan_iceberg(table).head(10).collect())"
 KEY = "YOUR_API_KEY"
+_SPARKS_OWN = {
+    "_file", "_pos", "_deleted", "_spec_id", "_partition", "_row_id", "_last_updated_sequence_number",
+    "_change_type", "_change_ordinal", "_commit_snapshot_id",
+}  # fmt: skip
+"""Names that Iceberg's runtime for Spark keeps for itself: a table may have such a column, Spark cannot select it."""
 _JDBC = {"postgresql": "postgresql", "sqlite": "sqlite"}
 
 
@@ -26,10 +31,17 @@ def uri(settings: LakeSettings) -> str:
     return "" if settings.catalog_uri is None else _PASSWORD.sub(r"\1:***@", settings.catalog_uri.get_secret_value())
 
 
-def door(name: str, address: str, identifier: tuple[str, str], asked: latest.Latest | None = None) -> Mapping[str, str]:
+def door(
+    name: str,
+    address: str,
+    identifier: tuple[str, str],
+    asked: latest.Latest | None = None,
+    columns: Sequence[str] = (),
+) -> Mapping[str, str]:
     """Return one text per engine that reads through the API at `address`; each has `KEY` where the API key goes.
 
     `asked`: the latest version of every key in place of the first rows; Spark and Trino have a view of it there.
+    `columns`: the table's top-level ones, in its order.
     """
     namespace, table = identifier
     view = table if asked is None else names.latest_view(table)
@@ -64,7 +76,8 @@ def door(name: str, address: str, identifier: tuple[str, str], asked: latest.Lat
         + ";",
         "pyiceberg": load + _shown(asked),
         "polars": load + _shown_by_polars(asked),
-        "spark": "".join(f"-- --conf {key}={value}\n" for key, value in spark.items()) + _SELECT.format(ticked) + ";",
+        "spark": "".join(f"-- --conf {key}={value}\n" for key, value in spark.items())
+        + _select_of_spark(ticked, columns),
         "trino": f"-- etc/catalog/{name}.properties\n"
         + "".join(f"-- {key}={value}\n" for key, value in trino.items())
         + _SELECT.format(seen),
@@ -100,11 +113,15 @@ def _column(path: Path) -> str:
 
 
 def direct(
-    settings: LakeSettings, identifier: tuple[str, str], metadata_location: str, asked: latest.Latest | None = None
+    settings: LakeSettings,
+    identifier: tuple[str, str],
+    metadata_location: str,
+    asked: latest.Latest | None = None,
+    columns: Sequence[str] = (),
 ) -> Mapping[str, str]:
     """Return one text per engine that reads the catalog itself, or for DuckDB the table as it stands now.
 
-    `asked`: the latest version of every key in place of the first rows.
+    `asked`: the latest version of every key in place of the first rows. `columns`: the table's top-level ones.
     """
     namespace, table = identifier
     name, address, warehouse = settings.catalog_name, uri(settings), settings.catalog_warehouse or ""
@@ -125,9 +142,18 @@ def direct(
         "duckdb": _DUCKDB + select("duckdb", f"iceberg_scan('{metadata_location}')") + ";",
         "pyiceberg": load + _shown(asked),
         "polars": load + _shown_by_polars(asked),
-        "spark": _spark(name, settings.catalog_type, address, warehouse) + select("spark", ticked) + ";",
+        "spark": _spark(name, settings.catalog_type, address, warehouse)
+        + (_select_of_spark(ticked, columns) if asked is None else latest.sql(asked, "spark", ticked) + ";"),
         "trino": select("trino", quoted),
     }
+
+
+def _select_of_spark(table: str, columns: Sequence[str]) -> str:
+    own = [column for column in columns if column.lower() in _SPARKS_OWN]
+    if not own:
+        return _SELECT.format(table) + ";"
+    named = ", ".join(f"`{column}`" for column in columns if column not in own)
+    return f"-- without {', '.join(own)}: Spark keeps that name for itself\nSELECT {named} FROM {table} LIMIT 10;"
 
 
 def _spark(name: str, kind: str, address: str, warehouse: str) -> str:
@@ -137,10 +163,14 @@ def _spark(name: str, kind: str, address: str, warehouse: str) -> str:
     elif kind == "sql":
         scheme, _, rest = address.partition("://")
         scheme = _JDBC.get(scheme.partition("+")[0], scheme)
-        place = f"jdbc:{scheme}:{rest.removeprefix('/')}" if scheme == "sqlite" else f"jdbc:{scheme}://{rest}"
+        login, _, host = rest.rpartition("@")  # the driver takes neither in the address
+        place = f"jdbc:{scheme}:{rest.removeprefix('/')}" if scheme == "sqlite" else f"jdbc:{scheme}://{host}"
+        user, _, password = login.partition(":")
         lines += [
             f"spark.sql.catalog.{name}.type=jdbc",
             f"spark.sql.catalog.{name}.uri={place}",
+            *([f"spark.sql.catalog.{name}.jdbc.user={user}"] if user else []),
+            *([f"spark.sql.catalog.{name}.jdbc.password=YOUR_PASSWORD"] if password else []),
             f"spark.sql.catalog.{name}.warehouse={warehouse}",
             f"spark.sql.catalog.{name}.jdbc.schema-version=V1",
         ]

@@ -17,7 +17,9 @@ def test_snippets_show_no_password() -> None:
     texts = direct(given, ("acme", "orders"), "s3://lake/acme/orders/metadata/1.metadata.json")
     assert uri(given) == "postgresql+psycopg://me:***@db/lake"
     assert "hush" not in repr(texts)
-    assert "jdbc:postgresql://me:***@db/lake" in texts["spark"]
+    assert "uri=jdbc:postgresql://db/lake\n" in texts["spark"]  # the driver takes no user in the address
+    assert "jdbc.user=me\n" in texts["spark"]
+    assert "jdbc.password=YOUR_PASSWORD\n" in texts["spark"]
 
 
 OURS = {"namespace": "acme", "table": "ours", "streamId": "s1"}
@@ -35,6 +37,18 @@ def test_snippets_name_a_local_catalog_as_each_tool_reads_it() -> None:
     for engine in ("pyiceberg", "polars"):
         compile(texts[engine], engine, "exec")
         assert texts[engine].splitlines()[-1].startswith("print(")  # a script that shows nothing looks broken
+
+
+def test_snippets_for_spark_name_the_columns_when_it_cannot_select_them_all() -> None:
+    there = ("acme", "orders")
+    assert "SELECT * FROM" in door("hookberg", "https://api.example/iceberg", there, columns=["id", "_offset"])["spark"]
+    text = door("hookberg", "https://api.example/iceberg", there, columns=["id", "_partition", "_Pos", "_offset"])[
+        "spark"
+    ]
+    assert text.splitlines()[-2:] == [
+        "-- without _partition, _Pos: Spark keeps that name for itself",
+        "SELECT `id`, `_offset` FROM hookberg.`acme`.`orders` LIMIT 10;",
+    ]
 
 
 def test_snippets_through_the_door_hold_a_place_for_the_key_and_none() -> None:
