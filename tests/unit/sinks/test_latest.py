@@ -15,7 +15,7 @@ from sinks.columns.key import Key
 from sinks.columns.typing import Typing
 from sinks.read import latest
 from tests.unit.sinks.ground import TOPIC, Ground
-from tests.unit.sinks.test_stitch import AT_MS, put
+from tests.unit.sinks.test_stitch import put
 
 PLAIN, SEQUENCED = Key(("id",)), Key(("id",), ("meta", "rev"))
 
@@ -60,9 +60,16 @@ def test_the_sequence_comes_before_event_time_and_a_version_without_it_is_older(
     assert values(shop.table(), PLAIN) == {1: "none", 2: "a"}
 
 
+def test_of_one_event_time_the_one_received_last_wins_whatever_its_partition(shop: Ground) -> None:
+    put(shop, {"id": 1, "v": "second"}, received=2)
+    put(shop, {"id": 1, "v": "first"}, partition=1, received=1)
+    shop.run()
+    assert values(shop.table(), PLAIN) == {1: "second"}
+
+
 def test_ties_are_decided_by_position(shop: Ground) -> None:
-    put(shop, *({"id": 1, "v": f"p0-{n}"} for n in range(3)))
-    put(shop, *({"id": 1, "v": f"p1-{n}"} for n in range(3)), partition=1)
+    put(shop, *({"id": 1, "v": f"p1-{n}"} for n in range(3)), partition=1, received=5)
+    put(shop, *({"id": 1, "v": f"p0-{n}"} for n in range(3)), received=5)
     shop.run()
     assert values(shop.table(), PLAIN) == {1: "p1-2"}
 
@@ -120,7 +127,7 @@ def _orders(versions: Sequence[dict[str, Any]]) -> Iterator[Sequence[dict[str, A
 
 
 def test_the_view_is_as_the_view_spec_wants_it(shop: Ground) -> None:
-    put(shop, {"id": 1, "v": 1}, at_ms=AT_MS)
+    put(shop, {"id": 1, "v": 1})
     shop.run()
     table = shop.table()
     text = TableMetadata(table.metadata_location, table.metadata.model_dump_json().encode())

@@ -1,6 +1,8 @@
 """`columnNames: stitch`: Stitch's query on its columns, and numbers that are unique whatever becomes of a commit."""
 
 import json
+import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from tests.unit.sinks.ground import GATE, STREAM, TOPIC, Ground
 QUERY = """SELECT o.* FROM t o JOIN (SELECT id, MAX(_sdc_sequence) AS seq FROM t GROUP BY id) m
 ON o.id = m.id AND o._sdc_sequence = m.seq"""
 AT_MS = 1_700_000_000_000
+RECEIVED = re.compile(b'"receivedAt":"[^"]*"')
 
 
 @pytest.fixture
@@ -27,14 +30,19 @@ def stitched(ground: Ground) -> Ground:
     return ground
 
 
-def put(ground: Ground, *payloads: dict[str, Any], at_ms: int = AT_MS, partition: int = 0) -> None:
-    """Put events; a payload's `_at` is how many ms after `at_ms` it happened."""
+def put(ground: Ground, *payloads: dict[str, Any], partition: int = 0, received: int | None = None) -> None:
+    """Put events; a payload's `_at` is how many ms after AT_MS it happened; each is received after those put before.
+
+    `received`: all at so many seconds after AT_MS.
+    """
     have = len(ground.log.topics[TOPIC][1][partition])
     for n, payload in enumerate(payloads):
         body = json.dumps({name: value for name, value in payload.items() if name != "_at"}).encode()
         offset = have + n
-        when = at_ms + payload.get("_at", 0)
-        ground.log.put(wire_event(offset + 1000 * partition, body, at_ms=when), partition=partition)
+        made = wire_event(offset + 1000 * partition, body, at_ms=AT_MS + payload.get("_at", 0))
+        count = sum(map(len, ground.log.topics[TOPIC][1])) if received is None else received
+        moment = datetime.fromtimestamp(AT_MS / 1000 + count, UTC).isoformat()
+        ground.log.put(RECEIVED.sub(f'"receivedAt":"{moment}"'.encode(), made), partition=partition)
 
 
 def rows_of(table: Table) -> list[dict[str, Any]]:
@@ -126,6 +134,29 @@ def test_a_commit_made_again_gives_no_number_twice(stitched: Ground, lost: str) 
     stitched.run()
     GATE.clear()
     assert len(numbers(stitched)) == 12
+
+
+def test_no_number_twice_whichever_call_fails_and_whatever_the_clock_does(tmp_path: Path) -> None:
+    at, last = 1, False
+    while not last:
+        GATE.clear()
+        ground = Ground(tmp_path / str(at))
+        ground.layout = "stitch"
+        ground.log.make(TOPIC)
+        put(ground, *({"id": n} for n in range(12)))
+
+        def act(ground: Ground = ground) -> None:
+            ground.clock.at_s -= 0.004  # 4 of the 5 ms that a commit's numbers take up
+            raise TimeoutError("unknown")
+
+        GATE.at, GATE.act = at, act
+        ground.run()
+        last = len(GATE.calls) < at
+        assert len(numbers(ground)) == 12, f"call {at}"
+        assert [row["_hb_offset"] for row in rows_of(ground.table())] == list(range(12)), f"call {at}"
+        ground.close()
+        at += 19
+    assert at > 60
 
 
 def test_numbers_follow_the_last_one_after_a_rollback_and_a_lost_property(stitched: Ground) -> None:
