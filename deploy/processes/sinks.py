@@ -2,8 +2,11 @@
 
 import asyncio
 import contextlib
+import datetime as dt
 import os
+import secrets
 import socket
+import threading
 from collections.abc import Callable
 
 import pyarrow as pa
@@ -15,7 +18,7 @@ from schemas import logs, settings
 from schemas.backing.health import HealthServer
 from schemas.backing.kafka import Topics, client_config
 from schemas.backing.kafka.lags import Lags
-from schemas.backing.lake import open_catalog
+from schemas.backing.lake import conditional, open_catalog
 from schemas.errors import EXIT_RESTART
 from schemas.metrics import Metrics
 from sinks import app
@@ -35,6 +38,7 @@ async def _write(given: settings.SinksSettings) -> int:
         metrics = Metrics()
         await asyncio.to_thread(Topics(given).ensure_cluster_topics)
         catalog = await asyncio.to_thread(open_catalog, given, timeout_s=given.commit_timeout_s)
+        _probe_store(given)
         health = HealthServer(given.sinks_host, given.sinks_health_port, _ready(base), metrics)
         await health.start()
         writers = asyncio.create_task(
@@ -59,6 +63,12 @@ async def _write(given: settings.SinksSettings) -> int:
             stopping.cancel()
             await asyncio.to_thread(desk.stop)
             await health.stop()
+
+
+def _probe_store(given: settings.SinksSettings) -> None:
+    """Log what the store makes of conditional writes, beside the start: a store that hangs must not delay it."""
+    arguments = (given, dt.datetime.now(dt.UTC), secrets.token_hex(8))
+    threading.Thread(target=conditional.report, args=arguments, name="probe-store", daemon=True).start()
 
 
 def _desk(given: settings.SinksSettings, base: Foundation, catalog: Catalog) -> Desk:

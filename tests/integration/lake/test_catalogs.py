@@ -1,12 +1,14 @@
-"""The contract on each kind of catalog, over local files."""
+"""The contract on SQL catalogs, over local files; the REST one is in test_rest.py."""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from schemas.backing.lake import open_catalog
+from schemas.settings.processes import LakeSettings
 from tests.house.postgres import Postgres
-from tests.house.rest_catalog import RestCatalogServer
 from tests.integration.lake import places
 from tests.integration.lake.contract import Lake, Wired
 from tests.integration.lake.places import Place
@@ -26,8 +28,12 @@ class TestPostgres(Wired):
             yield found
 
 
-class TestRest(Wired):
-    @pytest.fixture
-    def place(self, rest_catalog: RestCatalogServer) -> Iterator[Place]:
-        with places.rest(rest_catalog) as found:
-            yield found
+def test_a_limit_of_ones_own_in_the_address_of_postgres_stands(tmp_path: Path, postgres: Postgres) -> None:
+    url = postgres.fresh_database() + "?connect_timeout=9&application_name=ours"
+    catalog: Any = open_catalog(LakeSettings(catalog_uri=url, catalog_warehouse=tmp_path.as_uri()), timeout_s=3)
+    with catalog.engine.connect() as connection:
+        raw = connection.connection.dbapi_connection
+        assert raw.limit_s == 3
+        assert raw.info.get_parameters()["connect_timeout"] == "9"
+        assert raw.info.get_parameters()["application_name"] == "ours"
+    catalog.close()

@@ -1,10 +1,9 @@
-"""What a REST catalog alone can do to a writer: answers lost on the server's side, TLS, servers that never answer."""
+"""The contract on a REST catalog, and what it alone can do: answers lost by the server, TLS, one that never answers."""
 
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import certifi
@@ -16,10 +15,9 @@ from schemas.backing.lake import open_catalog
 from schemas.settings.processes import LakeSettings
 from sinks.table import commit
 from tests.house.polling import wait_until
-from tests.house.postgres import Postgres
 from tests.house.rest_catalog import RestCatalogServer
 from tests.integration.lake import places
-from tests.integration.lake.contract import events
+from tests.integration.lake.contract import Wired, events
 from tests.integration.lake.places import Place, put
 
 FAULTS = [
@@ -38,6 +36,10 @@ FAULTS = [
 def place(rest_catalog: RestCatalogServer) -> Iterator[Place]:
     with places.rest(rest_catalog) as found:
         yield found
+
+
+class TestRest(Wired):
+    """The contract, with the fixture above."""
 
 
 @pytest.mark.parametrize(("fault", "seen", "landed"), FAULTS)
@@ -141,14 +143,3 @@ def test_a_server_that_never_answers_is_given_up_when_the_catalog_is_opened(
     with pytest.raises(Exception, match=r"(?i)time.?out"):
         open_catalog(lake, timeout_s=0.3)
     assert time.monotonic() - started < 20
-
-
-def test_a_limit_of_ones_own_in_the_address_of_postgres_stands(tmp_path: Path, postgres: Postgres) -> None:
-    url = postgres.fresh_database() + "?connect_timeout=9&application_name=ours"
-    catalog: Any = open_catalog(LakeSettings(catalog_uri=url, catalog_warehouse=tmp_path.as_uri()), timeout_s=3)
-    with catalog.engine.connect() as connection:
-        raw = connection.connection.dbapi_connection
-        assert raw.limit_s == 3
-        assert raw.info.get_parameters()["connect_timeout"] == "9"
-        assert raw.info.get_parameters()["application_name"] == "ours"
-    catalog.close()
