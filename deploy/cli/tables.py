@@ -1,14 +1,15 @@
-"""`hookberg table NAME`: where a stream's table is, and what to paste to read it.
+"""`hookberg table NAME`: where a stream's table is, what to paste to read it, and the sweep of its orphans.
 
 Lives here: the text. The snippets are the server's (sinks/read/snippets.py), printed as they are to be pasted.
 """
 
+import time
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
-from deploy.cli.client import DataDirOption, KeyOption, ServerError, TenantOption, UrlOption, find
+from deploy.cli.client import DataDirOption, KeyOption, Server, ServerError, TenantOption, UrlOption, find
 from deploy.cli.objects import JsonOption, show
 
 EngineOption = Annotated[
@@ -16,6 +17,15 @@ EngineOption = Annotated[
 ]
 LatestOption = Annotated[bool, typer.Option("--latest", help="The latest version of every key, not the first rows")]
 DirectOption = Annotated[bool, typer.Option("--direct", help="Past the API: with the catalog's own credentials")]
+
+OrphansOption = Annotated[
+    bool, typer.Option("--orphans", help="Look for files in its location that nothing refers to; nothing is deleted")
+]
+DeleteOption = Annotated[bool, typer.Option("--delete", help="With --orphans: delete them")]
+HoursOption = Annotated[
+    int, typer.Option("--older-than-hours", min=1, help="With --orphans: younger files may be on their way")
+]
+LOOK_S = 0.5
 
 
 def add_to(app: typer.Typer) -> None:
@@ -28,13 +38,22 @@ def _table(
     engine: EngineOption = None,
     latest: LatestOption = False,
     direct: DirectOption = False,
+    orphans: OrphansOption = False,
+    delete: DeleteOption = False,
+    older_than_hours: HoursOption = 72,
     as_json: JsonOption = False,
     url: UrlOption = None,
     key: KeyOption = None,
     tenant: TenantOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
-    told = find(url, key, tenant, data_dir).call("GET", f"/streams/{stream}/table")
+    server = find(url, key, tenant, data_dir)
+    if orphans or delete:
+        if not orphans:
+            raise ServerError("--delete deletes what --orphans finds: give both")
+        _sweep(server, stream, {"delete": delete, "olderThanHours": older_than_hours}, as_json=as_json)
+        return
+    told = server.call("GET", f"/streams/{stream}/table")
     if latest and not told.get("latest"):
         raise ServerError(f"{stream} appends without a primaryKey, or upserts: it has no versions to choose from")
     snippets = (told["latest"] if latest else told)["direct" if direct else "snippets"]
@@ -46,6 +65,31 @@ def _table(
         typer.echo(snippets[engine])
     else:
         raise ServerError(f"no snippet for {engine!r}: {', '.join(snippets)}")
+
+
+def _sweep(server: Server, stream: str, asked: dict[str, Any], *, as_json: bool) -> None:
+    job = server.call("POST", f"/streams/{stream}/sweep", asked)
+    while job["state"] in {"queued", "running"}:
+        time.sleep(LOOK_S)
+        job = server.call("GET", f"/jobs/{job['id']}")
+    if as_json:
+        show(job)
+    else:
+        typer.echo(swept_text(job))
+    if job["state"] == "failed":
+        raise ServerError(f"the sweep failed: {job['result']}")
+
+
+def swept_text(job: Mapping[str, Any]) -> str:
+    """Return a sweep for a person: what it found, what it deleted, what it left out and why."""
+    if job["state"] != "succeeded":
+        return f"job {job['id']}: {job['state']}"
+    result = job["result"]
+    lines = [f"  {path}" for path in result["shown"]]
+    if result["files"] > len(lines):
+        lines.append(f"  and {result['files'] - len(lines):,} more")
+    lines.append(f"{result['files']:,} orphans, {result['bytes']:,} bytes; {result['deleted']:,} deleted")
+    return "\n".join([*lines, *(f"not swept: {why}" for why in result["notSwept"])])
 
 
 def text(told: Mapping[str, Any], snippets: Mapping[str, str]) -> str:

@@ -15,6 +15,9 @@ FORGET = "streams.forget"
 DROP_TABLES = "sinks.drop_tables"
 """The kind of job that drops all tables of a deleted tenant."""
 
+SWEEP_TABLE = "sinks.sweep_table"
+"""The kind of job that looks for files of a table that nothing refers to, and may delete them."""
+
 
 class JobState(StrEnum):
     """Where a job is."""

@@ -1,7 +1,7 @@
 """The job `sinks.drop_table`: drop the table of a deleted stream, files included; and the turn of the writers' jobs.
 
-Lives here: the job, claiming it and the one of drop_tables.py. Arguments: `streamId`, `namespace`, `table`. Only a
-table that this stream owns is dropped.
+Lives here: the job, claiming it and those of drop_tables.py and sweep_table.py. Arguments: `streamId`, `namespace`,
+`table`. Only a table that this stream owns is dropped.
 """
 
 import time
@@ -12,11 +12,12 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
 
 from schemas import logs
-from schemas.definitions.job import DROP_TABLES
+from schemas.definitions.job import DROP_TABLES, SWEEP_TABLE
 from schemas.errors import Transient
 from schemas.ports import JobQueue
-from sinks.jobs import drop_tables
+from sinks.jobs import drop_tables, sweep_table
 from sinks.table import state
+from sinks.upkeep import collect
 
 KIND = "sinks.drop_table"
 LEASE_S = 120.0
@@ -28,7 +29,7 @@ log = logs.logger(__name__)
 def run_one(jobs: JobQueue, catalog: Catalog, owner: str, sleep: Callable[[float], None] = time.sleep) -> bool:
     """Claim and do one job; False when there is none, or the registry is away. Blocks on catalog and storage."""
     try:
-        job = jobs.claim([KIND, DROP_TABLES], owner, LEASE_S)
+        job = jobs.claim([KIND, DROP_TABLES, SWEEP_TABLE], owner, LEASE_S)
     except Exception as error:  # noqa: BLE001 the data plane outlives the control plane
         log.warning("jobs_not_read", error=str(error))
         return False
@@ -43,6 +44,8 @@ def run_one(jobs: JobQueue, catalog: Catalog, owner: str, sleep: Callable[[float
     try:
         if job.kind == KIND:
             result, failed = drop(catalog, job.arguments, sleep)
+        elif job.kind == SWEEP_TABLE:
+            result, failed = sweep_table.sweep(catalog, job.arguments, alive, time.time), False
         else:
             result, failed = drop_tables.drop_all(catalog, str(job.arguments["tenant"]), alive, sleep), False
     except Exception as error:
@@ -72,5 +75,6 @@ def drop(
     except NoSuchTableError:
         return {"dropped": True}, False  # another process took the job over when our lease had run out
     if state.owner(now.metadata) == dropping:
+        collect.forget(now.metadata, now.io)
         catalog.purge_table(identifier)
     return {"dropped": True}, False

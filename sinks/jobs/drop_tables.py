@@ -12,6 +12,7 @@ from pyiceberg.exceptions import NamespaceNotEmptyError, NoSuchNamespaceError, N
 
 from schemas import logs
 from sinks.table import state
+from sinks.upkeep import collect
 
 log = logs.logger(__name__)
 _DROPPED = "dropped:"
@@ -38,6 +39,8 @@ def drop_all(
         sleep(GRACE_S)  # a tail that still runs is fenced by the mark
     for done, identifier in enumerate(ours, 1):
         try:
+            table = catalog.load_table(identifier)
+            collect.forget(table.metadata, table.io)
             catalog.purge_table(identifier)
         except NoSuchTableError:
             log.info("table_gone_already", table=".".join(identifier))

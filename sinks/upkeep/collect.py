@@ -135,3 +135,16 @@ def _delete(io: FileIO, paths: Iterable[str], check: Callable[[], None]) -> None
     for path in paths:
         check()
         leftovers.delete(io, [path])
+
+
+def forget(metadata: TableMetadata, io: FileIO) -> None:
+    """Delete what is written down for deletion, and the journal: the table is about to be dropped. Best effort."""
+    try:
+        book = journals.load(metadata, io)
+        dead = [path for batch in book.batches for path in journals.read_batch(metadata, io, batch)]
+    except Exception as error:  # noqa: BLE001 the table is dropped all the same
+        log.warning("dead_files_left", table=metadata.location, error=str(error))
+        return
+    own = [*journals.SLOTS, *(batch.name for batch in book.batches)]
+    leftovers.delete(io, [path for path in dead if is_inside(metadata, path)])
+    leftovers.delete(io, [journals.path_of(metadata, name) for name in own])

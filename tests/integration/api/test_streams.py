@@ -208,3 +208,17 @@ async def test_an_idempotency_key_of_a_refused_call_may_be_used_again(api: Api) 
     assert (await api.send("POST", "/streams", STREAM, headers=headers)).status == 201
     bad = await api.send("POST", "/streams", STREAM, headers={"Idempotency-Key": "a b"})
     assert (bad.status, bad.reason) == (400, "bad_request")
+
+
+async def test_a_sweep_is_a_job_of_the_writers(api: Api) -> None:
+    await api.make("/streams", STREAM)
+    asked = await api.send("POST", "/streams/slack-events/sweep")
+    assert (asked.status, asked.json["kind"]) == (202, "sinks.sweep_table")
+    await api.send("POST", "/streams/slack-events/sweep", {"delete": True, "olderThanHours": 5})
+    both = [api.env.registry.jobs.claim(["sinks.sweep_table"], "w", 5) for _ in range(2)]
+    told = sorted((one.arguments["delete"], one.arguments["olderThanHours"]) for one in both if one is not None)
+    assert told == [(False, 72), (True, 5)]
+    assert both[0] is not None
+    assert (both[0].arguments["namespace"], both[0].arguments["table"]) == ("default", "slack_events")
+    assert (await api.send("POST", "/streams/slack-events/sweep", {"olderThanHours": 0})).status == 422
+    assert (await api.send("POST", "/streams/none/sweep")).reason == "not_found"
