@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sinks.columns.policy import Path, path_of
 from sinks.columns.shape import Branch, Decimals, Kind, Shape
 
-ORDER = ("event_time", "received_at", "_topic", "_partition", "_offset", "_item")
+ORDER = ("event_time", "received_at", "_topic", "_offset", "_item", "_partition")
 """System columns from the first to the last that decide; nulls are older. `received_at` stands for the position where
 partitions differ: whole seconds of event time are common, and offsets of two partitions say nothing of each other."""
 _COMPARED = frozenset({Kind.INT, Kind.LONG, Kind.DOUBLE, Kind.STRING, Kind.TIME, Kind.DATE})

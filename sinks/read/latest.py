@@ -24,6 +24,11 @@ from sinks.table import schema as schemas_of_tables
 Dialect = Literal["duckdb", "spark", "trino"]
 DIALECTS: tuple[Dialect, ...] = ("spark", "trino", "duckdb")
 VERSION = "_hb_version"
+SPARKS_OWN = {
+    "_file", "_pos", "_deleted", "_spec_id", "_partition", "_row_id", "_last_updated_sequence_number",
+    "_change_type", "_change_ordinal", "_commit_snapshot_id",
+}  # fmt: skip
+"""Names that Iceberg's runtime for Spark keeps for itself: a table may have such a column, Spark cannot select it."""
 _IDS = {column.name: number for number, column in enumerate(COLUMNS, 1)}
 """By which a system column is found that an operator renamed (sinks/table/schema.py gives them out)."""
 
@@ -57,17 +62,21 @@ def of(schema: Schema, key: Key) -> Latest:
     return Latest(tuple(field.name for field in schema.fields), members, tuple(order))
 
 
-def sql(latest: Latest, dialect: Dialect, table: str) -> str:
-    """Return the query over `table`, which is put in as it stands."""
-    if dialect == "duckdb":
-        if not latest.key:
-            return f"SELECT * FROM {table} WHERE 1 = 0"  # noqa: S608 our own text
-        return f"SELECT * FROM {table}\n{_having(latest, dialect)}\nQUALIFY {_number(latest, dialect)} = 1"  # noqa: S608
-    columns = ", ".join(quoted((name,), dialect) for name in latest.columns)
+def sql(latest: Latest, dialect: Dialect, table: str, *, portable: bool = False) -> str:
+    """Return the query over `table`, which is put in as it stands.
+
+    `portable`: the columns that every engine can read, by name; those of Spark's own names are none of them.
+    """
+    named = [name for name in latest.columns if not (portable or dialect == "spark") or name.lower() not in SPARKS_OWN]
+    columns = ", ".join(quoted((name,), dialect) for name in named)
+    if dialect == "duckdb" and not portable:
+        columns = "*"
     if not latest.key:
-        return f"SELECT {columns} FROM {table} WHERE 1 = 0"  # noqa: S608
+        return f"SELECT {columns} FROM {table} WHERE 1 = 0"  # noqa: S608 our own text
+    if dialect == "duckdb":
+        return f"SELECT {columns} FROM {table}\n{_having(latest, dialect)}\nQUALIFY {_number(latest, dialect)} = 1"  # noqa: S608
     version = quoted((VERSION,), dialect)
-    inner = f"SELECT *, {_number(latest, dialect)} AS {version}\nFROM {table}\n{_having(latest, dialect)}"
+    inner = f"SELECT {columns}, {_number(latest, dialect)} AS {version}\nFROM {table}\n{_having(latest, dialect)}"
     return f"SELECT {columns} FROM (\n{inner}\n) WHERE {version} = 1"  # noqa: S608
 
 
@@ -80,14 +89,16 @@ def quoted(path: Path, dialect: Dialect) -> str:
 def view(found: TableMetadata, identifier: tuple[str, str], key: Key, catalog: str) -> dict[str, Any]:
     """Return the metadata of the view over a table, in the words of the view spec.
 
-    Spark resolves names where the view is; Trino takes none without a catalog, so there the view's is `catalog`.
+    Spark resolves names where the view is; Trino takes none without a catalog, so there the view's is `catalog`. One
+    schema is for all engines, so columns that Spark cannot read are in none.
     """
     table = orjson.loads(found.json)
     at = table["current-schema-id"]
     written = next(one for one in table["schemas"] if one["schema-id"] == at)
     latest = of(Schema.model_validate(written), key)
     sources: Mapping[Dialect, Path] = {"spark": identifier[1:], "duckdb": identifier, "trino": (catalog, *identifier)}
-    texts = {one: sql(latest, one, quoted(sources[one], one)) for one in DIALECTS}
+    texts = {one: sql(latest, one, quoted(sources[one], one), portable=True) for one in DIALECTS}
+    fields = [one for one in written["fields"] if one["name"].lower() not in SPARKS_OWN]
     version = {
         "version-id": at + 1,
         "timestamp-ms": table["last-updated-ms"],
@@ -103,7 +114,7 @@ def view(found: TableMetadata, identifier: tuple[str, str], key: Key, catalog: s
         "current-version-id": at + 1,
         "versions": [version],
         "version-log": [{"version-id": at + 1, "timestamp-ms": table["last-updated-ms"]}],
-        "schemas": [written],
+        "schemas": [written | {"fields": fields}],
         "properties": {"comment": f"the latest version of every key of {'.'.join(identifier)}"},
     }
 
@@ -124,5 +135,6 @@ def _having(latest: Latest, dialect: Dialect) -> str:
 
 def _number(latest: Latest, dialect: Dialect) -> str:
     keys = ", ".join(quoted(path, dialect) for path in latest.key)
-    order = ", ".join(f"{quoted(path, dialect)} DESC NULLS LAST" for path in latest.order)
+    decide = [path for path in latest.order if dialect != "spark" or path[-1].lower() not in SPARKS_OWN]
+    order = ", ".join(f"{quoted(path, dialect)} DESC NULLS LAST" for path in decide)
     return f"row_number() OVER (PARTITION BY {keys} ORDER BY {order})"

@@ -18,11 +18,6 @@ _SELECT = "SELECT * FROM {} LIMIT 10"
 _SHOW = "print(table.scan(limit=10).to_arrow())"
 _SHOW_POLARS = "import polars as pl\nprint(pl.scan_iceberg(table).head(10).collect())"
 KEY = "YOUR_API_KEY"
-_SPARKS_OWN = {
-    "_file", "_pos", "_deleted", "_spec_id", "_partition", "_row_id", "_last_updated_sequence_number",
-    "_change_type", "_change_ordinal", "_commit_snapshot_id",
-}  # fmt: skip
-"""Names that Iceberg's runtime for Spark keeps for itself: a table may have such a column, Spark cannot select it."""
 _JDBC = {"postgresql": "postgresql", "sqlite": "sqlite"}
 
 
@@ -149,7 +144,7 @@ def direct(
 
 
 def _select_of_spark(table: str, columns: Sequence[str]) -> str:
-    own = [column for column in columns if column.lower() in _SPARKS_OWN]
+    own = [column for column in columns if column.lower() in latest.SPARKS_OWN]
     if not own:
         return _SELECT.format(table) + ";"
     named = ", ".join(f"`{column}`" for column in columns if column not in own)
