@@ -8,6 +8,7 @@ import pytest
 
 from schemas.definitions.key import Permission
 from schemas.settings.processes import LakeSettings
+from sinks.columns.key import Key
 from sinks.read.catalog import CatalogTables
 from sinks.read.reader import Reader
 from sinks.read.snippets import direct
@@ -69,6 +70,29 @@ async def test_spark_reads_through_the_door_of_the_api(
         reader.close()
     catalog.close()
     check(rows, lake)
+
+
+async def test_spark_reads_the_latest_versions_by_the_view_and_past_it(
+    spark: Spark, lake: Ground, tmp_path: Path, template: Path
+) -> None:
+    """The key is `late`: null of the first events, which have no key then, and 1 of the others."""
+    catalog = CatalogTables(lambda: lake.reader)
+    async with running(tmp_path, template, catalog=catalog) as api:
+        await api.make("/tenants", {"id": "acme"})
+        stream = {"name": "orders", "topics": ["{tenantId}.webhook.shop"], "targetTable": "orders"}
+        await api.make("/streams", stream | {"primaryKey": ["late"], "sequenceField": "n"}, tenant="acme")
+        key = await api.key_for("acme", Permission.TABLES_READ)
+        reader = Reader(settings(lake), lambda: lake.reader, api.url)
+        told = await asyncio.to_thread(reader._table, ("acme", "orders"), Key(("late",), ("n",)))
+        text = told["latest"]["snippets"]["spark"].replace("YOUR_API_KEY", key)
+        again = told["latest"]["direct"]["spark"].splitlines()
+        query = " ".join(line for line in again if not line.startswith("--")).rstrip(";")
+        count = "SELECT count(*), sum(payload.n) FROM hookberg.acme.orders_latest"
+        seen, total, past = await asyncio.to_thread(spark.run, text, tmp_path, count, query)
+        reader.close()
+    catalog.close()
+    assert seen == past
+    assert total == ["1", str(ROWS - 1)]
 
 
 def test_spark_reads_the_sqlite_catalog_of_a_local_start(spark: Spark, lake: Ground, tmp_path: Path) -> None:
