@@ -89,15 +89,18 @@ class Egress(Protocol):
 
 
 class TableReader(Protocol):
-    """What the API shows of tables. Implemented by sinks.read; blocking calls run in a thread of the reader's own."""
+    """What the API shows of tables. Implemented by sinks.read; blocking calls run in a thread of the reader's own.
 
-    async def table(self, stream: StreamView) -> dict[str, Any]:
+    `event_type`: of a split stream that type's table, `Refused(not_found)` when it has none; None: the stream's own.
+    """
+
+    async def table(self, stream: StreamView, event_type: str | None = None) -> dict[str, Any]:
         """Return catalog, metadata location and snippets; raise `Refused(not_found)` before the first commit."""
 
-    async def rows(self, stream: StreamView, limit: int) -> list[dict[str, Any]]:
+    async def rows(self, stream: StreamView, limit: int, event_type: str | None = None) -> list[dict[str, Any]]:
         """Return the newest rows, newest first, as JSON values."""
 
-    async def columns(self, stream: StreamView) -> list[dict[str, Any]]:
+    async def columns(self, stream: StreamView, event_type: str | None = None) -> list[dict[str, Any]]:
         """Return the data dictionary: name, type, doc."""
 
     async def quarantine(self, tenant: str, query: Mapping[str, str], limit: int, cursor: str | None) -> dict[str, Any]:

@@ -5,8 +5,9 @@ Exit code 0: every sum holds; 1: one does not, and the first position that break
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,7 +24,7 @@ from schemas.reasons import Reason
 
 if TYPE_CHECKING:
     from schemas.backing.registry import Registry
-    from sinks.audit.report import Findings, Report
+    from sinks.audit.report import Findings, Report, TableRow
     from sinks.read.audit import Known, Question
 
 SHOWN = 20
@@ -173,7 +174,7 @@ def show(report: "Report", console: Console) -> None:
         stage.add_row(*cells, *counts, str(s.lost), str(s.pending), _verdict(s.findings), "; ".join(s.notes))
     tables = Table("stream", "table", "clean", "rows", "not selected", "discarded", "pending", "skipped", "", "notes")
     tables.title = "tables: clean = rows + not selected + discarded + pending + skipped"
-    for t in report.tables:
+    for t in _with_sums(report.tables):
         numbers = (t.clean, t.rows, t.not_selected, t.discarded, t.pending, t.skipped)
         tables.add_row(t.stream, t.table, *map(str, numbers), _verdict(t.findings), "; ".join(t.notes))
     for table in (edge, stage, tables, _runs(report)):
@@ -188,6 +189,17 @@ def show(report: "Report", console: Console) -> None:
         for finding in row.findings.in_order()[:SHOWN]:
             if finding != first:
                 console.print(f"  {finding}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _with_sums(rows: "Sequence[TableRow]") -> "Iterator[TableRow]":
+    """Yield the rows, and behind those of a stream with several tables their sum."""
+    for (_tenant, _stream), found in groupby(rows, key=lambda row: (row.tenant, row.stream)):
+        mine = list(found)
+        yield from mine
+        if len(mine) > 1:
+            from sinks.audit.report import sum_of  # start-up of the other commands stays quick
+
+            yield sum_of(mine)
 
 
 def _runs(report: "Report") -> Table:

@@ -24,6 +24,10 @@ TargetTable = Annotated[str, AfterValidator(names.target_table)]
 Path = Annotated[str, Field(min_length=1, max_length=256)]
 
 
+MAX_SPLIT_TABLE = 64
+"""Characters of a table's name that is followed by those of types."""
+
+
 def _start_from(value: Any, usual: ValidatorFunctionWrapHandler) -> Any:  # noqa: ANN401 JSON
     try:
         return usual(value)
@@ -64,8 +68,8 @@ class StreamDefinition(Definition):
     """What `POST /streams` takes; the defaults make the four-member quick start enough.
 
     `topics` name raw or clean topics; `{tenantId}` stands for the caller's tenant (resolved by the API with `resolve`).
-    This release runs `writeMode: append` and `splitBy: none`; the other values are part of the format and refused with
-    `unsupported` by the API until their writer runs.
+    This release runs `writeMode: append`; the other values are part of the format and refused with `unsupported` by the
+    API until their writer runs.
     """
 
     name: StreamName
@@ -125,6 +129,14 @@ class StreamDefinition(Definition):
             raise ValueError("tells the versions of a key apart: name primaryKey too")
         return value
 
+    @field_validator("split_by")
+    @classmethod
+    def _room_for_types(cls, value: str, info: ValidationInfo) -> str:
+        table = str(info.data.get("target_table") or "").rpartition(".")[2]
+        if value != "none" and len(table) > MAX_SPLIT_TABLE:
+            raise ValueError(f"tables are targetTable_type: use at most {MAX_SPLIT_TABLE} characters for targetTable")
+        return value
+
     @field_validator("column_names")
     @classmethod
     def _stitch_is_flat(cls, value: str, info: ValidationInfo) -> str:
@@ -147,7 +159,6 @@ class StreamDefinition(Definition):
 
 
 UNSUPPORTED_YET: dict[str, tuple[Any, ...]] = {
-    "split_by": ("none",),
     "write_mode": ("append",),
     "retention_days": (None,),
     "value_format": ("JSON",),

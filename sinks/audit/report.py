@@ -3,6 +3,7 @@
 Lives here: values only. A note is a difference that is no error; a finding is an error with its position.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from schemas.wire.position import Position
@@ -91,6 +92,20 @@ class TableRow:
     skipped: int = 0
     notes: list[str] = field(default_factory=list)
     findings: Findings = field(default_factory=Findings)
+
+
+def sum_of(rows: Sequence[TableRow]) -> TableRow:
+    """Return the tables of a split stream as one row; what breaks is named with its table."""
+    made = TableRow(rows[0].tenant, rows[0].stream, f"{len(rows)} tables together")
+    for row in rows:
+        made.clean += row.clean
+        made.rows += row.rows
+        made.not_selected += row.not_selected
+        made.discarded += row.discarded
+        made.pending += row.pending
+        made.skipped += row.skipped
+        made.findings.count += row.findings.count
+    return made
 
 
 @dataclass(slots=True)

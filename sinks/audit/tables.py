@@ -7,7 +7,7 @@ must be missing. Nothing is replaced or deleted by the writer of this release (`
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,15 @@ class Clean:
     kind: "array[int]" = field(default_factory=lambda: array("i"))
     place: "array[int]" = field(default_factory=lambda: array("i"))
     marks: Marks = field(default_factory=Marks)
+    _of_kind: "dict[int, array[int]] | None" = None
+
+    def of_kind(self, number: int | None) -> "array[int]":
+        """Return the places of one event type's events in these columns, ascending."""
+        if self._of_kind is None:
+            self._of_kind = {}
+            for n, kind in enumerate(self.kind):
+                self._of_kind.setdefault(kind, array("q")).append(n)
+        return self._of_kind.get(-1 if number is None else number, array("q"))
 
 
 @dataclass(slots=True)
@@ -53,6 +62,10 @@ class CleanTopic:
         clean.place.append(number)
         self._where.setdefault(number, set()).add(clean.partition)
         clean.marks.add(key, mark)
+
+    def kind_number(self, kind: str) -> int | None:
+        """Return the number of an event type; None: no event has it."""
+        return self._numbers.get(kind)
 
     def of(self, topic_id: str, partition: int) -> Marks:
         """Return the events of one raw (topic id, partition), whichever clean partition they stand in, sorted."""
@@ -91,7 +104,8 @@ class Table:
 
     `start` of a partition None: it is not known, the first row is taken for it. `skipped`: clean offsets passed over by
     acceptLoss. `discarded`: how many events the contract took no row of, by clean place. `definition_changed`: other
-    event types may have been selected earlier.
+    event types may have been selected earlier. `only`: a split stream's table holds this type alone; `later`: a type's
+    events from these offsets on are in another table of the stream (sinks/split), and counted there.
     """
 
     tenant: str
@@ -104,6 +118,8 @@ class Table:
     skipped: Mapping[Place, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     definition_changed: bool = False
     discarded: Mapping[Place, int] = field(default_factory=dict)
+    only: str | None = None
+    later: Mapping[str, Mapping[Place, int]] = field(default_factory=dict)
 
 
 def check(row: TableRow, table: Table, topic: CleanTopic, floors: Mapping[Place, int]) -> None:
@@ -147,8 +163,12 @@ def _expect(
         start = _first_row(table, topic, clean)
         row.notes.append(f"start of partition {clean.partition} unknown: from its first row on")
     skipped = table.skipped.get(own, ())
-    for n in range(bisect_left(clean.at, start), len(clean.at)):
+    until = [table.later[kind].get(own, 0) if kind in table.later else NEVER for kind in topic.kinds]
+    first = bisect_left(clean.at, start)
+    for n in _mine(table, topic, clean, first):
         at, place = clean.at[n], topic.places[clean.place[n]]
+        if at >= until[clean.kind[n]]:
+            continue
         if unpack(clean.marks.keys[n])[0] < floors.get(place, 0):
             continue
         row.clean += 1
@@ -160,6 +180,14 @@ def _expect(
             expected[place].add(clean.marks.keys[n], clean.marks.ids[n])
         else:
             row.not_selected += 1
+
+
+def _mine(table: Table, topic: CleanTopic, clean: Clean, first: int) -> Iterable[int]:
+    """Return the places of events that a table is asked for, from `first` on."""
+    if table.only is None:
+        return range(first, len(clean.at))
+    found = clean.of_kind(topic.kind_number(table.only))
+    return found[bisect_left(found, first) :]
 
 
 def _first_row(table: Table, topic: CleanTopic, clean: Clean) -> int:

@@ -16,6 +16,7 @@ from schemas.definitions.job import DROP_TABLES, SWEEP_TABLE
 from schemas.errors import Transient
 from schemas.ports import JobQueue
 from sinks.jobs import drop_tables, sweep_table
+from sinks.split.known import members
 from sinks.table import state
 from sinks.upkeep import collect
 
@@ -58,23 +59,48 @@ def run_one(jobs: JobQueue, catalog: Catalog, owner: str, sleep: Callable[[float
 def drop(
     catalog: Catalog, arguments: dict[str, Any], sleep: Callable[[float], None] = time.sleep
 ) -> tuple[dict[str, Any], bool]:
-    """Drop the table if the stream owns it; returns the job's result and whether it failed. Takes 3 s or more."""
+    """Drop the table if the stream owns it, after those of its types where it is split (sinks/split).
+
+    Returns the job's result and whether it failed. The stream's own table goes last: it names the others, so a job
+    begun again goes on. Takes 3 s or more.
+    """
     identifier, stream_id = (str(arguments["namespace"]), str(arguments["table"])), str(arguments["streamId"])
-    dropping = f"dropped:{stream_id}"
     try:
         table = catalog.load_table(identifier)
     except NoSuchTableError:
         return {"dropped": False, "message": "the table does not exist"}, False
-    if state.owner(table.metadata) not in {stream_id, dropping}:
+    if state.owner(table.metadata) not in {stream_id, _mark(stream_id)}:
         return {"dropped": False, "message": "the table belongs to another stream, or to none of ours"}, True
-    with table.transaction() as change:  # a tail that still runs is fenced by this
-        change.set_properties({state.OWNER: dropping})
+    also = [(identifier[0], member.table) for member in members(table.metadata)]
+    marked = [one for one in (identifier, *also) if _marked(catalog, one, stream_id)]
     sleep(GRACE_S)
+    for one in reversed(marked):
+        _end(catalog, one, stream_id)
+    return {"dropped": True, **({"tables": len(marked)} if also else {})}, False
+
+
+def _mark(stream_id: str) -> str:
+    return f"dropped:{stream_id}"
+
+
+def _marked(catalog: Catalog, identifier: tuple[str, str], stream_id: str) -> bool:
+    """Take a table from its writer, which is fenced by this; False when it is not the stream's, or gone."""
+    try:
+        table = catalog.load_table(identifier)
+    except NoSuchTableError:
+        return False
+    if state.owner(table.metadata) not in {stream_id, _mark(stream_id)}:
+        return False
+    with table.transaction() as change:
+        change.set_properties({state.OWNER: _mark(stream_id)})
+    return True
+
+
+def _end(catalog: Catalog, identifier: tuple[str, str], stream_id: str) -> None:
     try:
         now = catalog.load_table(identifier)
     except NoSuchTableError:
-        return {"dropped": True}, False  # another process took the job over when our lease had run out
-    if state.owner(now.metadata) == dropping:
+        return  # another process took the job over when our lease had run out
+    if state.owner(now.metadata) == _mark(stream_id):
         collect.forget(now.metadata, now.io)
         catalog.purge_table(identifier)
-    return {"dropped": True}, False

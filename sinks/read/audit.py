@@ -27,7 +27,7 @@ from sinks.audit.reading import CleanReading, QuarantineReading, RawReading
 from sinks.audit.report import Report, StageRow
 from sinks.audit.stage import Outputs, Raw
 from sinks.audit.tables import NEVER, CleanTopic, Place
-from sinks.read.marks import Opened, open_table
+from sinks.read.marks import Opened, open_tables
 from sinks.read.runs import RunReading
 from sinks.read.topics import Log, Progress
 from sinks.source import Topic
@@ -103,9 +103,10 @@ class _Tenant:
         platforms = self._platforms()
         wanted = {names.event(self._tenant, platform) for platform in platforms}
         opened = [
-            open_table(self._catalog, stream, changed=stream.id in self._known.changed)
+            one
             for stream in sorted(self._known.snapshot.streams.values(), key=lambda one: one.name)
             if stream.tenant == self._tenant
+            for one in open_tables(self._catalog, stream, changed=stream.id in self._known.changed)
         ]
         opened = [one for one in opened if wanted & set(one.topics)]
         self._runs = RunReading(self._tenant, self._known.snapshot, platforms, self._log, self._starts)

@@ -4,7 +4,7 @@ Lives here: the Iceberg side of the audit. Tables are opened before topics are r
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -19,6 +19,7 @@ from schemas.definitions.view import StreamView
 from sinks.audit.marks import Marks, of_id, pack
 from sinks.audit.report import TableRow
 from sinks.audit.tables import Place, Table
+from sinks.split.known import Member, members
 from sinks.table import state
 from sinks.table.schema import name_in
 
@@ -29,13 +30,18 @@ Since = Callable[[str, int, int], int]
 
 @dataclass(slots=True)
 class Opened:
-    """A stream with its table at one snapshot; `loaded` None: there is no table to compare."""
+    """A stream with one of its tables at one snapshot; `loaded` None: there is no table to compare.
+
+    `only`: the event type of a split stream's table; `later`: what of each type other tables of the stream hold.
+    """
 
     stream: StreamView
     row: TableRow
     loaded: IcebergTable | None
     snapshot_id: int | None = None
     changed: bool = False
+    only: Member | None = None
+    later: Mapping[str, Mapping[Place, int]] = field(default_factory=dict)
     compared: set[Place] = field(default_factory=set)
     _table: Table | None = None
 
@@ -64,6 +70,8 @@ class Opened:
                 skipped=self._skipped(),
                 definition_changed=self.changed,
                 discarded=self._discarded(),
+                only=None if self.only is None else self.only.event_type,
+                later=self.later,
             )
         return self._table
 
@@ -71,6 +79,8 @@ class Opened:
         key, start_from = state.START + self.stream.id, self.stream.definition.start_from
         text = None if self.loaded is None else self.loaded.metadata.properties.get(key)
         known = None if text is None else _flat(state.parse(text))
+        if known is None and self.only is not None:
+            known = _flat(self.only.start)
 
         def start(topic_id: str, partition: int) -> int | None:
             if known is not None and (topic_id, partition) in known:
@@ -117,19 +127,33 @@ class Opened:
         return {place: marks.sort() for place, marks in made.items()}
 
 
-def open_table(catalog: Catalog, stream: StreamView, *, changed: bool) -> Opened:
-    """Load a stream's table as it is now; blocks on the catalog."""
-    identifier = names.namespace(stream.tenant, stream.definition.target_table or "")
+def open_tables(catalog: Catalog, stream: StreamView, *, changed: bool) -> list[Opened]:
+    """Load a stream's table as it is now, and those of its types where it is split; blocks on the catalog."""
+    namespace, table = names.namespace(stream.tenant, stream.definition.target_table or "")
+    own = _open(catalog, stream, (namespace, table), None, changed=changed)
+    found = [own]
+    for member in [] if own.loaded is None else members(own.loaded.metadata):
+        one = _open(catalog, stream, (namespace, member.table), member, changed=changed)
+        begun = None if one.loaded is None else one.loaded.metadata.properties.get(state.START + stream.id)
+        start = _flat(member.start if begun is None else state.parse(begun))
+        own.later = {**own.later, member.event_type: start}
+        found.append(one)
+    return found
+
+
+def _open(
+    catalog: Catalog, stream: StreamView, identifier: tuple[str, str], member: Member | None, *, changed: bool
+) -> Opened:
     row = TableRow(stream.tenant, stream.name, ".".join(identifier))
     try:
         loaded = catalog.load_table(identifier)
     except (NoSuchTableError, NoSuchNamespaceError):
         row.notes.append("no table yet")
-        return Opened(stream, row, None)
+        return Opened(stream, row, None, only=member)
     if state.owner(loaded.metadata) != stream.id:
         row.notes.append("the table is not this stream's")
-        return Opened(stream, row, None)
-    return Opened(stream, row, loaded, loaded.metadata.current_snapshot_id, changed)
+        return Opened(stream, row, None, only=member)
+    return Opened(stream, row, loaded, loaded.metadata.current_snapshot_id, changed, member)
 
 
 def _flat(offsets: state.Offsets) -> dict[Place, int]:

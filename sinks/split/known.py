@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.exceptions import CommitFailedException, NoSuchNamespaceError, NoSuchTableError
 from pyiceberg.schema import Schema
 from pyiceberg.table.metadata import TableMetadata
 
@@ -42,6 +42,15 @@ def members(metadata: TableMetadata) -> list[Member]:
             said = json.loads(text)
             found.append(Member(said["type"], key.removeprefix(MEMBER), state.parse(json.dumps(said["start"]))))
     return found
+
+
+def members_of(catalog: Catalog, own: create.Identifier, owner_id: str) -> list[Member]:
+    """Return the tables of types of a stream by its own table; none while there is none, or it is not the stream's."""
+    try:
+        metadata = catalog.load_table(own).metadata
+    except (NoSuchTableError, NoSuchNamespaceError):
+        return []
+    return members(metadata) if state.owner(metadata) in {owner_id, f"dropped:{owner_id}"} else []
 
 
 def facts(event_type: str) -> Mapping[str, str]:

@@ -14,6 +14,7 @@ from schemas.definitions.key import Permission
 from schemas.definitions.view import StreamView
 
 _READ = Permission.TABLES_READ
+_TYPE = Query("eventType", "string", "of a stream with splitBy: the table of this type; else the stream's own")
 _LIMIT = Query("limit", "integer", "how many rows", minimum=1, maximum=200)
 
 
@@ -49,18 +50,26 @@ class Columns(Definition):
 
 
 async def get_stream_table(call: Call) -> Answer:
-    """Show catalog, metadata location and snippets to query the table with; 404 before its first commit."""
-    return Answer(await call.env.tables.table(await _view(call)))
+    """Show catalog, metadata location and snippets to query the table with; 404 before its first commit.
+
+    `tables`: of a stream with `splitBy` the tables of its types, each with its `eventType`.
+    """
+    return Answer(await call.env.tables.table(await _view(call), _event_type(call)))
 
 
 async def list_stream_rows(call: Call) -> Answer:
     """Show the newest rows."""
-    return Answer({"items": await call.env.tables.rows(await _view(call), call.limit)})
+    return Answer({"items": await call.env.tables.rows(await _view(call), call.limit, _event_type(call))})
 
 
 async def list_stream_columns(call: Call) -> Answer:
     """Show each column's name, type, doc, place in payload and schema; of the newest rows fill rate, distinct, seen."""
-    return Answer({"items": await call.env.tables.columns(await _view(call))})
+    return Answer({"items": await call.env.tables.columns(await _view(call), _event_type(call))})
+
+
+def _event_type(call: Call) -> str | None:
+    given = call.query.get("eventType")
+    return None if given is None else str(given)
 
 
 async def _view(call: Call) -> StreamView:
@@ -79,7 +88,9 @@ async def _view(call: Call) -> StreamView:
 
 
 ROUTES = (
-    Route("GET", "/streams/{id}/table", get_stream_table, "Show a stream's table", _READ, shapes.AnyObject),
-    Route("GET", "/streams/{id}/rows", list_stream_rows, "Show the newest rows", _READ, Items, query=(_LIMIT,)),
-    Route("GET", "/streams/{id}/columns", list_stream_columns, "Show the data dictionary", _READ, Columns),
-)
+    Route("GET", "/streams/{id}/table", get_stream_table, "Show a stream's table", _READ, shapes.AnyObject,
+          query=(_TYPE,)),
+    Route("GET", "/streams/{id}/rows", list_stream_rows, "Show the newest rows", _READ, Items, query=(_LIMIT, _TYPE)),
+    Route("GET", "/streams/{id}/columns", list_stream_columns, "Show the data dictionary", _READ, Columns,
+          query=(_TYPE,)),
+)  # fmt: skip

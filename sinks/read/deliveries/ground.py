@@ -44,7 +44,7 @@ class Ground:
     wait: Callable[[float], None]
     budget: Budget
     _ledger: Topic | None = None
-    _readings: dict[str, list[Reading]] = field(default_factory=dict)
+    _readings: dict[tuple[str, frozenset[str] | None], list[Reading]] = field(default_factory=dict)
 
     @property
     def now_ms(self) -> int:
@@ -79,11 +79,12 @@ class Ground:
         """Return the ledger topic, known once `platforms` was asked."""
         return self._ledger
 
-    def readings(self, topic: str) -> list[Reading]:
-        """Return the tables that are written from a topic."""
-        if topic not in self._readings:
-            self._readings[topic] = of_topic(self.catalog, self.snapshot, self.tenant, topic, self.budget)
-        return self._readings[topic]
+    def readings(self, topic: str, kinds: frozenset[str] | None = None) -> list[Reading]:
+        """Return the tables that are written from a topic; `kinds`: of split streams those of these types only."""
+        if (topic, kinds) not in self._readings:
+            found = of_topic(self.catalog, self.snapshot, self.tenant, topic, self.budget, kinds)
+            self._readings[topic, kinds] = found
+        return self._readings[topic, kinds]
 
     def source(self, source_id: str) -> SourceView | None:
         """Return one of the tenant's sources."""

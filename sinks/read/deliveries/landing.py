@@ -18,7 +18,7 @@ from sinks.source import Topic
 def of_cleans(ground: Ground, topic: Topic, cleans: Sequence[Clean]) -> dict[int, list[InTable]]:
     """Return by item what each table did with clean events of one raw record, in order."""
     made: dict[int, list[InTable]] = {clean.position.item: [] for clean in cleans}
-    for reading in ground.readings(topic.name):
+    for reading in ground.readings(topic.name, frozenset(clean.event_type for clean in cleans)):
         took = {clean.position.item: _taken(reading, topic, clean) for clean in cleans}
         expired = [
             clean for clean in cleans
@@ -27,6 +27,8 @@ def of_cleans(ground: Ground, topic: Topic, cleans: Sequence[Clean]) -> dict[int
         snapshots = _expired(ground, reading, expired)
         for clean in cleans:
             number = clean.position.item
+            if not reading.holds(clean.event_type):
+                continue
             if clean.at >= 0 or number in snapshots:  # told by a table: others may not have the row
                 made[number].append(_shown(reading, took[number], snapshots.get(number)))
     return made

@@ -4,9 +4,9 @@ Lives here: the Iceberg side. A row whose snapshot has expired is looked up in t
 id (Iceberg spec, "Manifests", `snapshot_id` of an entry); its time is gone with the snapshot.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any, cast
@@ -31,6 +31,7 @@ from sinks.read.deliveries.facts import instant
 from sinks.read.deliveries.records import Clean, Note
 from sinks.read.rows import json_value
 from sinks.rows.system import flat_name
+from sinks.split.known import members
 from sinks.table import state
 from sinks.table.schema import is_flat, name_in
 
@@ -53,13 +54,18 @@ _NOTE = ("delivery_id", "decided_at", *(f"{prefix}_{part}" for prefix in ("posit
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A table that is written from a topic; `stream` None: one of our own. `table` None: not made yet, or foreign."""
+    """A table that is written from a topic; `stream` None: one of our own. `table` None: not made yet, or foreign.
+
+    Of a split stream: `only`, the type whose table it is; `others`, types that have tables of their own.
+    """
 
     stream: StreamView | None
     identifier: tuple[str, str]
     owner: str
     table: Table | None
     commits: Commits
+    only: str | None = None
+    others: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -67,15 +73,29 @@ class Reading:
         return ".".join(self.identifier)
 
     def selects(self, event_type: str) -> bool:
-        """Tell whether the stream's event types, as they are now, take this one."""
+        """Tell whether the stream's event types, as they are now, take this one, and into this table."""
+        if not self.holds(event_type):
+            return False
         globs = () if self.stream is None else self.stream.definition.event_types
         return not globs or any(fnmatchcase(event_type, glob) for glob in globs)
 
+    def holds(self, event_type: str) -> bool:
+        """Tell whether events of a type are this table's and not another one's of its stream (sinks/split)."""
+        return event_type not in self.others and self.only in {None, event_type}
+
 
 def of_topic(
-    catalog: Callable[[], Catalog], snapshot: Snapshot, tenant: str, topic: str, budget: Budget
+    catalog: Callable[[], Catalog],
+    snapshot: Snapshot,
+    tenant: str,
+    topic: str,
+    budget: Budget,
+    kinds: Collection[str] | None = None,
 ) -> list[Reading]:
-    """Return the tables written from a clean or quarantine topic, at most 50, by stream name; blocks on the catalog."""
+    """Return the tables written from a clean or quarantine topic, at most 50, by stream name; blocks on the catalog.
+
+    `kinds`: of split streams the tables of these types only.
+    """
     parsed = topics.parse(topic)
     if parsed is not None and parsed.kind is topics.Kind.QUARANTINE:
         return _load(catalog, None, (tenant, QUARANTINE), f"{tenant}.{QUARANTINE}", budget)
@@ -88,11 +108,25 @@ def of_topic(
     )  # fmt: skip
     if len(streams) > MAX_TABLES:
         budget.cut(f"{len(streams)} streams read {topic}: the first {MAX_TABLES} by name were asked")
-    return [
-        reading
-        for one in streams[:MAX_TABLES]
-        for reading in _load(catalog, one, names.namespace(tenant, one.definition.target_table or ""), one.id, budget)
-    ]
+    found = [reading for one in streams[:MAX_TABLES] for reading in _of_stream(catalog, one, budget, kinds)]
+    if len(found) > MAX_TABLES:
+        budget.cut(f"{len(found)} tables are written from {topic}: the first {MAX_TABLES} were asked")
+    return found[:MAX_TABLES]
+
+
+def _of_stream(
+    catalog: Callable[[], Catalog], stream: StreamView, budget: Budget, kinds: Collection[str] | None
+) -> list[Reading]:
+    """Return a stream's table, and those of its types where it is split; none that cannot be read now."""
+    own = names.namespace(stream.tenant, stream.definition.target_table or "")
+    found = _load(catalog, stream, own, stream.id, budget)
+    if not found or found[0].table is None or not (types := members(found[0].table.metadata)):
+        return found
+    found = [replace(found[0], others=frozenset(one.event_type for one in types))]
+    for one in [one for one in types if kinds is None or one.event_type in kinds][:MAX_TABLES]:
+        made = _load(catalog, stream, (own[0], one.table), stream.id, budget)
+        found += [replace(reading, only=one.event_type) for reading in made]
+    return found
 
 
 def _load(

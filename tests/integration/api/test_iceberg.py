@@ -24,6 +24,8 @@ from deploy.cli.client import ServerError
 from deploy.cli.query import EXTENSIONS, _extension_file, load_extensions
 from ingress.api.iceberg.paging import MAX_PAGE
 from schemas.definitions.key import Permission
+from schemas.definitions.stream import StreamDefinition
+from schemas.definitions.view import StreamView
 from schemas.settings.processes import LakeSettings
 from sinks.read.catalog import CatalogTables
 from sinks.read.reader import Reader
@@ -302,7 +304,9 @@ async def test_the_snippets_that_are_printed_read_the_table(
         catalog_uri=f"sqlite:///{lake.folder}/catalog.db", catalog_warehouse=f"file://{lake.folder}/warehouse"
     )
     reader = Reader(settings, lambda: lake.reader, api.url)
-    told = await asyncio.to_thread(reader._table, ("acme", "orders"))
+    definition = StreamDefinition.model_validate({"name": "o", "topics": ["acme.event.shop"], "targetTable": "orders"})
+    view = StreamView("s", "acme", "o", 1, definition, "running", 1, accept_loss=False, frozen=False)
+    told = await reader.table(view)
     key = await api.key_for("acme", Permission.TABLES_READ)
 
     def read() -> None:

@@ -113,7 +113,7 @@ async def test_patch_keeps_what_a_definition_must_be(api: Api) -> None:
         ({"targetTable": "other"}, 409, "immutable"),
         ({"layout": "raw"}, 409, "immutable"),
         ({"layout": "flat", "columnNames": "stitch"}, 409, "immutable"),
-        ({"splitBy": "eventType"}, 422, "unsupported"),
+        ({"splitBy": "eventType"}, 409, "immutable"),
         ({"nope": 1}, 422, "invalid_definition"),
         ({"contract": {"columns": "never"}}, 422, "invalid_definition"),
         ({"contract": {"columns": "discardRow", "dataTypes": "freeze"}, "columns": ["/a/b"]}, 200, None),
@@ -204,7 +204,7 @@ async def test_an_idempotency_key_makes_one_object(api: Api, key: str) -> None:
 
 async def test_an_idempotency_key_of_a_refused_call_may_be_used_again(api: Api) -> None:
     headers = {"Idempotency-Key": "one"}
-    assert (await api.send("POST", "/streams", STREAM | {"splitBy": "eventType"}, headers=headers)).status == 422
+    assert (await api.send("POST", "/streams", STREAM | {"retentionDays": 3}, headers=headers)).status == 422
     assert (await api.send("POST", "/streams", STREAM, headers=headers)).status == 201
     bad = await api.send("POST", "/streams", STREAM, headers={"Idempotency-Key": "a b"})
     assert (bad.status, bad.reason) == (400, "bad_request")
@@ -222,3 +222,25 @@ async def test_a_sweep_is_a_job_of_the_writers(api: Api) -> None:
     assert (both[0].arguments["namespace"], both[0].arguments["table"]) == ("default", "slack_events")
     assert (await api.send("POST", "/streams/slack-events/sweep", {"olderThanHours": 0})).status == 422
     assert (await api.send("POST", "/streams/none/sweep")).reason == "not_found"
+
+
+async def test_a_split_streams_tables_are_nobody_elses(api: Api) -> None:
+    split = STREAM | {"name": "split", "targetTable": "crm.seg", "splitBy": "eventType"}
+    await api.make("/streams", STREAM | {"name": "own", "targetTable": "crm.github_push"})
+    await api.make("/streams", split)
+    for table, split_by in (("crm.seg_track", "none"), ("crm.github", "eventType"), ("crm.seg", "eventType")):
+        other = STREAM | {"name": "other", "targetTable": table, "splitBy": split_by}
+        reply = await api.send("POST", "/streams", other)
+        assert (reply.status, reply.reason) == (409, "table_taken"), table
+    for table in ("seg_track", "crm.segment"):
+        await api.make("/streams", STREAM | {"name": table.replace(".", "-").replace("_", "-"), "targetTable": table})
+    fixed = await api.send("PATCH", "/streams/split", {"splitBy": "none"})
+    assert (fixed.status, fixed.reason) == (409, "immutable")
+
+
+async def test_a_type_of_a_split_stream_is_named_in_the_query(api: Api) -> None:
+    await api.make("/streams", STREAM | {"splitBy": "eventType"})
+    api.tables.tables["slack-events"] = [{"event_id": "1"}]
+    for query, asked in (("", None), ("?eventType=order.paid", "order.paid")):
+        assert (await api.send("GET", f"/streams/slack-events/rows{query}")).status == 200
+        assert api.tables.types[-1] == asked

@@ -100,15 +100,17 @@ class FakeTables:
     tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     asked: list[tuple[str, dict[str, str], int, str | None]] = field(default_factory=list)
     counted: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    types: list[str | None] = field(default_factory=list)
 
-    async def table(self, stream: StreamView) -> dict[str, Any]:
+    async def table(self, stream: StreamView, event_type: str | None = None) -> dict[str, Any]:  # noqa: ARG002 the port's
         self._of(stream)
         return {"catalog": "hookberg", "metadataLocation": "file:///lake/v1.json", "snippets": {"duckdb": "SELECT 1"}}
 
-    async def rows(self, stream: StreamView, limit: int) -> list[dict[str, Any]]:
+    async def rows(self, stream: StreamView, limit: int, event_type: str | None = None) -> list[dict[str, Any]]:
+        self.types.append(event_type)
         return self._of(stream)[:limit]
 
-    async def columns(self, stream: StreamView) -> list[dict[str, Any]]:
+    async def columns(self, stream: StreamView, event_type: str | None = None) -> list[dict[str, Any]]:  # noqa: ARG002 the port's
         return [{"name": name, "type": "string", "doc": name} for name in self._of(stream)[0]]
 
     async def quarantine(self, tenant: str, query: Mapping[str, str], limit: int, cursor: str | None) -> dict[str, Any]:

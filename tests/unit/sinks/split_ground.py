@@ -5,6 +5,7 @@ Lives here: set-up. May not live here: assertions.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.table import Table
 
 from deploy.processes.clock import SystemClock
-from sinks.columns.typing import Typing
-from sinks.fleet import EVENTS, layout_of
+from schemas.definitions.stream import StreamDefinition
+from schemas.definitions.view import StreamView
+from sinks.fleet import layout_of, of_stream
 from sinks.slots import Slots
-from sinks.spec import Env, Spec
+from sinks.spec import Env
 from sinks.split import known
 from sinks.split.plan import Plan
 from sinks.split.tails import Split
@@ -36,7 +38,9 @@ class SplitGround:
         self.reader = SqlCatalog(
             "hookberg", uri=f"sqlite:///{folder}/catalog.db", warehouse=f"file://{folder}/warehouse"
         )
-        self.typing, self.plan = Typing(), Plan()
+        self.members: dict[str, Any] = {}
+        """Of the stream's definition."""
+        self.plan = Plan()
         self.polls: list[tuple[int, int]] = []
         """(offset, number of records) of each poll that found any, of all consumers."""
         self.advances: Any = None
@@ -49,12 +53,11 @@ class SplitGround:
 
     def split(self, **changes: Any) -> Split:
         """Return the stream, not started."""
-        base: dict[str, Any] = {
-            "id": STREAM, "identifier": NAME, "topics": (TOPIC,), "start_from": "earliest", "freshness_s": 0.05,
-            "generation": 1, "accept_loss": False, "kind": EVENTS, "layout": (self.typing, "nested"),
-            "split": self.plan,
-        }  # fmt: skip
-        spec, clock = Spec(**{**base, **changes}), SystemClock()
+        definition = StreamDefinition.model_validate(
+            {"name": "o", "topics": [TOPIC], "targetTable": NAME[1], "splitBy": "eventType"} | self.members
+        )
+        view = StreamView(STREAM, NAME[0], "o", 1, definition, "running", 1, accept_loss=False, frozen=False)
+        spec, clock = replace(of_stream(view), freshness_s=0.05, split=self.plan, **changes), SystemClock()
         slots = Slots(4, patience_s=10, most=32, monotonic=clock.monotonic)
         admin: Any = None
         env = Env(

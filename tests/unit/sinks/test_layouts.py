@@ -13,7 +13,7 @@ from sinks.columns.typing import Typing
 from sinks.read.columns import described, dictionary
 from sinks.read.deliveries import tables
 from sinks.read.deliveries.budget import Budget
-from sinks.read.marks import open_table
+from sinks.read.marks import open_tables
 from sinks.read.rows import json_rows, newest
 from sinks.rows.rebuild import rebuild
 from sinks.rows.system import COLUMNS
@@ -92,7 +92,7 @@ def test_deliveries_and_audit_read_every_layout(ground: Ground, layout: str) -> 
     assert tables.snapshot_of(table, first[name], found[0].received_at, budget) == table.metadata.current_snapshot_id
     definition = StreamDefinition.model_validate({"name": "orders", "topics": [TOPIC], "targetTable": "orders"})
     stream = StreamView(STREAM, "acme", "orders", 1, definition, "running", 1, accept_loss=False, frozen=False)
-    made = open_table(ground.reader, stream, changed=False)._rows(lambda *_: None)
+    made = open_tables(ground.reader, stream, changed=False)[0]._rows(lambda *_: None)
     assert {place: len(marks) for place, marks in made.items()} == {next(iter(made)): 2}
     assert all(isinstance(marks, Marks) for marks in made.values())
 

@@ -33,7 +33,7 @@ class Streams:
         with self.rim.database.change() as connection:
             alive(connection, tenant)
             taken(connection, STREAMS, tenant, definition.name)
-            _free(connection, namespace, table)
+            _free(connection, namespace, table, split=definition.split_by != "none")
             row = connection.execute(
                 insert(STREAMS)
                 .values(
@@ -76,6 +76,8 @@ class Streams:
             taken(connection, STREAMS, tenant, definition.name, but=row.id)
             if _table(tenant, definition) != (row.namespace, row.table_name):
                 raise Refused(Reason.IMMUTABLE, "targetTable cannot change: make another stream")
+            if definition.split_by != _definition(row).split_by:
+                raise Refused(Reason.IMMUTABLE, "splitBy cannot change: make another stream")
             if definition.layout != _definition(row).layout:
                 raise Refused(Reason.IMMUTABLE, "layout cannot change: the table's columns have their names by it")
             if definition.column_names != _definition(row).column_names:
@@ -148,11 +150,25 @@ def _table(tenant: str, definition: StreamDefinition) -> tuple[str, str]:
     return names.namespace(tenant, definition.target_table)
 
 
-def _free(connection: Connection, namespace: str, table: str) -> None:
-    query = select(STREAMS.c.name).where(STREAMS.c.namespace == namespace, STREAMS.c.table_name == table)
-    row = connection.execute(query).first()
-    if row is not None:
-        raise Refused(Reason.TABLE_TAKEN, f"stream {row.name!r} owns table {namespace}.{table}")
+def _free(connection: Connection, namespace: str, table: str, *, split: bool) -> None:
+    """Raise `Refused(table_taken)` when the table is another stream's, or may be one of a type's (sinks/split)."""
+    query = select(STREAMS.c.name, STREAMS.c.table_name, STREAMS.c.definition).where(STREAMS.c.namespace == namespace)
+    for row in connection.execute(query):
+        if row.table_name == table:
+            raise Refused(Reason.TABLE_TAKEN, f"stream {row.name!r} owns table {namespace}.{table}")
+        if split and row.table_name.startswith(f"{table}_"):
+            raise Refused(
+                Reason.TABLE_TAKEN,
+                f"table {namespace}.{row.table_name} of stream {row.name!r} has a name as this stream's tables have it",
+            )
+        if table.startswith(f"{row.table_name}_") and _split(row.definition):
+            raise Refused(
+                Reason.TABLE_TAKEN, f"tables {namespace}.{row.table_name}_... are those of stream {row.name!r}"
+            )
+
+
+def _split(definition: str) -> bool:
+    return StreamDefinition.model_validate_json(definition).split_by != "none"
 
 
 def _failed(connection: Connection, row: Row[Any]) -> bool:
