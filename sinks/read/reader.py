@@ -17,6 +17,7 @@ from schemas.definitions.view import StreamView
 from schemas.errors import Refused
 from schemas.reasons import Reason
 from schemas.settings.processes import LakeSettings
+from sinks.columns.key import Key
 from sinks.fleet import QUARANTINE
 from sinks.read import columns, drift, latest, quarantine, redrivable, rows, snippets
 from sinks.split.known import TYPE, members
@@ -39,13 +40,14 @@ class Reader:
 
     async def table(self, stream: StreamView, event_type: str | None = None) -> dict[str, Any]:
         """Return where the table is and how to read it; raises `Refused(not_found)` before it exists."""
-        return await self._run(lambda: self._table(stream, event_type))
+        key = latest.key_in(stream.definition)
+        return await self._run(lambda: self._table(self._place(stream, event_type), key))
 
     async def rows(self, stream: StreamView, limit: int, event_type: str | None = None) -> list[dict[str, Any]]:
         """Return the newest rows, newest first, as JSON values; raises `Refused(not_found)` before the table exists."""
 
         def read() -> list[dict[str, Any]]:
-            table = self._of(stream, event_type)
+            table = self._load(self._place(stream, event_type))
             schema = table.schema()
             return rows.json_rows(rows.newest(table, name_in(schema, "received_at"), limit), schema)
 
@@ -53,7 +55,7 @@ class Reader:
 
     async def columns(self, stream: StreamView, event_type: str | None = None) -> list[dict[str, Any]]:
         """Return the data dictionary, with how full each column is among the newest rows."""
-        return await self._run(lambda: columns.described(self._of(stream, event_type)))
+        return await self._run(lambda: columns.described(self._load(self._place(stream, event_type))))
 
     async def quarantine(self, tenant: str, query: Mapping[str, str], limit: int, cursor: str | None) -> dict[str, Any]:
         """Return a page of the quarantine table; empty before it exists."""
@@ -110,24 +112,22 @@ class Reader:
                 f"table {name} does not exist yet: a started stream makes it once its topic exists, see its status",
             ) from error
 
-    def _of(self, stream: StreamView, event_type: str | None) -> Table:
+    def _place(self, stream: StreamView, event_type: str | None) -> tuple[str, str]:
         """Return a stream's table, of a split one that of a type; raises `Refused(not_found)`."""
-        own = self._load(_identifier(stream))
+        own = names.namespace(stream.tenant, stream.definition.target_table or "")
         if event_type is None:
             return own
-        found = next((one for one in members(own.metadata) if one.event_type == event_type), None)
+        known = members(self._load(own).metadata)
+        found = next((one.table for one in known if one.event_type == event_type), None)
         if found is None:
             raise Refused(
                 Reason.NOT_FOUND,
                 f"the stream has no table of event type {event_type!r}: its `tables` are listed with its own",
             )
-        return self._load((_identifier(stream)[0], found.table))
+        return own[0], found
 
-    def _table(self, stream: StreamView, event_type: str | None) -> dict[str, Any]:
-        table = self._of(stream, event_type)
-        namespace, name = table.name()[-2:]
-        identifier = (namespace, name)
-        key = latest.key_in(stream.definition)
+    def _table(self, identifier: tuple[str, str], key: Key | None = None) -> dict[str, Any]:
+        table = self._load(identifier)
         door = self._settings.catalog_name, f"{self._api_url}/iceberg", identifier
         direct = self._settings, identifier, table.metadata_location
         asked = None if key is None else latest.of(table.schema(), key)
@@ -160,7 +160,3 @@ class Reader:
             "eventType": table.metadata.properties.get(TYPE),
             "tables": [{"table": one.table, "eventType": one.event_type} for one in members(table.metadata)],
         }
-
-
-def _identifier(stream: StreamView) -> tuple[str, str]:
-    return names.namespace(stream.tenant, stream.definition.target_table or "")
