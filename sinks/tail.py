@@ -48,7 +48,9 @@ class Tail:
         self._ages: deque[float] = deque(maxlen=_SAMPLES)
         self._overflow = 0
         self.book = advanced.of(spec.identifier, spec.id, spec.stream_id, env.advances)
-        self._care = None if env.upkeep is None else env.upkeep.open(spec.identifier, spec.id)
+        self._care = (
+            None if env.upkeep is None else env.upkeep.open(spec.identifier, spec.id, compacts=spec.keys is None)
+        )
 
     # ---- asked from outside
     def start(self) -> None:

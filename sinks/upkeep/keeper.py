@@ -43,11 +43,15 @@ class Closed(Exception):
 
 @dataclass(slots=True)
 class Care:
-    """One table's: its tail writes `commits`, the keeper's thread the rest; `report` may be read by anyone."""
+    """One table's: its tail writes `commits`, the keeper's thread the rest; `report` may be read by anyone.
+
+    `compacts`: not where the writer knows its rows by file and place (upsert).
+    """
 
     identifier: tuple[str, str]
     owner_id: str
     due: float
+    compacts: bool = True
     commits: int = 0
     report: TableUpkeep = field(default_factory=TableUpkeep)
     inventory: compact.Inventory = field(default_factory=compact.Inventory)
@@ -68,8 +72,8 @@ class Care:
 class Upkeep(Protocol):
     """What a tail needs of it."""
 
-    def open(self, identifier: tuple[str, str], owner_id: str) -> Care:
-        """Look after a table from now on."""
+    def open(self, identifier: tuple[str, str], owner_id: str, *, compacts: bool = True) -> Care:
+        """Look after a table from now on; `compacts`: join its small files too."""
 
     def committed(self, care: Care) -> None:
         """Say that the table has one more commit; never blocks."""
@@ -107,9 +111,9 @@ class Keeper:
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
-    def open(self, identifier: tuple[str, str], owner_id: str) -> Care:
+    def open(self, identifier: tuple[str, str], owner_id: str, *, compacts: bool = True) -> Care:
         """Look after a table from now on; first within `RETRY_S`, spread over it."""
-        care = Care(identifier, owner_id, self._clock.monotonic() + RETRY_S * self._random())
+        care = Care(identifier, owner_id, self._clock.monotonic() + RETRY_S * self._random(), compacts)
         with self._change:
             self._cares.append(care)
         return care
@@ -205,6 +209,8 @@ class Keeper:
     def _compact(self, care: Care, table: Table) -> bool:
         """Join one round of small files; False when there is none."""
         care.check()
+        if not care.compacts:
+            return False
         head = table.metadata.current_snapshot()
         before = [] if head is None else head.manifests(table.io)
         if replace.deletes_of(before):  # rows that are deleted by position would need to be followed

@@ -54,6 +54,7 @@ CALLS: dict[tuple[str, str], tuple[str, Any, str, str]] = {
     ("POST", "/quarantine/redrive"): ("/quarantine/redrive", {"source": "github-main"}, "job", "created"),
     ("POST", "/streams/{id}/start"): ("/streams/slack-events/start", None, "stream", "updated"),
     ("POST", "/streams/{id}/stop"): ("/streams/running/stop", None, "stream", "updated"),
+    ("POST", "/streams/{id}/sweep"): ("/streams/slack-events/sweep", None, "job", "created"),
     ("POST", "/streams/{id}/restart"): ("/streams/slack-events/restart", None, "stream", "updated"),
 }  # fmt: skip
 """Of each route that changes something: a call that succeeds, and the kind and the deed of the row that it leaves."""
