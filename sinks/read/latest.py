@@ -135,6 +135,9 @@ def _having(latest: Latest, dialect: Dialect) -> str:
 
 def _number(latest: Latest, dialect: Dialect) -> str:
     keys = ", ".join(quoted(path, dialect) for path in latest.key)
-    decide = [path for path in latest.order if dialect != "spark" or path[-1].lower() not in SPARKS_OWN]
+    decide = list(latest.order)
+    if dialect == "spark":
+        seen = [path for path in decide if path[-1].lower() not in SPARKS_OWN]
+        decide = seen if seen == decide else [*seen, ("event_id",)]
     order = ", ".join(f"{quoted(path, dialect)} DESC NULLS LAST" for path in decide)
     return f"row_number() OVER (PARTITION BY {keys} ORDER BY {order})"

@@ -15,6 +15,7 @@ from pyiceberg.view.metadata import SQLViewRepresentation
 from typer.testing import CliRunner
 
 from deploy.cli import app
+from deploy.cli.client import ServerError
 from deploy.cli.query import connect, local_tables
 from schemas.definitions.key import Permission
 from schemas.settings.processes import LakeSettings
@@ -179,3 +180,29 @@ async def test_the_command_line_queries_views_of_a_server_and_of_a_data_folder(
     assert {f"{ref.namespace}.{ref.name}" for ref in tables} >= {"acme.orders", "acme.orders_latest"}
     with connect(tables, sql) as connection:
         assert dict(connection.execute(sql).fetchall()) == LATEST
+
+
+async def test_the_command_line_prints_the_query_alone_or_says_why_there_is_none(
+    api: Api, lake: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = Reader(LakeSettings(catalog_uri="sqlite://"), lambda: lake.reader, api.url)
+    monkeypatch.setattr(api.tables, "table", reader.table)
+
+    def run(*words: str) -> Any:
+        return CliRunner().invoke(
+            app, ["table", "orders", *words, "--url", api.url, "--key", api.key, "--tenant", "acme"]
+        )
+
+    def work() -> None:
+        alone = run("--latest", "--engine", "trino", "--direct")
+        assert alone.exit_code == 0, alone.exception or alone.output
+        assert alone.stdout.startswith("SELECT ")
+        assert "row_number() OVER (PARTITION BY" in alone.stdout
+        assert "latest version of every key: acme.orders_latest (--latest)" in run().stdout
+
+    await asyncio.to_thread(work)
+    await api.send("PATCH", "/streams/orders", {"primaryKey": []}, tenant="acme")
+    refused = await asyncio.to_thread(run, "--latest")
+    assert isinstance(refused.exception, ServerError)
+    assert "no versions to choose from" in str(refused.exception)
+    reader.close()
