@@ -5,7 +5,6 @@ import gzip
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
-from importlib import util
 from pathlib import Path
 from typing import Any
 
@@ -320,7 +319,7 @@ async def test_the_snippets_that_are_printed_read_the_table(
                 for extension in ("avro", "httpfs"):  # what DuckDB fetches by itself where it may
                     connection.execute(f"INSTALL {extension}; LOAD {extension}")
                 assert len(connection.execute(texts["duckdb"]).fetchall()) == ROWS
-            for engine in ("pyiceberg", *(["polars"] if util.find_spec("polars") else [])):
+            for engine in ("pyiceberg", "polars"):
                 exec(texts[engine], {})  # this is what an analyst does with it
                 assert "event_id" in capsys.readouterr().out
 

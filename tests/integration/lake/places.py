@@ -27,7 +27,7 @@ from tests.house.s3 import BUCKET, Store
 OWNER = "stream-1"
 TIMEOUT_S = 1.0
 """Of one request, where a test waits for it to pass."""
-HASTY = {"s3.connect-timeout": "1", "s3.request-timeout": "2"}
+HASTY = {"s3.connect-timeout": "1", "s3.request-timeout": "1"}
 Result = commit.Committed | commit.AlreadyThere | commit.Fenced
 
 
