@@ -4,12 +4,14 @@ Lives here: the text. The snippets are the server's (sinks/read/snippets.py), pr
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
 from deploy.cli.client import DataDirOption, KeyOption, Server, ServerError, TenantOption, UrlOption, find
+from deploy.cli.dbt import Columns, sources
 from deploy.cli.objects import JsonOption, show
 
 EngineOption = Annotated[
@@ -17,7 +19,7 @@ EngineOption = Annotated[
 ]
 LatestOption = Annotated[bool, typer.Option("--latest", help="The latest version of every key, not the first rows")]
 DirectOption = Annotated[bool, typer.Option("--direct", help="Past the API: with the catalog's own credentials")]
-
+DbtOption = Annotated[bool, typer.Option("--dbt", help="A dbt sources file: every table of the stream, its columns")]
 OrphansOption = Annotated[
     bool, typer.Option("--orphans", help="Look for files in its location that nothing refers to; nothing is deleted")
 ]
@@ -38,6 +40,7 @@ def _table(
     engine: EngineOption = None,
     latest: LatestOption = False,
     direct: DirectOption = False,
+    dbt: DbtOption = False,
     orphans: OrphansOption = False,
     delete: DeleteOption = False,
     older_than_hours: HoursOption = 72,
@@ -54,6 +57,9 @@ def _table(
         _sweep(server, stream, {"delete": delete, "olderThanHours": older_than_hours}, as_json=as_json)
         return
     told = server.call("GET", f"/streams/{stream}/table")
+    if dbt:
+        typer.echo(sources(stream, [*_all(server, stream, told)]))
+        return
     if latest and not told.get("latest"):
         raise ServerError(f"{stream} appends without a primaryKey, or upserts: it has no versions to choose from")
     snippets = (told["latest"] if latest else told)["direct" if direct else "snippets"]
@@ -65,6 +71,15 @@ def _table(
         typer.echo(snippets[engine])
     else:
         raise ServerError(f"no snippet for {engine!r}: {', '.join(snippets)}")
+
+
+def _all(server: Server, stream: str, own: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Columns]]:
+    """Yield every table of a stream with its columns: one, or one a type where the stream is split, its own first."""
+    path = f"/streams/{stream}"
+    yield own, server.call("GET", f"{path}/columns")["items"]
+    for one in own.get("tables", ()):
+        query = f"?eventType={quote(one['eventType'], safe='')}"
+        yield server.call("GET", f"{path}/table{query}"), server.call("GET", f"{path}/columns{query}")["items"]
 
 
 def _sweep(server: Server, stream: str, asked: dict[str, Any], *, as_json: bool) -> None:
@@ -98,6 +113,7 @@ def text(told: Mapping[str, Any], snippets: Mapping[str, str]) -> str:
     lines += [f"  {told['metadataLocation']}"]
     if told.get("latest"):
         lines += [f"  latest version of every key: {told['latest']['view']} (--latest)"]
+    lines += [f"  {one['eventType']}: {one['table']}" for one in told.get("tables", ())]
     for engine, snippet in snippets.items():
         lines += ["", f"-- {engine} ".ljust(72, "-"), snippet]
     return "\n".join(lines)

@@ -44,6 +44,7 @@ class SplitGround:
         self.polls: list[tuple[int, int]] = []
         """(offset, number of records) of each poll that found any, of all consumers."""
         self.advances: Any = None
+        self.deadline_s, self.look_s = DEADLINE_S, 0.01
 
     def put(self, kinds: Sequence[str], first: int = 0, partition: int = 0) -> None:
         """Append one event a kind; its number is its payload's `n`."""
@@ -79,12 +80,12 @@ class SplitGround:
 
     def wait(self, done: Callable[[], bool], made: Split) -> None:
         """Poll until `done`."""
-        until = time.monotonic() + DEADLINE_S
+        until = time.monotonic() + self.deadline_s
         while not done():
             assert made.alive, "the stream ended by itself"
             if time.monotonic() > until:
                 raise AssertionError(f"{made.status()} {self.rows()}")
-            time.sleep(0.01)
+            time.sleep(self.look_s)
 
     def drained(self) -> bool:
         """Tell whether the tables hold as many rows as the log has records."""
