@@ -40,6 +40,7 @@ def run(folder: Path, events: set[str]) -> dict[str, Any]:
     """Land the examples and look at every table."""
     sent = clean(events)
     ground = SplitGround(folder, per_poll=50)
+    ground.members = {"maxColumns": 2000}  # pull requests have more than the 500 of the default
     ground.deadline_s, ground.look_s = 600.0, 0.01 if events else 5.0
     ground.plan = plan_of(github.pins(one.event_type for one in sent))
     ground.log.make(TOPIC)
@@ -77,7 +78,7 @@ def run(folder: Path, events: set[str]) -> dict[str, Any]:
     }
 
 
-def _column(row: Any, pointer: str) -> Any:  # noqa: ANN401 a row's value
+def _column(row: Any, pointer: str) -> Any:
     """Return the value of a member's column; one that has it is in `_raw` for the form of its text only (a time)."""
     for step in pointer.split("/")[1:]:
         row = row.get(step) if isinstance(row, dict) else None
