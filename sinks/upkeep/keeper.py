@@ -101,7 +101,7 @@ class Keeper:
         """Begin."""
         self._thread.start()
 
-    def end(self, timeout_s: float = 5.0) -> None:
+    def end(self, timeout_s: float = 1.0) -> None:
         """End: what is under way gives up at its next step; waits for it at most `timeout_s`."""
         with self._change:
             self._ended = True

@@ -191,10 +191,11 @@ def soak(tables: int, commits: int) -> list[dict[str, Any]]:
             own.mkdir()
             command = [sys.executable, "-m", "tests.benchmarks.soak", "--part", str(own)]
             command += ["--tables", str(share), "--commits", str(commits // PROCESSES)]
-            running.append(subprocess.Popen(command, stdout=subprocess.PIPE))
-        answers = [one.communicate()[0] for one in running]
-        if any(one.returncode for one in running):
+            with (own / "out").open("wb") as out:
+                running.append(subprocess.Popen(command, stdout=out))
+        if any(one.wait() for one in running):
             raise RuntimeError("a process failed, see above")
+        answers = [(folder / str(number) / "out").read_bytes() for number in range(PROCESSES)]
         found = [[json.loads(line) for line in answer.splitlines() if line.startswith(b"{")] for answer in answers]
         return [joined([process[at] for process in found]) for at in range(PARTS)]
     finally:
