@@ -68,8 +68,7 @@ class StreamDefinition(Definition):
     """What `POST /streams` takes; the defaults make the four-member quick start enough.
 
     `topics` name raw or clean topics; `{tenantId}` stands for the caller's tenant (resolved by the API with `resolve`).
-    This release runs `writeMode: append`; the other values are part of the format and refused with `unsupported` by the
-    API until their writer runs.
+    Values of `UNSUPPORTED_YET` are part of the format and refused with `unsupported` by the API until their writer runs.
     """
 
     name: StreamName
@@ -118,7 +117,7 @@ class StreamDefinition(Definition):
     def _typed_key(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if len(set(value)) != len(value):
             raise ValueError("a member is named twice")
-        if value and info.data.get("layout") == "raw":
+        if value and info.data.get("layout") == "raw" and info.data.get("write_mode") != "upsert":
             raise ValueError("needs typed columns: leave `layout` raw out")
         return value
 
@@ -137,12 +136,36 @@ class StreamDefinition(Definition):
             raise ValueError(f"tables are targetTable_type: use at most {MAX_SPLIT_TABLE} characters for targetTable")
         return value
 
+    @field_validator("write_mode")
+    @classmethod
+    def _upserts_are_one_table(cls, value: str, info: ValidationInfo) -> str:
+        if value == "upsert" and info.data.get("split_by") == "eventType":
+            raise ValueError("upsert keeps the versions of a key in one table: leave splitBy out")
+        return value
+
+    @field_validator("delete_when")
+    @classmethod
+    def _deletes_of_upserts(cls, value: DeleteWhen | None, info: ValidationInfo) -> DeleteWhen | None:
+        if value is not None and info.data.get("write_mode") != "upsert":
+            raise ValueError("deletes rows of an upsert table only: set `writeMode: upsert` or leave it out")
+        return value
+
     @field_validator("column_names")
     @classmethod
     def _stitch_is_flat(cls, value: str, info: ValidationInfo) -> str:
         if value == "stitch" and info.data.get("layout") != "flat":
             raise ValueError("stitch needs `layout: flat`: leave layout out")
         return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _upserts_have_a_key(cls, value: Any) -> Any:  # noqa: ANN401 JSON
+        """Refuse an upsert without a key; without partitions unless asked: each one touched costs a commit a file."""
+        if not isinstance(value, dict) or value.get("writeMode") != "upsert":
+            return value
+        if not value.get("primaryKey"):
+            raise ValueError("primaryKey is missing: name the payload's members whose values make a key")
+        return {"partitionBy": [], **value}
 
     @model_validator(mode="before")
     @classmethod
@@ -159,10 +182,8 @@ class StreamDefinition(Definition):
 
 
 UNSUPPORTED_YET: dict[str, tuple[Any, ...]] = {
-    "write_mode": ("append",),
     "retention_days": (None,),
     "value_format": ("JSON",),
-    "delete_when": (None,),
 }
 """Per field the values that this release runs; the API refuses the others with 422 `unsupported`."""
 

@@ -88,6 +88,7 @@ class TableRow:
     rows: int = 0
     not_selected: int = 0
     discarded: int = 0
+    replaced: int = 0
     pending: int = 0
     skipped: int = 0
     notes: list[str] = field(default_factory=list)

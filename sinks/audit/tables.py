@@ -1,8 +1,9 @@
-"""A table's sum: clean events from its start on = rows + not selected + discarded + pending + skipped by acceptLoss.
+"""A table's sum: clean events from its start on = rows + not selected + discarded + replaced + pending + skipped.
 
 Lives here: the clean topic as columns, what of it a table must hold, and the comparison, each position exactly once.
 Pure. Rules 17 to 19. Which rows a contract has discarded is known by number alone, per clean partition: as many events
-must be missing. Nothing is replaced or deleted by the writer of this release (`append`).
+must be missing. An upsert table says how many events have no row any more, or never had one: superseded, deleted,
+tombstones; as many must be missing over all its topics.
 """
 
 from array import array
@@ -120,18 +121,38 @@ class Table:
     discarded: Mapping[Place, int] = field(default_factory=dict)
     only: str | None = None
     later: Mapping[str, Mapping[Place, int]] = field(default_factory=dict)
+    replaced: int | None = None
 
 
-def check(row: TableRow, table: Table, topic: CleanTopic, floors: Mapping[Place, int]) -> None:
+@dataclass(slots=True)
+class Missing:
+    """Events without a row: how many, and the first. `whole`: every event that may be missing was looked at."""
+
+    count: int = 0
+    first: Position | None = None
+    whole: bool = True
+
+    def add(self, at: Position, times: int) -> None:
+        """Note one."""
+        self.count += times
+        self.first = at if self.first is None else min(self.first, at)
+
+
+def check(
+    row: TableRow, table: Table, topic: CleanTopic, floors: Mapping[Place, int], absent: Missing | None = None
+) -> None:
     """Compare the table with one of its topics and add what is found to `row`.
 
     `floors`: first raw offset looked at, by raw place (rows below it have no clean event to be compared with).
+    `absent` gathers what is missing in an upsert table, for `settle`; it says of all topics together why.
     """
     expected: dict[Place, Marks] = {place: Marks() for place in topic.places}
     selected = [table.selects(kind) for kind in topic.kinds]
     for clean in topic.partitions:
         _expect(row, table, topic, clean, selected, expected, floors)
-    missing: dict[int, list[Position]] = {part: [] for topic_id, part in table.discarded if topic_id == topic.topic_id}
+    missing = {part: Missing() for topic_id, part in table.discarded if topic_id == topic.topic_id and absent is None}
+    if absent is not None and any(floors.get(place, 0) for place in topic.places):
+        absent.whole = False
     for place in sorted(expected):
         marks = expected[place].sort()
         have = table.rows.get(place, Marks())
@@ -140,7 +161,7 @@ def check(row: TableRow, table: Table, topic: CleanTopic, floors: Mapping[Place,
         older = bisect_left(have.keys, floor)
         if older:
             row.notes.append(f"{older} rows of {place[0]}/{place[1]} are older than what is looked at")
-        _compare(row, table, place, marks, have, floor, missing.get(place[1]))
+        _compare(row, table, place, marks, have, floor, absent or missing.get(place[1]))
     for partition, found in missing.items():
         whole = not any(floors.get(place, 0) for place in topic.places if place[1] == partition)
         _discarded(row, table, found, table.discarded[topic.topic_id, partition], whole=whole)
@@ -198,15 +219,27 @@ def _first_row(table: Table, topic: CleanTopic, clean: Clean) -> int:
     return table.offsets.get((topic.topic_id, clean.partition), 0)
 
 
-def _discarded(row: TableRow, table: Table, missing: list[Position], said: int, *, whole: bool) -> None:
+def settle(row: TableRow, table: Table, absent: Missing) -> None:
+    """Compare all that is missing in an upsert table with what it says of why."""
+    gone = sum(table.discarded.values())
+    said = gone + (table.replaced or 0)
+    whole = absent.whole and not table.definition_changed
+    if absent.count > said or (whole and absent.count < said):
+        what = f"{absent.count} events are no rows of {table.name}, which says so of {said} (replaced or discarded)"
+        row.findings.add(what, absent.first if absent.count > said else None)
+    row.discarded += min(absent.count, gone)
+    row.replaced += max(0, min(absent.count, said) - gone)
+
+
+def _discarded(row: TableRow, table: Table, missing: Missing, said: int, *, whole: bool) -> None:
     """Compare events without a row with the number that the contract has discarded, or a part of them."""
-    if len(missing) > said or (whole and len(missing) < said):
-        what = f"{len(missing)} events are no rows of {table.name}, its contract has discarded {said}; this"
-        if missing:
-            row.findings.add(f"{what} is the first", min(missing))
+    if missing.count > said or (whole and missing.count < said):
+        what = f"{missing.count} events are no rows of {table.name}, its contract has discarded {said}; this"
+        if missing.count:
+            row.findings.add(f"{what} is the first", missing.first)
         else:
             row.findings.add(f"no event is missing in {table.name}, its contract has discarded {said}")
-    row.discarded += min(len(missing), said)
+    row.discarded += min(missing.count, said)
 
 
 def _compare(
@@ -216,7 +249,7 @@ def _compare(
     wanted: Marks,
     have: Marks,
     floor: int,
-    missing: list[Position] | None,
+    missing: Missing | None,
 ) -> None:
     """Compare rows with events; `missing` takes events without a row where the contract may have discarded them."""
     changed = 0
@@ -227,7 +260,7 @@ def _compare(
         if table.definition_changed and (times == 0 or found == 0):
             changed += 1
         elif missing is not None and found == 0:
-            missing += [at] * times
+            missing.add(at, times)
         elif found > times == 0:
             row.findings.add(f"is a row of {table.name} and no clean event that it should hold", at)
         else:

@@ -114,6 +114,7 @@ class _Tenant:
         for platform in platforms:
             self._topic(platform, opened)
         for one in opened:
+            one.settle()
             self._report.tables.append(one.row)
         self._report.runs += self._runs.rows()
 
@@ -275,7 +276,8 @@ class _Tenant:
             one.row.notes.append("the clean topic was made anew")
             kept = {place: clean.topic.of(*place) for place in floors}
             floors = {place: max(floor, unpack(kept[place].keys[0])[0]) for place, floor in floors.items()}
-        tables.check(one.row, table, clean.topic, floors)
+        tables.check(one.row, table, clean.topic, floors, one.absent)
+        one.looked += 1
         one.compared |= set(clean.topic.places)
         if read.raw is not None and not older and not since:
             whole = {

@@ -16,13 +16,16 @@ from pyiceberg.table import Table as IcebergTable
 from schemas import names
 from schemas.definitions.stream import read_topic
 from schemas.definitions.view import StreamView
+from schemas.wire.position import Position
 from sinks.audit.marks import Marks, of_id, pack
 from sinks.audit.report import TableRow
-from sinks.audit.tables import Place, Table
+from sinks.audit.tables import Missing, Place, Table, settle
 from sinks.split.known import Member, members
 from sinks.table import state
 from sinks.table.schema import name_in
+from sinks.upsert.merge import KEYLESS
 
+_KEY = "_key"
 _COLUMNS = ("event_id", "_topic", "_partition", "_offset", "_item")
 Since = Callable[[str, int, int], int]
 """(clean topic id, partition, ms since the epoch) -> first offset that is not older."""
@@ -43,12 +46,20 @@ class Opened:
     only: Member | None = None
     later: Mapping[str, Mapping[Place, int]] = field(default_factory=dict)
     compared: set[Place] = field(default_factory=set)
+    absent: Missing | None = None
+    looked: int = 0
     _table: Table | None = None
 
     @property
     def topics(self) -> tuple[str, ...]:
         """Return the clean topics that it reads."""
         return tuple(read_topic(topic) for topic in self.stream.definition.topics)
+
+    def settle(self) -> None:
+        """Say of an upsert table whether as many events are missing as it says, once its topics were looked at."""
+        if self.absent is not None and self._table is not None:
+            self.absent.whole &= self.looked == len(self.topics)
+            settle(self.row, self._table, self.absent)
 
     def offsets(self) -> dict[Place, int]:
         """Return the next offset of each clean (topic id, partition)."""
@@ -72,6 +83,7 @@ class Opened:
                 discarded=self._discarded(),
                 only=None if self.only is None else self.only.event_type,
                 later=self.later,
+                replaced=self._replaced(),
             )
         return self._table
 
@@ -94,6 +106,13 @@ class Opened:
     def _discarded(self) -> dict[Place, int]:
         return {} if self.loaded is None else _flat(state.discarded(self.loaded.metadata, self.stream.id))
 
+    def _replaced(self) -> int | None:
+        """Return how many events an upsert table says to have no row of; None for one that is appended to."""
+        if self.loaded is None or self.absent is None:
+            return None
+        said = state.replaced(self.loaded.metadata, self.stream.id)
+        return sum(count for why, count in said.items() if why != KEYLESS)
+
     def _skipped(self) -> dict[Place, tuple[tuple[int, int], ...]]:
         """Return clean offsets passed over by acceptLoss, as far as snapshots that say so are kept."""
         made: dict[Place, tuple[tuple[int, int], ...]] = {}
@@ -109,19 +128,25 @@ class Opened:
         made: dict[Place, Marks] = {}
         if self.loaded is None or self.snapshot_id is None:
             return made
-        names_there = tuple(name_in(self.loaded.schema(), name) for name in _COLUMNS)
+        wanted = _COLUMNS if self.absent is None else (*_COLUMNS, _KEY)
+        names_there = tuple(name_in(self.loaded.schema(), name) for name in wanted)
+        keys: set[int] = set()
         scan = self.loaded.scan(snapshot_id=self.snapshot_id, selected_fields=names_there)
         snapshot = self.loaded.metadata.snapshot_by_id(self.snapshot_id)
         summary = snapshot.summary.additional_properties if snapshot is not None and snapshot.summary else {}
         total, read = int(summary.get("total-records", 0)), 0
         for batch in scan.to_arrow_batch_reader():
             columns = (batch.column(name).to_pylist() for name in names_there)
-            for event_id, topic, partition, offset, item in zip(*columns, strict=True):
+            for event_id, topic, partition, offset, item, *key in zip(*columns, strict=True):
                 place = (topic, partition)
                 marks = made.get(place)
                 if marks is None:
                     marks = made[place] = Marks()
                 marks.add(pack(offset, item), of_id(event_id))
+                if key and key[0] is not None:
+                    if (name := hash(key[0])) in keys:
+                        self.row.findings.add("has the key of another row", Position(topic, partition, offset, item))
+                    keys.add(name)
             read += batch.num_rows
             progress(self.row.table, read, total)
         return {place: marks.sort() for place, marks in made.items()}
@@ -153,7 +178,8 @@ def _open(
     if state.owner(loaded.metadata) != stream.id:
         row.notes.append("the table is not this stream's")
         return Opened(stream, row, None, only=member)
-    return Opened(stream, row, loaded, loaded.metadata.current_snapshot_id, changed, member)
+    absent = Missing() if stream.definition.write_mode == "upsert" else None
+    return Opened(stream, row, loaded, loaded.metadata.current_snapshot_id, changed, member, absent=absent)
 
 
 def _flat(offsets: state.Offsets) -> dict[Place, int]:

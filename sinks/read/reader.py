@@ -21,6 +21,7 @@ from sinks.columns.key import Key
 from sinks.fleet import QUARANTINE
 from sinks.read import columns, drift, latest, quarantine, redrivable, rows, snippets
 from sinks.split.known import TYPE, members
+from sinks.table import state
 from sinks.table.schema import name_in
 
 THREADS = 4
@@ -41,7 +42,7 @@ class Reader:
     async def table(self, stream: StreamView, event_type: str | None = None) -> dict[str, Any]:
         """Return where the table is and how to read it; raises `Refused(not_found)` before it exists."""
         key = latest.key_in(stream.definition)
-        return await self._run(lambda: self._table(self._place(stream, event_type), key))
+        return await self._run(lambda: _mode(stream) | self._table(self._place(stream, event_type), key))
 
     async def rows(self, stream: StreamView, limit: int, event_type: str | None = None) -> list[dict[str, Any]]:
         """Return the newest rows, newest first, as JSON values; raises `Refused(not_found)` before the table exists."""
@@ -147,7 +148,7 @@ class Reader:
             "location": table.location(),
             "metadataLocation": table.metadata_location,
             "snapshotId": None if current is None else str(current.snapshot_id),
-            "rows": int(summary.get("total-records", 0)),
+            "rows": state.rows(summary),
             "files": int(summary.get("total-data-files", 0)),
             "snippets": snippets.door(*door, columns=top),
             "direct": snippets.direct(*direct, columns=top),
@@ -160,3 +161,8 @@ class Reader:
             "eventType": table.metadata.properties.get(TYPE),
             "tables": [{"table": one.table, "eventType": one.event_type} for one in members(table.metadata)],
         }
+
+
+def _mode(stream: StreamView) -> dict[str, Any]:
+    """Return what a row of the stream's table is: an event, or the latest version of a key."""
+    return {"writeMode": stream.definition.write_mode, "primaryKey": list(stream.definition.primary_key)}

@@ -53,7 +53,7 @@ def rebuild(metadata: TableMetadata, first: Schema, io: FileIO, check: Callable[
 
     `check` is called between files and may raise to give up. Raises `Unindexed`. Blocks on storage.
     """
-    ids = _ids(metadata, first)
+    ids = columns(metadata, first)
     snapshot = metadata.current_snapshot()
     if snapshot is None:
         return Indexed(Index(), [], None)
@@ -75,8 +75,11 @@ def rebuild(metadata: TableMetadata, first: Schema, io: FileIO, check: Callable[
     return Indexed(loading.done(), [place_of(file) for file in data], snapshot.snapshot_id)
 
 
-def _ids(metadata: TableMetadata, first: Schema) -> dict[str, int]:
-    """Return the columns' field ids; an operator may have renamed them, but not dropped."""
+def columns(metadata: TableMetadata, first: Schema) -> dict[str, int]:
+    """Return the field ids of the columns that an index is made of; raises `Unindexed` where one was dropped.
+
+    An operator may have renamed them: `first` is the schema of a new table, whose ids they have.
+    """
     there = {field.field_id for field in metadata.schema().fields}
     ids = {name: first.find_field(name_in(first, name)).field_id for name in NAMES}
     lost = sorted(name_in(first, name) for name, field_id in ids.items() if field_id not in there)

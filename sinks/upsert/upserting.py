@@ -25,7 +25,7 @@ from sinks.table.schema import name_in
 from sinks.upsert import scalars
 from sinks.upsert.index import Version
 from sinks.upsert.merge import HERE, Merged, decide
-from sinks.upsert.rebuild import Indexed, rebuild, times
+from sinks.upsert.rebuild import Indexed, columns, rebuild, times
 from sinks.writing import Appending, Wrote, name
 
 _ROW = "#row"
@@ -44,6 +44,7 @@ class Upserting(Appending):
     def __init__(self, first: Schema, owner_id: str, metadata: TableMetadata, check: Callable[[], None]) -> None:
         super().__init__(first)
         self._owner, self._check = owner_id, check
+        columns(metadata, first)
         self._totals = Counter(state.replaced(metadata, owner_id))
         self._indexed: Indexed | None = None
         self._waiting: tuple[Merged, list[tuple[DataFile, list[int]]]] | None = None

@@ -11,11 +11,41 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from sinks.table import manifests, snapshot
-from tests.unit.sinks.ground import GATE, TOPIC, Ground
+from sinks.columns.key import Key
+from sinks.table import manifests, snapshot, state
+from sinks.upsert.keys import Keys
+from tests.integration.sinks.world import wire_event
+from tests.unit.sinks.ground import GATE, STREAM, TOPIC, Ground
 from tests.unit.sinks.told import ToldFile
 
-EVENTS, KILLED = 15, 9
+EVENTS, KILLED, KILLING = 15, 9, 14
+
+
+def upserts(folder: Path) -> Ground:
+    """Three batches of three keys: rows are hidden in two of them, a key is deleted, some events come late."""
+    made = Ground(folder)
+    made.advances = ToldFile(folder / "told")
+    made.keys = Keys(Key(("k",), ("n",)), (("gone",), (1,)))
+    made.log.make(TOPIC)
+    for n in range(EVENTS):
+        late = -1 if n % 4 == 3 else 1
+        body = b'{"k":%d,"n":%d,"gone":%d}' % (n % 3, n * late, int(n == KILLING))
+        made.log.put(wire_event(n, body, at_ms=1_700_000_000_000 + n))
+    return made
+
+
+def upserted(folder: Path) -> None:
+    """Let a successor finish and check every key, once, and every count."""
+    made = upserts(folder)
+    tail = made.run()
+    rows = made.table().scan(selected_fields=("_key", "_offset")).to_arrow().to_pylist()
+    found = sorted((row["_key"], row["_offset"]) for row in rows)
+    assert found == [("[0]", 12), ("[1]", 13)], (found, tail.status().message)
+    assert tail.status().rows == len(found)
+    said = state.replaced(made.table().metadata, STREAM)
+    assert said == {"deleted": 4, "superseded": 8, "tombstones": 1}, said
+    assert made.drained()
+    assert not made.advances.missing(tail.status().sequence_number), "each commit is told"
 
 
 def ground(folder: Path) -> Ground:
@@ -41,10 +71,10 @@ def in_fork(act: Callable[[], None]) -> int:
         os._exit(1)
 
 
-def killed(folder: Path, at: int) -> None:
+def killed(folder: Path, at: int, make: Callable[[Path], Ground]) -> None:
     """Write until the n-th call; exits with 9 there."""
     GATE.at, GATE.act, GATE.after = at, lambda: os._exit(KILLED), False  # after one call is before the next
-    ground(folder).run()
+    make(folder).run()
 
 
 def finished(folder: Path) -> None:
@@ -60,15 +90,16 @@ def finished(folder: Path) -> None:
 def main() -> None:
     """Loop over n until a writer lives through."""
     root = Path(sys.argv[1])
+    make, finish = (upserts, upserted) if sys.argv[2:] == ["upsert"] else (ground, finished)
     snapshot.EXPIRE_AT, snapshot.KEEP_SNAPSHOTS, manifests.FOLD_AT = 2, 1, 2
     faults, at = [], 0
     while True:
         at += 1
         folder = root / str(at)
-        code = in_fork(lambda: killed(folder, at))  # noqa: B023 called at once
+        code = in_fork(lambda: killed(folder, at, make))  # noqa: B023 called at once
         if code not in {0, KILLED}:
             faults.append({"call": at, "writer": code})
-        if in_fork(lambda: finished(folder)):  # noqa: B023 called at once
+        if in_fork(lambda: finish(folder)):  # noqa: B023 called at once
             faults.append({"call": at, "successor": 1})
         if code == 0:
             break

@@ -38,10 +38,11 @@ def early(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_every_row_once_wherever_the_writer_is_killed(tmp_path: Path) -> None:
-    """The table is made, a commit adds a column, one expires and folds; killed before every single call."""
+@pytest.mark.parametrize("mode", ["append", "upsert"])
+def test_every_row_once_wherever_the_writer_is_killed(tmp_path: Path, mode: str) -> None:
+    """The table is made, a commit adds a column or hides rows, one expires and folds; killed before every call."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.unit.sinks.kills", str(tmp_path)],
+        [sys.executable, "-m", "tests.unit.sinks.kills", str(tmp_path), mode],
         cwd=REPOSITORY, check=True, capture_output=True, timeout=570,
     )  # fmt: skip
     told = json.loads(done.stdout)
