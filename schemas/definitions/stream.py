@@ -68,7 +68,7 @@ class StreamDefinition(Definition):
     """What `POST /streams` takes; the defaults make the four-member quick start enough.
 
     `topics` name raw or clean topics; `{tenantId}` stands for the caller's tenant (resolved by the API with `resolve`).
-    Values of `UNSUPPORTED_YET` are part of the format and refused with `unsupported` by the API until their writer runs.
+    What `UNSUPPORTED_YET` leaves out is part of the format and refused with `unsupported` until its writer runs.
     """
 
     name: StreamName

@@ -63,7 +63,9 @@ class Upserting(Appending):
             log.info("index_rebuilt", stream=self._owner, keys=len(self._indexed.index), seconds=took)
         merged = decide(*self._facts(rows), self._indexed.index)
         files: list[tuple[DataFile, list[int]]] = []
-        chosen = rows.append_column(_ROW, pa.array(range(rows.num_rows), pa.int64())).take(merged.rows)
+        chosen = rows.append_column(_ROW, pa.array(range(rows.num_rows), pa.int64())).take(
+            pa.array(merged.rows, pa.int64())
+        )
         wrote = self._write(
             chosen, schema, metadata, io, lambda file, part: files.append((file, part.column(_ROW).to_pylist()))
         )

@@ -62,7 +62,8 @@ def test_a_deleted_key_stays_deleted_over_a_restart_until_something_newer_comes(
     made.run()
     put(made, 2, id="a", v=4)
     tail = made.run()
-    assert (rows(made), tail.status().rows) == ([], 0)
+    assert (rows(made), tail.status().rows, made.drained()) == ([], 0, True)
+    assert state.replaced(made.table().metadata, STREAM) == {"deleted": 2, "tombstones": 1}
     put(made, 3, id="a", v=6)
     made.run()
     assert rows(made) == [3]
