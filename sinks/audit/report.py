@@ -103,6 +103,7 @@ def sum_of(rows: Sequence[TableRow]) -> TableRow:
         made.rows += row.rows
         made.not_selected += row.not_selected
         made.discarded += row.discarded
+        made.replaced += row.replaced
         made.pending += row.pending
         made.skipped += row.skipped
         made.findings.count += row.findings.count

@@ -1,5 +1,6 @@
 """An upsert table through its writer: latest versions only, nothing lost, others may do to the table what they like."""
 
+import importlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,7 +71,8 @@ def test_a_deleted_key_stays_deleted_over_a_restart_until_something_newer_comes(
 
 
 def test_events_without_a_key_are_rows_and_stay(made: Ground) -> None:
-    for n, payload in enumerate(({"v": 1}, {"id": None, "op": "delete"}, {"id": {}}, {"id": [1]}, {"id": "x"})):
+    odd: list[dict[str, Any]] = [{"v": 1}, {"id": None, "op": "delete"}, {"id": {}}, {"id": [1]}, {"id": "x"}]
+    for n, payload in enumerate(odd):
         put(made, n, **payload)
     made.log.put(wire_event(5, b'["no object"]'), b"no event")
     tail = made.run()
@@ -105,11 +107,9 @@ def test_duckdb_and_pyiceberg_agree(made: Ground) -> None:
 
 
 def _load_iceberg(connection: Any) -> None:
-    import duckdb_extension_avro
-    import duckdb_extension_iceberg
-
-    for module in (duckdb_extension_avro, duckdb_extension_iceberg):
-        path = next(Path(module.__file__).parent.rglob("*.duckdb_extension"))
+    for name in ("duckdb_extension_avro", "duckdb_extension_iceberg"):
+        module = importlib.import_module(name)
+        path = next(Path(str(module.__file__)).parent.rglob("*.duckdb_extension"))
         connection.execute(f"LOAD '{path}'")
 
 
@@ -117,7 +117,7 @@ def test_the_index_is_read_again_when_somebody_else_has_rewritten_the_table(made
     for n in range(6):
         put(made, n, id=n % 3, v=n)
     made.run()
-    moved = []
+    moved: list[Any] = []
 
     def compact() -> None:
         if not moved:
@@ -137,7 +137,8 @@ def test_a_rewrite_between_the_decision_and_the_commit_fences_it(made: Ground) -
     made.run()
     for n in range(6, 9):
         put(made, n, id=n % 3, v=n)
-    real, rewritten = made.catalog.commit_table, []
+    real = made.catalog.commit_table
+    rewritten: list[Any] = []
 
     def commit_table(*args: Any) -> Any:
         if not rewritten:
