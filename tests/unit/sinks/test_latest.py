@@ -14,7 +14,7 @@ from pyiceberg.table import Table
 from schemas.ports import TableMetadata
 from sinks.columns.key import Key
 from sinks.columns.typing import Typing
-from sinks.read import latest
+from sinks.read import latest, snippets
 from tests.unit.sinks.ground import TOPIC, Ground
 from tests.unit.sinks.test_stitch import put
 
@@ -149,3 +149,15 @@ def test_the_view_is_as_the_view_spec_wants_it(shop: Ground) -> None:
         at = re.sub(r'FROM [^(\n]*"orders"', "FROM t", text.replace("`", '"'))
         assert duckdb.sql(at).to_arrow_table().column_names == names
     assert t.num_rows == 1
+
+
+def test_where_there_is_no_view_spark_and_trino_get_the_query() -> None:
+    asked = latest.Latest(("id",), (("id",),), (("event_time",),))
+    for engine in ("spark", "trino"):
+        by_view, by_query = (
+            snippets.door("lake", "http://x", ("acme", "orders_push"), asked, viewed=viewed)[engine]
+            for viewed in (True, False)
+        )
+        assert "orders_push_latest" in by_view
+        assert "orders_push_latest" not in by_query
+        assert "row_number() OVER" in by_query
