@@ -1,6 +1,7 @@
 """A split stream on a real Kafka: one consumer, a table a type, on over a restart."""
 
 import json
+from functools import partial
 
 from schemas.definitions.stream import State
 from tests.house.polling import wait_until
@@ -30,6 +31,10 @@ def numbers(world: World) -> dict[str, list[int]]:
     return made
 
 
+def holds(world: World, rows: int) -> bool:
+    return sum(map(len, numbers(world).values())) >= rows
+
+
 def test_each_type_lands_once_in_its_table_over_a_restart(world: World) -> None:
     world.make_topic(world.topic)
     stream = world.stream("seg", splitBy="eventType")
@@ -37,7 +42,7 @@ def test_each_type_lands_once_in_its_table_over_a_restart(world: World) -> None:
         produce(world, first, 40)
         world.start()
         wanted = first + 40
-        wait_until(lambda wanted=wanted: sum(map(len, numbers(world).values())) >= wanted, 40, what=f"{wanted} rows")
+        wait_until(partial(holds, world, wanted), 40, what=f"{wanted} rows")
         assert world.wait_state(stream, State.RUNNING).reason is None
         world.stop()
     tables: dict[str, list[int]] = {"seg": []} | {
