@@ -12,8 +12,10 @@ import pytest
 from pyiceberg.manifest import ManifestContent
 from pyiceberg.types import StringType
 
+from schemas.backing.registry.objects.streams import keys_stay
 from schemas.definitions.cuts import cuts
 from schemas.definitions.stream import StreamDefinition
+from schemas.errors import Refused
 from schemas.reasons import Reason
 from sinks.columns.key import Key
 from sinks.table import manifests, state
@@ -225,3 +227,20 @@ def test_a_definition_names_key_sequence_and_tombstones() -> None:
     assert StreamDefinition.model_validate(definition.to_wire()) == definition
     with pytest.raises(ValueError, match="writeMode: upsert"):
         StreamDefinition.model_validate(body | more | {"writeMode": "append"})
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"primaryKey": ["other"]}, "primaryKey"),
+        ({"sequenceField": "v"}, "sequenceField"),
+        ({"writeMode": "append"}, "writeMode"),
+    ],
+)
+def test_the_key_never_changes(change: dict[str, Any], word: str) -> None:
+    body = {"name": "o", "topics": ["{tenantId}.webhook.shop"], "targetTable": "o", "writeMode": "upsert"}
+    made = StreamDefinition.model_validate(body | {"primaryKey": ["id"]})
+    keys_stay(made, made)
+    with pytest.raises(Refused, match=word) as refused:
+        keys_stay(made, StreamDefinition.model_validate(made.to_wire() | change))
+    assert refused.value.reason is Reason.IMMUTABLE

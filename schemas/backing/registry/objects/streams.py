@@ -82,7 +82,7 @@ class Streams:
                 raise Refused(Reason.IMMUTABLE, "layout cannot change: the table's columns have their names by it")
             if definition.column_names != _definition(row).column_names:
                 raise Refused(Reason.IMMUTABLE, "columnNames cannot change: make another stream")
-            _keys_stay(_definition(row), definition)
+            keys_stay(_definition(row), definition)
             fields = diff(_definition(row).to_wire(), definition.to_wire())
             if not fields:
                 return _record(row)
@@ -198,7 +198,7 @@ def _record(row: Row[Any]) -> StreamRecord:
     )
 
 
-def _keys_stay(before: StreamDefinition, after: StreamDefinition) -> None:
+def keys_stay(before: StreamDefinition, after: StreamDefinition) -> None:
     """Raise `Refused(immutable)` where rows that are there would be versions of other things than new ones."""
     if before.write_mode != after.write_mode:
         raise Refused(Reason.IMMUTABLE, "writeMode cannot change: the table's rows have keys or have none")
