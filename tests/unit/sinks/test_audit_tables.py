@@ -11,7 +11,7 @@ from sinks.audit import edge
 from sinks.audit.edge import Counted
 from sinks.audit.marks import MAX_ITEM, Marks, differences, of_id, pack, unpack
 from sinks.audit.report import EdgeRow, Report, StageRow, TableRow
-from sinks.audit.tables import NEVER, Clean, CleanTopic, Place, Table, check, rest
+from sinks.audit.tables import NEVER, Clean, CleanTopic, Missing, Place, Table, check, rest, settle
 
 RAW, EVENTS = "RAWTOPICIDRAWTOPICID01", "CLEANTOPICIDCLEANTOPI1"
 OWN, PLACE = (EVENTS, 0), (RAW, 0)
@@ -32,6 +32,7 @@ class Case:
     discarded: dict[Place, int] = field(default_factory=dict)
     floors: dict[Place, int] = field(default_factory=dict)
     low: int = 0
+    replaced: int | None = None
 
     def topic(self) -> CleanTopic:
         topic = CleanTopic("acme.event.shop", EVENTS, [Clean(0, self.low)])
@@ -44,11 +45,15 @@ class Case:
         return Table(
             "acme", "orders", "acme.orders", {OWN: self.following}, lambda *_: self.start, lambda kind: kind == "order",
             {PLACE: marks}, self.skipped, definition_changed=self.changed, discarded=self.discarded,
+            replaced=self.replaced,
         )  # fmt: skip
 
     def check(self) -> TableRow:
         row = TableRow("acme", "orders", "acme.orders")
-        check(row, self.table(), self.topic(), self.floors)
+        table, absent = self.table(), None if self.replaced is None else Missing()
+        check(row, table, self.topic(), self.floors, absent)
+        if absent is not None:
+            settle(row, table, absent)
         return row
 
 
@@ -227,3 +232,34 @@ def test_packed_positions_sort_as_positions_do() -> None:
     pairs = [(0, 0), (0, MAX_ITEM), (1, 0), (1 << 45, 3)]
     assert [unpack(pack(*pair)) for pair in pairs] == pairs
     assert sorted(pack(*pair) for pair in pairs) == [pack(*pair) for pair in pairs]
+
+
+@pytest.mark.parametrize(
+    ("rows", "replaced", "discarded", "wrong"),
+    [
+        ([(1, "b"), (3, "d")], 1, {}, ""),
+        ([(3, "d")], 1, {OWN: 1}, ""),
+        ([(0, "a"), (1, "b"), (3, "d")], 0, {}, ""),
+        ([(3, "d")], 1, {}, "2 events are no rows of acme.orders, which says so of 1"),
+        ([(0, "a"), (1, "b"), (3, "d")], 1, {}, "0 events are no rows of acme.orders, which says so of 1"),
+        ([(1, "b"), (1, "b"), (3, "d")], 1, {}, "2 rows"),
+        ([(1, "b"), (2, "c"), (3, "d")], 1, {}, "no clean event that it should hold"),
+    ],
+)
+def test_as_many_events_have_no_row_in_an_upsert_table_as_it_says(
+    rows: list[tuple[int, str]], replaced: int, discarded: dict[Place, int], wrong: str
+) -> None:
+    row = Case(rows=rows, replaced=replaced, discarded=discarded).check()
+    found = [finding.what for finding in row.findings.first]
+    if wrong:
+        assert any(wrong in what for what in found), found
+    else:
+        assert found == []
+        assert (row.replaced, row.discarded) == (replaced, sum(discarded.values()))
+        assert row.clean == row.rows + row.not_selected + row.discarded + row.replaced + row.pending + row.skipped == 5
+
+
+def test_of_what_an_upsert_table_replaced_before_the_first_event_looked_at_nothing_is_known() -> None:
+    kept = Case(rows=[(3, "d")], replaced=3, floors={PLACE: 1}).check()
+    assert (kept.replaced, kept.findings.count) == (1, 0)
+    assert Case(rows=[], replaced=1, floors={PLACE: 1}).check().findings.count == 1
