@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.house import stack
-from tests.system.audit import audit
 from tests.system.client import Server
+from tests.system.commands import audit
 
 
 @pytest.fixture(scope="session")

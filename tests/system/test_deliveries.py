@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.system import lake
-from tests.system.audit import HOOKBERG, TIMEOUT_S, TOP
 from tests.system.client import Caller, Server, eventually
+from tests.system.commands import HOOKBERG, TIMEOUT_S, TOP
 
 pytestmark = pytest.mark.system
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tests.system import github, lake
-from tests.system.audit import HOOKBERG, TIMEOUT_S, TOP, audit
 from tests.system.client import Caller, Server, eventually
+from tests.system.commands import HOOKBERG, TIMEOUT_S, TOP, audit
 from tests.system.github import Delivery
 
 pytestmark = pytest.mark.system

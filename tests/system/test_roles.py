@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer
 
-from tests.system.audit import HOOKBERG, TIMEOUT_S, TOP
 from tests.system.client import Caller, Server, eventually
+from tests.system.commands import HOOKBERG, TIMEOUT_S, TOP
 
 pytestmark = pytest.mark.system
 

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.system import lake
-from tests.system.audit import audit
 from tests.system.client import Caller, Server, eventually, request
+from tests.system.commands import audit
 from tests.system.github import Delivery
 
 pytestmark = pytest.mark.system

@@ -9,8 +9,8 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from tests.system import lake
-from tests.system.audit import HOOKBERG, TIMEOUT_S, TOP
 from tests.system.client import Caller, Server, eventually, request
+from tests.system.commands import HOOKBERG, TIMEOUT_S, TOP
 
 pytestmark = pytest.mark.system
 

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from deploy.cli.query import connect, local_tables
 from tests.system import lake
-from tests.system.audit import audit
 from tests.system.client import Caller, Server, eventually
+from tests.system.commands import audit, hookberg
 
 pytestmark = pytest.mark.system
 
@@ -75,18 +74,18 @@ def test_a_layout_of_text_keeps_the_payload_as_sent(shop: Caller) -> None:
 
 
 def test_a_stitch_table_and_its_latest_view_are_read_by_sql(shop: Caller) -> None:
-    data_dir, asked = shop.server.data_dir, 'SELECT id FROM "{}late".data_latest'
-    space = f"{shop.tenant}__"
+    data_dir, space = shop.server.data_dir, f"{shop.tenant}__late"
+    numbers = "count(*), count(DISTINCT _sdc_sequence)"
 
     def landed() -> bool:
-        (found,) = lake.duckdb_rows(data_dir, f"{space}late", "data", "count(*), count(DISTINCT _sdc_sequence)")
-        return found == (len(GOOD) + 1, len(GOOD) + 1)
+        there = lake.count(data_dir, space, "data") > 0
+        return there and lake.duckdb_rows(data_dir, space, "data", numbers) == [(len(GOOD) + 1, len(GOOD) + 1)]
 
-    eventually("the rows are numbered", lambda: lake.count(data_dir, f"{space}late", "data") and landed())
-    with connect(local_tables(data_dir), asked.format(space)) as connection:
-        assert connection.execute(asked.format(space)).fetchall() == [("p-3",)]
+    eventually("the rows are numbered", landed)
+    code, said = hookberg("query", f'SELECT id FROM "{space}".data_latest', "--csv", "--data-dir", str(data_dir))
+    assert (code, said.split()) == (0, ["id", "p-3"]), said
     told = shop.call("GET", "/api/v1/streams/late/table")
-    assert told["latest"]["view"] == f"{space}late.data_latest"
+    assert told["latest"]["view"] == f"{space}.data_latest"
 
 
 def test_what_a_contract_discards_is_counted_and_the_audit_holds(shop: Caller) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.system import lake
-from tests.system.audit import audit
 from tests.system.client import Caller, Server, eventually
+from tests.system.commands import audit
 
 pytestmark = pytest.mark.system
 
