@@ -112,6 +112,7 @@ def of_stream(stream: StreamView, pinned: tuple[tuple[str, bytes], ...] = ()) ->
         event_types=definition.event_types,
         arrangement=Arrangement(cuts(definition.partition_by), orders(definition.sort_by)),
         keys=keys_of(definition),
+        retention_days=definition.retention_days,
     )
 
 

@@ -30,7 +30,7 @@ class Spec:
     """What a tail is to do; two that are equal need no restart. No arrangement: by day of the layout's time.
 
     `split`: a table per event type (sinks/split). `facts`: further properties of a table that is made. `keys`: of a
-    table that is upserted into.
+    table that is upserted into. `retention_days`: rows stay so long after they were received; None: for ever.
     """
 
     id: str
@@ -47,6 +47,7 @@ class Spec:
     split: Plan | None = None
     facts: tuple[tuple[str, str], ...] = ()
     keys: Keys | None = None
+    retention_days: int | None = None
 
     @property
     def stream_id(self) -> str | None:

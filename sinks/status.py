@@ -35,4 +35,5 @@ def together(many: Sequence[TableUpkeep | None]) -> TableUpkeep | None:
         looked_at_ms=min(looks, default=None),
         compacted_at_ms=max(compactions, default=None),
         error=next((one.error for one in told if one.error is not None), None),
+        removed_rows=sum(one.removed_rows for one in told),
     )

@@ -20,6 +20,7 @@ from sinks.spec import Env, Spec
 from sinks.status import StreamState
 from sinks.table import advanced, create, state
 from sinks.table.partitions import Arrangement
+from sinks.upkeep.retain import Retention
 from sinks.upsert.rebuild import Unindexed
 
 FOREIGN_S = 5.0
@@ -27,6 +28,13 @@ _BACKOFF_S, _LONGEST_BACKOFF_S = 0.5, 5.0
 _SAMPLES = 2000
 MESSAGE = 500
 log = logs.logger(__name__)
+
+
+def retention_of(spec: Spec, layout: Layout) -> Retention | None:
+    """Return how long a table's rows stay; None: for ever."""
+    if spec.retention_days is None:
+        return None
+    return Retention(spec.retention_days, layout.time, layout.first_schema().find_field(layout.time).field_id)
 
 
 class Tail:
@@ -48,9 +56,10 @@ class Tail:
         self._ages: deque[float] = deque(maxlen=_SAMPLES)
         self._overflow = 0
         self.book = advanced.of(spec.identifier, spec.id, spec.stream_id, env.advances)
-        self._care = (
-            None if env.upkeep is None else env.upkeep.open(spec.identifier, spec.id, compacts=spec.keys is None)
-        )
+        self._care = None
+        if env.upkeep is not None:
+            retention = retention_of(spec, layout)
+            self._care = env.upkeep.open(spec.identifier, spec.id, compacts=spec.keys is None, retention=retention)
 
     # ---- asked from outside
     def start(self) -> None:

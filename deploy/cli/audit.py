@@ -172,12 +172,10 @@ def show(report: "Report", console: Console) -> None:
         cells = (s.topic, str(s.partition), f"{s.first}-{s.end}", str(sum(s.outcomes.values())))
         counts = (str(s.outcomes.get(name, 0)) for name in outcomes)
         stage.add_row(*cells, *counts, str(s.lost), str(s.pending), _verdict(s.findings), "; ".join(s.notes))
-    tables = Table(
-        "stream", "table", "clean", "rows", "not selected", "discarded", "replaced", "pending", "skipped", "", "notes"
-    )
-    tables.title = "tables: clean = rows + not selected + discarded + replaced + pending + skipped"
+    sums = ("rows", "not selected", "discarded", "replaced", "expired", "pending", "skipped")
+    tables = Table("stream", "table", "clean", *sums, "", "notes", title=f"tables: clean = {' + '.join(sums)}")
     for t in _with_sums(report.tables):
-        numbers = (t.clean, t.rows, t.not_selected, t.discarded, t.replaced, t.pending, t.skipped)
+        numbers = (t.clean, t.rows, t.not_selected, t.discarded, t.replaced, t.expired, t.pending, t.skipped)
         tables.add_row(t.stream, t.table, *map(str, numbers), _verdict(t.findings), "; ".join(t.notes))
     for table in (edge, stage, tables, _runs(report)):
         if table.row_count:

@@ -150,6 +150,13 @@ class StreamDefinition(Definition):
             raise ValueError("deletes rows of an upsert table only: set `writeMode: upsert` or leave it out")
         return value
 
+    @field_validator("retention_days")
+    @classmethod
+    def _upserts_forget_nothing(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and info.data.get("write_mode") == "upsert":
+            raise ValueError("upsert keeps the newest version of every key, however old: leave retentionDays out")
+        return value
+
     @field_validator("column_names")
     @classmethod
     def _stitch_is_flat(cls, value: str, info: ValidationInfo) -> str:
@@ -182,7 +189,6 @@ class StreamDefinition(Definition):
 
 
 UNSUPPORTED_YET: dict[str, tuple[Any, ...]] = {
-    "retention_days": (None,),
     "value_format": ("JSON",),
 }
 """Per field the values that this release runs; the API refuses the others with 422 `unsupported`."""

@@ -15,6 +15,7 @@ import orjson
 from schemas.errors import Poison
 from schemas.wire import quarantine
 from schemas.wire.raw import HB_REDRIVE, HB_SOURCE_ID
+from sinks.audit.aged import NO_DAY, Days
 from sinks.audit.marks import MAX_ITEM, Marks, of_id, pack
 from sinks.audit.stage import Raw
 from sinks.audit.tables import NEVER, Clean, CleanTopic
@@ -37,6 +38,7 @@ class _Head(msgspec.Struct):
     eventType: str  # noqa: N815
     position: _Place
     sourceKind: str = ""  # noqa: N815
+    receivedAt: str = ""  # noqa: N815
 
 
 _decode = msgspec.json.Decoder(_Head).decode
@@ -66,6 +68,7 @@ class CleanReading:
     topic: CleanTopic
     odd: list[Odd] = field(default_factory=list)
     meet: Callable[[Event], None] | None = None
+    _days: Days = field(default_factory=Days)
 
     def cut(self, lows: Iterable[int]) -> None:
         """Begin: `lows` are the first offsets kept by partition, 0 where retention removed nothing."""
@@ -79,10 +82,15 @@ class CleanReading:
         try:
             head = _decode(value)
             event_id: str | None = head.eventId
-            kind, place, source_kind = head.eventType, head.position, head.sourceKind
+            kind, place, source_kind, day = (
+                head.eventType,
+                head.position,
+                head.sourceKind,
+                self._days.of(head.receivedAt),
+            )
         except (msgspec.MsgspecError, UnicodeDecodeError):
             found = system.heads([system.Record(self.topic.topic_id, partition, offset, value)]).heads[0]
-            event_id, kind, source_kind = found.eventId, found.eventType or "", ""
+            event_id, kind, source_kind, day = found.eventId, found.eventType or "", "", NO_DAY
             at = found.position
             place = _Place(at.topicId, at.partition, at.offset, at.item)
         if place.topicId == self.topic.topic_id:
@@ -93,7 +101,7 @@ class CleanReading:
             self.odd.append((partition, offset, "is in the clean topic with an impossible position"))
             return
         key = pack(place.offset, place.item)
-        self.topic.add(clean, offset, kind, (place.topicId, place.partition), key, of_id(event_id))
+        self.topic.add(clean, offset, kind, (place.topicId, place.partition), key, of_id(event_id), day)
         if self.meet is not None:
             self.meet(Event(partition, offset, place.topicId, place.offset, place.item, event_id, source_kind, kind))
 

@@ -89,6 +89,7 @@ class TableRow:
     not_selected: int = 0
     discarded: int = 0
     replaced: int = 0
+    expired: int = 0
     pending: int = 0
     skipped: int = 0
     notes: list[str] = field(default_factory=list)
@@ -104,6 +105,7 @@ def sum_of(rows: Sequence[TableRow]) -> TableRow:
         made.not_selected += row.not_selected
         made.discarded += row.discarded
         made.replaced += row.replaced
+        made.expired += row.expired
         made.pending += row.pending
         made.skipped += row.skipped
         made.findings.count += row.findings.count

@@ -1,9 +1,9 @@
-"""A table's sum: clean events from its start on = rows + not selected + discarded + replaced + pending + skipped.
+"""A table's sum: clean events from its start = rows + not selected, discarded, replaced, expired, pending, skipped.
 
 Lives here: the clean topic as columns, what of it a table must hold, and the comparison, each position exactly once.
 Pure. Rules 17 to 19. Which rows a contract has discarded is known by number alone, per clean partition: as many events
 must be missing. An upsert table says how many events have no row any more, or never had one: superseded, deleted,
-tombstones; as many must be missing over all its topics.
+tombstones; as many must be missing over all its topics. So must what retention has removed (aged.py).
 """
 
 from array import array
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from schemas.wire.position import Position
+from sinks.audit.aged import NO_DAY, Aged
 from sinks.audit.marks import Marks, differences, pack, unpack
 from sinks.audit.report import TableRow
 
@@ -24,13 +25,14 @@ NEVER = 1 << 48
 
 @dataclass(slots=True)
 class Clean:
-    """One clean partition in its own order: the record's offset, the number of its event type, its item's mark."""
+    """One clean partition in its own order: the record's offset, its event type's number, its item's mark, its day."""
 
     partition: int
     low: int = 0
     at: "array[int]" = field(default_factory=lambda: array("q"))
     kind: "array[int]" = field(default_factory=lambda: array("i"))
     place: "array[int]" = field(default_factory=lambda: array("i"))
+    day: "array[int]" = field(default_factory=lambda: array("i"))
     marks: Marks = field(default_factory=Marks)
     _of_kind: "dict[int, array[int]] | None" = None
 
@@ -55,9 +57,10 @@ class CleanTopic:
     _numbers: dict[str | Place, int] = field(default_factory=dict)
     _where: dict[int, set[int]] = field(default_factory=dict)
 
-    def add(self, clean: Clean, at: int, kind: str, place: Place, key: int, mark: int) -> None:
-        """Add one clean event."""
+    def add(self, clean: Clean, at: int, kind: str, place: Place, key: int, mark: int, day: int = NO_DAY) -> None:
+        """Add one clean event; `day`: when it was received, in days since the epoch."""
         clean.at.append(at)
+        clean.day.append(day)
         clean.kind.append(self._number(kind, self.kinds))
         number = self._number(place, self.places)
         clean.place.append(number)
@@ -106,7 +109,8 @@ class Table:
     `start` of a partition None: it is not known, the first row is taken for it. `skipped`: clean offsets passed over by
     acceptLoss. `discarded`: how many events the contract took no row of, by clean place. `definition_changed`: other
     event types may have been selected earlier. `only`: a split stream's table holds this type alone; `later`: a type's
-    events from these offsets on are in another table of the stream (sinks/split), and counted there.
+    events from these offsets on are in another table of the stream (sinks/split), and counted there. `aged`: of a table
+    that retention has shortened.
     """
 
     tenant: str
@@ -122,6 +126,7 @@ class Table:
     only: str | None = None
     later: Mapping[str, Mapping[Place, int]] = field(default_factory=dict)
     replaced: int | None = None
+    aged: Aged | None = None
 
 
 @dataclass(slots=True)
@@ -151,8 +156,10 @@ def check(
     for clean in topic.partitions:
         _expect(row, table, topic, clean, selected, expected, floors)
     missing = {part: Missing() for topic_id, part in table.discarded if topic_id == topic.topic_id and absent is None}
-    if absent is not None and any(floors.get(place, 0) for place in topic.places):
-        absent.whole = False
+    if any(floors.get(place, 0) for place in topic.places):
+        for one in (absent, table.aged):
+            if one is not None:
+                one.whole = False
     for place in sorted(expected):
         marks = expected[place].sort()
         have = table.rows.get(place, Marks())
@@ -164,6 +171,7 @@ def check(
         _compare(row, table, place, marks, have, floor, absent or missing.get(place[1]))
     for partition, found in missing.items():
         whole = not any(floors.get(place, 0) for place in topic.places if place[1] == partition)
+        whole = whole and table.aged is None  # some of what it has discarded may be too old to be missed
         _discarded(row, table, found, table.discarded[topic.topic_id, partition], whole=whole)
 
 
@@ -182,6 +190,8 @@ def _expect(
     start = table.start(*own)
     if start is None:
         start = _first_row(table, topic, clean)
+        if table.aged is not None:
+            table.aged.whole = False
         row.notes.append(f"start of partition {clean.partition} unknown: from its first row on")
     skipped = table.skipped.get(own, ())
     until = [table.later[kind].get(own, 0) if kind in table.later else NEVER for kind in topic.kinds]
@@ -199,6 +209,8 @@ def _expect(
             row.skipped += 1
         elif selected[clean.kind[n]]:
             expected[place].add(clean.marks.keys[n], clean.marks.ids[n])
+            if table.aged is not None:
+                table.aged.meet(place, clean.marks.keys[n], clean.day[n])
         else:
             row.not_selected += 1
 
@@ -259,6 +271,8 @@ def _compare(
         at = Position(*place, *unpack(key))
         if table.definition_changed and (times == 0 or found == 0):
             changed += 1
+        elif found == 0 and table.aged is not None and table.aged.holds(place, key):
+            table.aged.add(at, times)
         elif missing is not None and found == 0:
             missing.add(at, times)
         elif found > times == 0:

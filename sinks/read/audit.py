@@ -276,6 +276,8 @@ class _Tenant:
             one.row.notes.append("the clean topic was made anew")
             kept = {place: clean.topic.of(*place) for place in floors}
             floors = {place: max(floor, unpack(kept[place].keys[0])[0]) for place, floor in floors.items()}
+        if since or older or any(part.low for part in clean.topic.partitions):
+            one.partly()
         tables.check(one.row, table, clean.topic, floors, one.absent)
         one.looked += 1
         one.compared |= set(clean.topic.places)

@@ -17,11 +17,12 @@ from schemas import names
 from schemas.definitions.stream import read_topic
 from schemas.definitions.view import StreamView
 from schemas.wire.position import Position
+from sinks.audit.aged import Aged
 from sinks.audit.marks import Marks, of_id, pack
 from sinks.audit.report import TableRow
 from sinks.audit.tables import Missing, Place, Table, settle
 from sinks.split.known import Member, members
-from sinks.table import state
+from sinks.table import kept, state
 from sinks.table.schema import name_in
 from sinks.upsert.merge import KEYLESS
 
@@ -55,8 +56,17 @@ class Opened:
         """Return the clean topics that it reads."""
         return tuple(read_topic(topic) for topic in self.stream.definition.topics)
 
+    def partly(self) -> None:
+        """Say that not every event of a topic of it was looked at, or is kept."""
+        for one in (self.absent, None if self._table is None else self._table.aged):
+            if one is not None:
+                one.whole = False
+
     def settle(self) -> None:
-        """Say of an upsert table whether as many events are missing as it says, once its topics were looked at."""
+        """Say whether as many events are missing as the table says, once its topics were looked at."""
+        if self._table is not None and (aged := self._table.aged) is not None:
+            aged.whole &= self.looked == len(self.topics)
+            aged.settle(self.row, self._table.discarded, changed=self.changed)
         if self.absent is not None and self._table is not None:
             self.absent.whole &= self.looked == len(self.topics)
             settle(self.row, self._table, self.absent)
@@ -84,6 +94,7 @@ class Opened:
                 only=None if self.only is None else self.only.event_type,
                 later=self.later,
                 replaced=self._replaced(),
+                aged=self._aged(),
             )
         return self._table
 
@@ -112,6 +123,11 @@ class Opened:
             return None
         said = state.replaced(self.loaded.metadata, self.stream.id)
         return sum(count for why, count in said.items() if why != KEYLESS)
+
+    def _aged(self) -> Aged | None:
+        """Return what the table says of its retention; None where it has removed nothing."""
+        said = kept.Retained() if self.loaded is None else kept.retained(self.loaded.metadata, self.stream.id)
+        return Aged(said.before_ms, said.rows) if said.rows else None
 
     def _skipped(self) -> dict[Place, tuple[tuple[int, int], ...]]:
         """Return clean offsets passed over by acceptLoss, as far as snapshots that say so are kept."""

@@ -41,10 +41,9 @@ from pyiceberg.table.update import (
 )
 
 from schemas import logs
-from sinks.table import commit, manifests, snapshot, state
+from sinks.table import commit, kept, manifests, snapshot, state
 from sinks.table.leftovers import Leftovers
 
-OURS = "hookberg."
 log = logs.logger(__name__)
 
 
@@ -53,7 +52,7 @@ class Change:
     """Data files to remove by path and files to add, under the partition spec that the table is written with.
 
     `what` stands in the summary. `deletes`: paths of the delete manifests that the new files have been made with.
-    `kept`: running totals, for the summary and as properties.
+    `kept`: running totals, for the summary and as properties. `retained_ms`: rows received before it go with the files.
     """
 
     what: str
@@ -62,6 +61,7 @@ class Change:
     operation: Operation = Operation.REPLACE
     deletes: frozenset[str] = frozenset()
     kept: Mapping[str, str] = field(default_factory=dict)
+    retained_ms: int | None = None
 
 
 class Dropped(Exception):
@@ -140,7 +140,7 @@ def _once(
         raise Dropped("the table has no snapshot any more")
     io = left.begin()
     before = head.manifests(io)
-    if again and change.added and _landed(io, before, change):
+    if again and _landed(io, before, change):
         return
     made = _build(metadata, io, head, before, change, owner_id, now_ms())
     left.sent(made.snapshot_id)
@@ -164,6 +164,9 @@ def deletes_of(before: Sequence[ManifestFile]) -> frozenset[str]:
 
 
 def _landed(io: FileIO, before: Sequence[ManifestFile], change: Change) -> bool:
+    """Tell whether an earlier try is in: its files are there, or, where it adds none, all that it removes are gone."""
+    if not change.added:
+        return not _touched(io, before, change.removed)[1]
     wanted = change.added[0].file_path
     return any(entry.data_file.file_path == wanted for m in before if is_data(m) for entry in live(io, m))
 
@@ -191,7 +194,10 @@ def _build(
     after = _manifests(made_for, io, touched, change, path, number)
     replaced = {manifest.manifest_path for manifest, _entries in touched}
     after += [manifest for manifest in before if manifest.manifest_path not in replaced]
-    kept = {**_kept(metadata, owner_id), **change.kept, state.UPKEEP: change.what}
+    also = dict(change.kept)
+    if change.retained_ms is not None:
+        also |= kept.shortened(metadata, owner_id, change.retained_ms, sum(file.record_count for file in gone))
+    said = {**kept.by_upkeep(metadata, owner_id), **also, state.UPKEEP: change.what}
     sequence = metadata.last_sequence_number + 1
     list_path = locations.new_metadata_location(f"snap-{number}-0-{made}.avro")
     with write_manifest_list(
@@ -203,11 +209,11 @@ def _build(
         parent_snapshot_id=head.snapshot_id,
         manifest_list=list_path,
         sequence_number=sequence,
-        summary=_summary(made_for, head, change, gone, kept),
+        summary=_summary(made_for, head, change, gone, said),
         schema_id=metadata.current_schema_id,
         timestamp_ms=max(now_ms, metadata.last_updated_ms),
     )
-    standing = {name: text for name, text in kept.items() if name in metadata.properties or name in change.kept}
+    standing = {name: text for name, text in said.items() if name in metadata.properties or name in also}
     updates = (
         SetPropertiesUpdate(updates={**standing, state.SEQUENCE + owner_id: str(sequence)}),
         AddSnapshotUpdate(snapshot=taken),
@@ -269,24 +275,8 @@ def _manifests(
     return written
 
 
-def _kept(metadata: TableMetadata, owner_id: str) -> dict[str, str]:
-    """Return what our last snapshot says that must go on: offsets and running totals, not notes of that commit.
-
-    What goes on stands as a property too, or is the newest event time.
-    """
-    nearest = state.nearest(metadata, owner_id)
-    if nearest is None or nearest.summary is None:
-        return {name: text for name, text in metadata.properties.items() if name == state.OFFSETS + owner_id}
-    said = nearest.summary.additional_properties
-    return {
-        name: text
-        for name, text in said.items()
-        if name.startswith(OURS) and (name in metadata.properties or name == state.NEWEST)
-    }
-
-
 def _summary(
-    metadata: TableMetadata, head: Snapshot, change: Change, gone: Sequence[DataFile], kept: Mapping[str, str]
+    metadata: TableMetadata, head: Snapshot, change: Change, gone: Sequence[DataFile], said: Mapping[str, str]
 ) -> Summary:
     collector, schema = SnapshotSummaryCollector(), metadata.schema()
     for file in change.added:
@@ -296,4 +286,4 @@ def _summary(
         collector.remove_file(file, schema, specs[file.spec_id])
     before = head.summary.additional_properties if head.summary else None
     counted = update_snapshot_summaries(Summary(operation=Operation.OVERWRITE, **collector.build()), before)
-    return Summary(operation=change.operation, **counted.additional_properties, **kept)
+    return Summary(operation=change.operation, **counted.additional_properties, **said)

@@ -39,7 +39,7 @@ from pyiceberg.table.update import (
     TableUpdate,
 )
 
-from sinks.table import manifests, state
+from sinks.table import kept, manifests, state
 
 KEEP_SNAPSHOTS = 20
 EXPIRE_AT = 40
@@ -76,7 +76,7 @@ def build(
     """
     if not isinstance(metadata, TableMetadataV2):
         raise TypeError("only tables of format version 2 are written")
-    kept = {state.OFFSETS + owner_id: state.dump(wanted), **also}
+    said = {state.OFFSETS + owner_id: state.dump(wanted), **kept.by_the_writer(metadata, owner_id), **also}
     locations = load_location_provider(metadata.location, metadata.properties)
     made, snapshot_id = uuid.uuid4(), secrets.randbits(62)
     parent = metadata.current_snapshot()
@@ -88,7 +88,7 @@ def build(
         schema,
         parent,
         Operation.OVERWRITE if deletes else Operation.APPEND,
-        {**facts, **kept},
+        {**facts, **said},
     )
     list_path = locations.new_metadata_location(f"snap-{snapshot_id}-0-{made}.avro")
     sequence = metadata.last_sequence_number + 1
@@ -109,7 +109,7 @@ def build(
     if schema.schema_id != metadata.current_schema_id:
         updates += [AddSchemaUpdate(schema_=schema), SetCurrentSchemaUpdate(schema_id=-1)]
     updates += [
-        SetPropertiesUpdate(updates={**kept, state.SEQUENCE + owner_id: str(sequence)}),
+        SetPropertiesUpdate(updates={**said, state.SEQUENCE + owner_id: str(sequence)}),
         AddSnapshotUpdate(snapshot=snapshot),
         head(metadata, snapshot_id, parent_id),
     ]

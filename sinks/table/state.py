@@ -177,7 +177,7 @@ def read(metadata: TableMetadata, owner_id: str) -> TableState:
 
 def rows(summary: Mapping[str, str]) -> int:
     """Return how many rows a snapshot shows: those of its files without those that position deletes hide."""
-    return int(summary.get("total-records", 0)) - int(summary.get("total-position-deletes", 0))
+    return max(0, int(summary.get("total-records", 0)) - int(summary.get("total-position-deletes", 0)))
 
 
 def parse(text: str) -> Offsets:

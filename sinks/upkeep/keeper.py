@@ -15,14 +15,16 @@ from typing import Protocol
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.table import Table
+from pyiceberg.table.snapshots import Operation
 
 from schemas import logs
 from schemas.ports import Clock
 from sinks.status import TableUpkeep
-from sinks.table import leftovers, replace, state
+from sinks.table import kept, leftovers, replace, state
 from sinks.upkeep import collect, compact
 from sinks.upkeep import journal as journals
 from sinks.upkeep.journal import Journal
+from sinks.upkeep.retain import Ages, Retention
 
 COMMITS = compact.MIN_INPUTS
 """A table is looked at after so many commits,"""
@@ -45,16 +47,18 @@ class Closed(Exception):
 class Care:
     """One table's: its tail writes `commits`, the keeper's thread the rest; `report` may be read by anyone.
 
-    `compacts`: not where the writer knows its rows by file and place (upsert).
+    `compacts`: not where the writer knows its rows by file and place (upsert). `retention`: None: rows stay.
     """
 
     identifier: tuple[str, str]
     owner_id: str
     due: float
     compacts: bool = True
+    retention: Retention | None = None
     commits: int = 0
     report: TableUpkeep = field(default_factory=TableUpkeep)
     inventory: compact.Inventory = field(default_factory=compact.Inventory)
+    ages: Ages = field(default_factory=Ages)
     journal: Journal | None = None
     closed: threading.Event = field(default_factory=threading.Event)
 
@@ -72,8 +76,10 @@ class Care:
 class Upkeep(Protocol):
     """What a tail needs of it."""
 
-    def open(self, identifier: tuple[str, str], owner_id: str, *, compacts: bool = True) -> Care:
-        """Look after a table from now on; `compacts`: join its small files too."""
+    def open(
+        self, identifier: tuple[str, str], owner_id: str, *, compacts: bool = True, retention: Retention | None = None
+    ) -> Care:
+        """Look after a table from now on; `compacts`: join its small files; `retention`: remove its old ones."""
 
     def committed(self, care: Care) -> None:
         """Say that the table has one more commit; never blocks."""
@@ -111,9 +117,11 @@ class Keeper:
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
-    def open(self, identifier: tuple[str, str], owner_id: str, *, compacts: bool = True) -> Care:
+    def open(
+        self, identifier: tuple[str, str], owner_id: str, *, compacts: bool = True, retention: Retention | None = None
+    ) -> Care:
         """Look after a table from now on; first within `RETRY_S`, spread over it."""
-        care = Care(identifier, owner_id, self._clock.monotonic() + RETRY_S * self._random(), compacts)
+        care = Care(identifier, owner_id, self._clock.monotonic() + RETRY_S * self._random(), compacts, retention)
         with self._change:
             self._cares.append(care)
         return care
@@ -173,14 +181,14 @@ class Keeper:
         compacted_at = care.report.compacted_at_ms
         if state.owner(table.metadata) == care.owner_id:
             self._note(care, table)
-            for _round in range(ROUNDS):
-                try:
+            try:
+                self._retain(care, table)
+                for _round in range(ROUNDS):
                     if not self._compact(care, table):
                         break
-                except replace.Dropped as dropped:
-                    error = str(dropped)
-                    break
-                compacted_at = self._now_ms()
+                    compacted_at = self._now_ms()
+            except replace.Dropped as dropped:
+                error = str(dropped)
             self._collect(care, table)
         self._tell(care, table, compacted_at, error)
 
@@ -206,6 +214,27 @@ class Keeper:
             gone = collect.delete(journal, batch, table.metadata, table.io, care.check)
             log.info("dead_files_deleted", table=".".join(care.identifier), files=gone)
 
+    def _retain(self, care: Care, table: Table) -> None:
+        """Remove the files whose rows are all too old; before files are joined, so that none of them is rewritten."""
+        care.check()
+        head = table.metadata.current_snapshot()
+        if care.retention is None or head is None:
+            return
+        before, cut_ms = head.manifests(table.io), care.retention.cut_ms(self._now_ms())
+        old = care.ages.before(care.retention, table.metadata, before, table.io, cut_ms)
+        if not old:
+            return
+        change = replace.Change(
+            "retention", old, (), Operation.DELETE, replace.deletes_of(before), retained_ms=cut_ms
+        )  # fmt: skip
+        self._put(care, table, change)
+        log.info("rows_expired", table=".".join(care.identifier), files=len(old), before_ms=cut_ms)
+
+    def _put(self, care: Care, table: Table, change: replace.Change) -> None:
+        replace.replace(
+            self._catalog, table, care.owner_id, change, now_ms=self._now_ms, wait=care.wait, random=self._random
+        )
+
     def _compact(self, care: Care, table: Table) -> bool:
         """Join one round of small files; False when there is none."""
         care.check()
@@ -228,9 +257,7 @@ class Keeper:
             care.inventory.leave(file.file_path for file in chosen)
             return True
         change = replace.Change("compaction", frozenset(file.file_path for file in made.removed), made.added)
-        replace.replace(
-            self._catalog, table, care.owner_id, change, now_ms=self._now_ms, wait=care.wait, random=self._random
-        )
+        self._put(care, table, change)
         log.info("compacted", table=".".join(care.identifier), files=len(made.removed), into=len(made.added))
         return True
 
@@ -248,6 +275,7 @@ class Keeper:
             looked_at_ms=self._now_ms(),
             compacted_at_ms=compacted_at,
             error=error,
+            removed_rows=kept.retained(table.metadata, care.owner_id).rows,
         )
 
     def _now_ms(self) -> int:

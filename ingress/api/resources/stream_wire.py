@@ -34,7 +34,8 @@ class StreamAnswer(StreamDefinition):
 class Upkeep(Definition):
     """What the writer's last look at the stream's tables found, and when it last joined small files.
 
-    `smallFiles` may still be joined; `deadFiles` are in no snapshot and wait for their deletion.
+    `smallFiles` may still be joined; `deadFiles` are in no snapshot and wait for their deletion; `removedRows` are gone
+    since the tables' start because of `retentionDays`.
     """
 
     snapshots: int
@@ -43,6 +44,7 @@ class Upkeep(Definition):
     live_bytes: int
     dead_files: int
     dead_bytes: int
+    removed_rows: int
     last_look_at: datetime | None
     last_compaction_at: datetime | None
     error: str | None
@@ -127,6 +129,7 @@ def _upkeep(said: TableUpkeep) -> dict[str, Any]:
         "liveBytes": said.live_bytes,
         "deadFiles": said.dead_files,
         "deadBytes": said.dead_bytes,
+        "removedRows": said.removed_rows,
         "lastLookAt": shapes.instant(said.looked_at_ms),
         "lastCompactionAt": shapes.instant(said.compacted_at_ms),
         "error": said.error,

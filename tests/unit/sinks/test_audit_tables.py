@@ -3,15 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 import pytest
 
 from schemas.wire.position import Position
 from sinks.audit import edge
+from sinks.audit.aged import DAY_MS, NO_DAY, Aged, Days
 from sinks.audit.edge import Counted
 from sinks.audit.marks import MAX_ITEM, Marks, differences, of_id, pack, unpack
+from sinks.audit.reading import CleanReading
 from sinks.audit.report import EdgeRow, Report, StageRow, TableRow
 from sinks.audit.tables import NEVER, Clean, CleanTopic, Missing, Place, Table, check, rest, settle
+from tests.integration.sinks.world import wire_event
 
 RAW, EVENTS = "RAWTOPICIDRAWTOPICID01", "CLEANTOPICIDCLEANTOPI1"
 OWN, PLACE = (EVENTS, 0), (RAW, 0)
@@ -33,11 +37,13 @@ class Case:
     floors: dict[Place, int] = field(default_factory=dict)
     low: int = 0
     replaced: int | None = None
+    days: tuple[int, ...] = (NO_DAY,) * 5
+    aged: Aged | None = None
 
     def topic(self) -> CleanTopic:
         topic = CleanTopic("acme.event.shop", EVENTS, [Clean(0, self.low)])
         for at, kind, event_id in self.events:
-            topic.add(topic.partitions[0], at, kind, PLACE, pack(at, 0), of_id(event_id))
+            topic.add(topic.partitions[0], at, kind, PLACE, pack(at, 0), of_id(event_id), self.days[at])
         return topic
 
     def table(self) -> Table:
@@ -45,7 +51,7 @@ class Case:
         return Table(
             "acme", "orders", "acme.orders", {OWN: self.following}, lambda *_: self.start, lambda kind: kind == "order",
             {PLACE: marks}, self.skipped, definition_changed=self.changed, discarded=self.discarded,
-            replaced=self.replaced,
+            replaced=self.replaced, aged=self.aged,
         )  # fmt: skip
 
     def check(self) -> TableRow:
@@ -54,6 +60,8 @@ class Case:
         check(row, table, self.topic(), self.floors, absent)
         if absent is not None:
             settle(row, table, absent)
+        if self.aged is not None:
+            self.aged.settle(row, self.discarded, changed=self.changed)
         return row
 
 
@@ -263,3 +271,54 @@ def test_of_what_an_upsert_table_replaced_before_the_first_event_looked_at_nothi
     kept = Case(rows=[(3, "d")], replaced=3, floors={PLACE: 1}).check()
     assert (kept.replaced, kept.findings.count) == (1, 0)
     assert Case(rows=[], replaced=1, floors={PLACE: 1}).check().findings.count == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "removed", "discarded", "wrong"),
+    [
+        ([(1, "b"), (3, "d")], 1, {}, ""),
+        ([(3, "d")], 2, {}, ""),
+        ([(0, "a"), (1, "b"), (3, "d")], 0, {}, ""),
+        ([(3, "d")], 1, {OWN: 1}, ""),
+        ([(3, "d")], 1, {}, "2 events from before retentionDays are no rows of acme.orders, which says so of 1"),
+        ([(1, "b"), (3, "d")], 2, {}, "1 events from before retentionDays are no rows of acme.orders"),
+        ([(0, "a"), (1, "b")], 1, {}, "is 1 times clean and 0 rows"),
+        ([(1, "b")], 2, {}, "is 1 times clean and 0 rows"),
+        ([(1, "b"), (1, "b"), (3, "d")], 1, {}, "2 rows"),
+        ([(0, "a"), (1, "b")], 0, {OWN: 1}, ""),
+        ([(0, "a")], 0, {OWN: 1}, "1 events from before"),
+    ],
+)
+def test_events_from_before_the_cut_have_a_row_or_none_and_younger_ones_one(
+    rows: list[tuple[int, str]], removed: int, discarded: dict[Place, int], wrong: str
+) -> None:
+    """The first two events are older than the table's retention; the contract may have discarded some."""
+    aged = Aged(10 * DAY_MS, removed)
+    row = Case(rows=rows, days=(8, 9, 9, 10, 11), aged=aged, discarded=discarded).check()
+    found = [finding.what for finding in row.findings.first]
+    if wrong:
+        assert any(wrong in what for what in found), found
+    else:
+        assert found == []
+        assert (row.expired, row.discarded) == (removed, sum(discarded.values()))
+        assert row.clean == row.rows + row.not_selected + row.discarded + row.expired + row.pending + row.skipped == 5
+
+
+def test_what_retention_took_before_the_first_event_looked_at_may_be_more() -> None:
+    def of(**changes: Any) -> TableRow:
+        return Case(days=(8, 9, 9, 10, 11), aged=Aged(10 * DAY_MS, 7), **changes).check()
+
+    assert of(rows=[(3, "d")], floors={PLACE: 1}).findings.count == 0
+    assert of(rows=[(3, "d")], changed=True).findings.count == 0
+    assert of(rows=[(3, "d")]).findings.count == 1
+    assert of(rows=[(1, "b")], floors={PLACE: 1}).findings.count == 1, "a younger row is missing"
+
+
+def test_an_event_is_as_old_as_its_day_in_utc() -> None:
+    days = Days()
+    texts = ("1970-01-11T00:00:00.000Z", "1970-01-11T23:59:59Z", "1970-01-11T00:30:00+02:00", "", "soon", "soonZ")
+    assert [days.of(text) for text in texts] == [10, 10, 9, NO_DAY, NO_DAY, NO_DAY]
+    reading = CleanReading(CleanTopic("acme.event.shop", EVENTS))
+    reading.cut([0])
+    reading.take(0, 0, wire_event(0, b"{}", at_ms=10 * DAY_MS))
+    assert list(reading.topic.partitions[0].day) == [10]

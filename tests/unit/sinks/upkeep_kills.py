@@ -10,13 +10,16 @@ import shutil
 import sys
 from pathlib import Path
 
-from sinks.table import snapshot, state
+from sinks.table import kept, snapshot, state
 from sinks.upkeep import collect, compact, journal
 from sinks.upkeep.keeper import Care, Keeper
+from sinks.upkeep.retain import Retention
+from tests.integration.sinks.world import wire_event
 from tests.unit.sinks.ground import GATE, NAME, STREAM, TOPIC, Ground
 from tests.unit.sinks.kills import KILLED, in_fork
 
 EVENTS = 20
+OLD = 5
 READS = ("open ", "statement", "load_table")
 """Calls that change nothing: to die after one is to die before it."""
 
@@ -25,18 +28,20 @@ def tended(folder: Path) -> Ground:
     """Look after the table once, as a process that has just taken it."""
     made = Ground(folder)
     keeper = Keeper(made.catalog, made.clock, lambda: 0.5, grace_s=0)
-    keeper.tend(keeper.open(NAME, STREAM))
+    column = made.table().schema().find_field("received_at")
+    keeper.tend(keeper.open(NAME, STREAM, retention=Retention(3, column.name, column.field_id)))
     return made
 
 
 def written(folder: Path) -> None:
-    """Make a table of four small files, of which snapshots have expired since upkeep looked."""
+    """Make a table of four small files and one of another year; snapshots have expired since upkeep looked."""
     made = Ground(folder)
     made.log.make(TOPIC)
     made.log.events(0, EVENTS // 2)
     made.run()
     Keeper(made.catalog, made.clock, lambda: 0.5).tend(Care(NAME, STREAM, 0.0))
     made.log.events(EVENTS // 2, EVENTS // 2)
+    made.log.put(*(wire_event(n, b'{"n":%d}' % n, at_ms=1_600_000_000_000) for n in range(EVENTS, EVENTS + OLD)))
     made.run()
 
 
@@ -53,9 +58,11 @@ def finished(folder: Path) -> None:
     files = [task.file for task in made.table().scan().plan_files()]
     assert len(files) == 1, files
     assert made.numbers() == list(range(EVENTS))
-    assert state.offsets(made.table().metadata, STREAM) == {"TOPICID1": {"0": EVENTS}}
+    assert state.offsets(made.table().metadata, STREAM) == {"TOPICID1": {"0": EVENTS + OLD}}
+    assert kept.retained(made.table().metadata, STREAM).rows == OLD
     said = [one.summary.additional_properties for one in made.table().snapshots() if one.summary]
-    assert sum(state.UPKEEP in one for one in said) == 1, "it is done once"
+    did = [one[state.UPKEEP] for one in said if state.UPKEEP in one]
+    assert did == ["retention", "compaction"], "each is done once"
     table = made.table()
     assert not journal.load(table.metadata, table.io).batches, "what was written down is deleted"
     lists = {Path(one.manifest_list).name for one in table.snapshots()}

@@ -18,7 +18,7 @@ class TableUpkeep:
     """What the last look at a stream's tables found: files and snapshots that are there, times in ms, None = never.
 
     Small: may still be joined. Dead: in no snapshot, to be deleted after the grace period. `error`: why the last look
-    did not come to its end.
+    did not come to its end. `removed_rows`: since the tables' start, because they were older than `retentionDays`.
     """
 
     snapshots: int = 0
@@ -30,6 +30,7 @@ class TableUpkeep:
     looked_at_ms: int | None = None
     compacted_at_ms: int | None = None
     error: str | None = None
+    removed_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
