@@ -6,7 +6,7 @@ import pytest
 
 from schemas.definitions.base import read
 from schemas.definitions.source import SourceDefinition
-from schemas.definitions.stream import StreamDefinition
+from schemas.definitions.stream import UNSUPPORTED_YET, StreamDefinition
 from schemas.errors import Refused
 
 STREAM: dict[str, Any] = {"name": "a", "topics": ["t.webhook.p"], "targetTable": "a"}
@@ -22,6 +22,12 @@ SOURCE: dict[str, Any] = {"platform": "github", "auth": {"type": "github"}}
         ({"layout": "wide"}, "/layout", "must be 'nested', 'flat' or 'raw'"),
         ({"color": "red"}, "/color", "not known here"),
         ({"topics": ["x", "x"]}, "/topics", "named twice"),
+        ({"retentionDays": 0}, "/retentionDays", "equal to 1"),
+        (
+            {"retentionDays": 9, "writeMode": "upsert", "primaryKey": ["id"]},
+            "/retentionDays",
+            "newest version of every",
+        ),
     ],
 )
 def test_a_faulty_stream_is_refused_where_and_why(change: dict[str, Any], pointer: str, words: str) -> None:
@@ -29,6 +35,12 @@ def test_a_faulty_stream_is_refused_where_and_why(change: dict[str, Any], pointe
         read(StreamDefinition, STREAM | change)
     assert [found for found, _ in caught.value.errors] == [pointer]
     assert words in caught.value.errors[0][1]
+
+
+def test_a_stream_may_say_how_long_its_rows_stay() -> None:
+    assert read(StreamDefinition, STREAM | {"retentionDays": 9}).retention_days == 9
+    assert read(StreamDefinition, STREAM).retention_days is None
+    assert "retention_days" not in UNSUPPORTED_YET
 
 
 def test_a_missing_field_is_named() -> None:

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from sinks.read.deliveries import budget, reader
-from sinks.upkeep import compact, keeper
+from sinks.upkeep import compact, keeper, retain
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -54,3 +54,4 @@ def test_the_readme_of_upkeep_names_tests_and_files_that_exist() -> None:
     assert f"{compact.TARGET_BYTES >> 20} MiB of files" in text
     assert f"{compact.ROUND_BYTES >> 20} MiB of rows" in text
     assert f"{keeper.ROUNDS} rounds a look" in text
+    assert f"at most {retain.MOST_FILES:,} files (`MOST_FILES`)" in text
