@@ -4,16 +4,24 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pyiceberg.manifest import DataFile
 from pyiceberg.table.snapshots import Operation
 
 from schemas.definitions.cuts import Cut
+from schemas.definitions.stream import StreamDefinition
+from schemas.definitions.view import StreamView
+from sinks.audit.reading import CleanReading
+from sinks.audit.report import TableRow
+from sinks.audit.tables import CleanTopic, check
+from sinks.fleet import of_stream
+from sinks.read.marks import open_tables
 from sinks.table import kept, state
 from sinks.table.kept import Retained
 from sinks.table.partitions import Arrangement
 from sinks.tail import retention_of
 from sinks.upkeep import compact, retain
 from sinks.upkeep.keeper import Care, Keeper
-from sinks.upkeep.retain import DAY_MS, Retention
+from sinks.upkeep.retain import DAY_MS, Ages, Retention
 from tests.integration.sinks.world import wire_event
 from tests.unit.sinks.ground import NAME, STREAM, TOPIC, Ground
 
@@ -21,6 +29,10 @@ NOW_MS = 1_700_000_000_000
 """Where the clock stands: 22:13 in the evening."""
 TODAY_MS = NOW_MS // DAY_MS * DAY_MS
 DAYS = 2
+DEFINITION = StreamDefinition.model_validate(
+    {"name": "orders", "topics": [TOPIC], "targetTable": "orders", "retentionDays": DAYS}
+)
+VIEW = StreamView(STREAM, "acme", "orders", 1, DEFINITION, "running", 1, accept_loss=False, frozen=False)
 
 
 def put(ground: Ground, first: int, count: int, days_ago: int) -> None:
@@ -233,3 +245,41 @@ def test_a_stream_says_how_long_and_its_status_how_many(ground: Ground) -> None:
     tail = ground.tail
     assert tail is not None
     assert retention_of(tail.spec, tail._layout) == Retention(DAYS, column.name, column.field_id)
+
+
+def audited(ground: Ground) -> TableRow:
+    """Audit the table against the whole clean topic."""
+    reading = CleanReading(CleanTopic(TOPIC, "TOPICID1"))
+    reading.cut([0])
+    for offset, value in enumerate(ground.log.topics[TOPIC][1][0]):
+        reading.take(0, offset, value)
+    one = open_tables(ground.reader, VIEW, changed=False)[0]
+    check(one.row, one.table(lambda *_: 0, lambda *_: None), reading.topic, {}, one.absent)
+    one.looked += 1
+    one.settle()
+    return one.row
+
+
+def test_the_audit_takes_what_retention_removed_and_nothing_else(ground: Ground) -> None:
+    written(ground)
+    looked(ground)
+    row = audited(ground)
+    assert (row.clean, row.rows, row.expired, row.findings.count) == (20, 10, 10, 0)
+    ground.table().delete("payload.n == 12")
+    found = audited(ground).findings
+    assert [(one.position.offset, one.what) for one in found.first if one.position] == [
+        (12, "is 1 times clean and 0 rows of acme.orders")
+    ]
+    assert found.count == 1
+
+
+def test_a_streams_definition_says_it_to_its_writer() -> None:
+    assert of_stream(VIEW).retention_days == DAYS
+
+
+def test_a_file_with_rows_of_no_time_stays() -> None:
+    def last(nulls: dict[int, int]) -> int | None:
+        file = DataFile.from_args(upper_bounds={2: (9).to_bytes(8, "little")}, null_value_counts=nulls)
+        return Ages(_columns=frozenset({2, 3}))._last(file)
+
+    assert [last({2: 0}), last({2: 1}), last({}), last({2: 0, 3: 4})] == [9, None, None, 9]
