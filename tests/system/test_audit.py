@@ -101,14 +101,14 @@ def test_every_sum_holds_after_honest_traffic(honest: Caller) -> None:
     assert code == 0, said
     assert "every sum holds" in said
     assert "BROKEN" not in said
-    cells = {line.split("│")[1].strip(): [cell.strip() for cell in line.split("│")[2:10]] for line in said.splitlines()
+    cells = {line.split("│")[1].strip(): [cell.strip() for cell in line.split("│")[2:11]] for line in said.splitlines()
              if line.count("│") > 9}  # fmt: skip
-    # table, clean, rows, not selected, discarded, replaced, pending, skipped
-    assert cells["all"][1:] == [str(CLEAN + 2), str(CLEAN + 2), "0", "0", "0", "0", "0"]
+    # table, clean, rows, not selected, discarded, replaced, expired, pending, skipped
+    assert cells["all"][1:] == [str(CLEAN + 2), str(CLEAN + 2), "0", "0", "0", "0", "0", "0"]
     assert cells["paid"][1:] == [str(CLEAN + 2), str(CLEAN // 2 + 1), *cells["paid"][3:]]
-    assert int(cells["paid"][3]) + int(cells["paid"][6]) == CLEAN // 2 + 1
-    assert int(cells["none"][3]) + int(cells["none"][6]) == CLEAN + 2
-    assert cells["late"][1:] == ["2", "2", "0", "0", "0", "0", "0"]
+    assert int(cells["paid"][3]) + int(cells["paid"][7]) == CLEAN // 2 + 1
+    assert int(cells["none"][3]) + int(cells["none"][7]) == CLEAN + 2
+    assert cells["late"][1:] == ["2", "2", "0", "0", "0", "0", "0", "0"]
 
 
 def test_one_source_and_a_time_can_be_asked_for(honest: Caller) -> None:
