@@ -81,19 +81,22 @@ def write(
         else DeleteManifestWriter(spec, schema, output, snapshot_id, COMPRESSION)
     ) as writer:
         for file in files:
-            writer.add(
-                ManifestEntry.from_args(
-                    status=ManifestEntryStatus.ADDED,
-                    snapshot_id=snapshot_id,
-                    sequence_number=None,
-                    file_sequence_number=None,
-                    data_file=file,
-                )
-            )
+            writer.add(added(file, snapshot_id))
         for manifest in fold:
             for entry in manifest.fetch_manifest_entry(io, discard_deleted=True):
                 writer.existing(entry)
     return [writer.to_manifest_file(), *(m for m in before if m.manifest_path not in folded)]
+
+
+def added(file: DataFile, snapshot_id: int) -> ManifestEntry:
+    """Return the entry of a file that a snapshot adds; its sequence number is the snapshot's."""
+    return ManifestEntry.from_args(
+        status=ManifestEntryStatus.ADDED,
+        snapshot_id=snapshot_id,
+        sequence_number=None,
+        file_sequence_number=None,
+        data_file=file,
+    )
 
 
 def _entries(manifest: ManifestFile) -> int:

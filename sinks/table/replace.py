@@ -18,7 +18,6 @@ from pyiceberg.manifest import (
     DataFile,
     ManifestContent,
     ManifestEntry,
-    ManifestEntryStatus,
     ManifestFile,
     write_manifest,
     write_manifest_list,
@@ -257,15 +256,7 @@ def _manifests(
         output = io.new_output(path % at)
         with write_manifest(2, specs[spec_id], metadata.schema(), output, number, manifests.COMPRESSION) as writer:
             for file in change.added if spec_id == ours else ():
-                writer.add(
-                    ManifestEntry.from_args(
-                        status=ManifestEntryStatus.ADDED,
-                        snapshot_id=number,
-                        sequence_number=None,
-                        file_sequence_number=None,
-                        data_file=file,
-                    )
-                )
+                writer.add(manifests.added(file, number))
             for entry in entries:
                 if entry.data_file.file_path in change.removed:
                     writer.delete(entry)
