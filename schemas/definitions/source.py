@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from schemas import names
 from schemas.definitions.auth_any import AnyAuth
 from schemas.definitions.base import Definition
+from schemas.definitions.overload import Overload
 from schemas.definitions.parse import Parse
 
 DAY_S = 86_400
@@ -40,12 +41,6 @@ class Dedupe(Definition):
     window_seconds: int = Field(default=7 * DAY_S, ge=7 * DAY_S, le=30 * DAY_S)
     path: str | None = Field(default=None, max_length=256, pattern=r"^/")
     fallback: Literal["delivery", "bodyHash"] | None = None
-
-
-class Overload(Definition):
-    """What happens past the capacity; `queue` accepts slower, `reject` answers 429."""
-
-    policy: Literal["queue", "reject", "shed"] | None = None
 
 
 class Retention(Definition):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.errors import Poison
 from schemas.reasons import Reason
-from schemas.wire import ledger, quarantine, raw, run, table
+from schemas.wire import ledger, pressure, quarantine, raw, run, table
 from schemas.wire.position import Position
 
 GOLDEN = resources.files("schemas.wire.avro") / "golden"
@@ -90,6 +90,18 @@ ADVANCED = table.Advanced(
     added_rows=20,
     newest_event_time_ms=1_773_828_000_123,
 )
+PRESSURE = pressure.Pressure(
+    tenant_id="acme",
+    source_id="01890a5d-ac96-774b-bcce-b302099a8057",
+    origin="stage",
+    measured_at_ms=1_773_828_000_456,
+    level=2,
+    lag_events=1_200_000,
+    lag_seconds=612.5,
+    lag_bytes=2_400_000_000,
+    drained_per_s=1900.5,
+    quarantine_ratio=0.25,
+)
 TEXT = st.text(max_size=20)
 LONG = st.integers(0, (1 << 62) - 1)
 
@@ -118,6 +130,18 @@ def test_golden_table_advanced_stays_readable() -> None:
     for bad in (b"", b"{}", stored[0].replace(b"2026", b"soon"), stored[0].replace(b'"4611', b'"x')):
         with pytest.raises(Poison):
             table.decode(bad)
+
+
+def test_golden_pressure_stays_readable() -> None:
+    stored = (resources.files("schemas.wire") / "golden" / "pressure.v1.json").read_bytes().splitlines()
+    new = msgspec.structs.replace(PRESSURE, origin="tables", drained_per_s=None, level=0)
+    assert [pressure.encode(PRESSURE), pressure.encode(new)] == stored
+    assert [pressure.decode(line) for line in stored] == [PRESSURE, new]
+    assert pressure.decode(stored[0][:-1] + b',"later":1}') == PRESSURE
+    assert PRESSURE.key == b"01890a5d-ac96-774b-bcce-b302099a8057/stage"
+    for bad in (b"", b"{}", stored[0].replace(b'"level":2', b'"level":4'), stored[0].replace(b"stage", b"broker")):
+        with pytest.raises(Poison):
+            pressure.decode(bad)
 
 
 @given(TEXT, LONG, LONG, st.lists(st.tuples(LONG, LONG), max_size=3))
