@@ -14,7 +14,7 @@ _STATES = {"committed": "green", "decided": "cyan", "pending": "yellow"}
 _OUTCOMES = {"clean": "green", "duplicate": "cyan", "quarantined": "red", "lost": "red"}
 _TABLES = {"committed": "green", "pending": "yellow"}
 _WORDS = {"notSelected": "not selected by the stream's event types", "beforeStart": "before the stream's start",
-          "skipped": "skipped by acceptLoss"}  # fmt: skip
+          "skipped": "skipped by acceptLoss", "expired": "removed by retention"}  # fmt: skip
 MAX_MESSAGE = 200
 
 
@@ -116,12 +116,17 @@ def _item(node: Tree, item: dict[str, Any]) -> None:
 
 def _in_table(one: dict[str, Any]) -> Text:
     state = one["state"]
-    parts = [(f"{one['table']}  ", ""), (_WORDS.get(state, state), _TABLES.get(state, "dim"))]
+    parts = [(f"{one['table']}  ", ""), (_WORDS.get(state, state), _TABLES.get(state, "dim")), (_cut(one, state), "")]
     if one["snapshotId"]:
-        parts.append((f"  snapshot {one['snapshotId']}{_when(one)}", ""))
+        came = "  came with" if state == "expired" else " "
+        parts.append((f"{came} snapshot {one['snapshotId']}{_when(one)}", ""))
     if one["lag"] is not None:
         parts.append((f"  {_waits(one['lag'])}", ""))
     return _line(*parts)
+
+
+def _cut(one: dict[str, Any], state: str) -> str:
+    return f"  received before {one['expiredBefore']}" if state == "expired" else ""
 
 
 def _when(one: dict[str, Any]) -> str:
@@ -150,9 +155,8 @@ def _committed(root: Tree, found: dict[str, Any]) -> None:
             left = n - told if state == "committed" else n
             if left:
                 waits = f"  {_waits(one['lag'])}" if state == "pending" and one["lag"] is not None else ""
-                branch.add(
-                    _line((_WORDS.get(state, state), _TABLES.get(state, "dim")), (f"  {_items(left)}{waits}", ""))
-                )
+                says = f"  {_items(left)}{waits}{_cut(one, state)}"
+                branch.add(_line((_WORDS.get(state, state), _TABLES.get(state, "dim")), (says, "")))
 
 
 def _items(n: int) -> str:

@@ -93,14 +93,18 @@ class Decided(Definition):
 
 
 class InTable(Definition):
-    """What one table did with an item; `committedBefore`: the snapshot has expired, an older one kept has the row."""
+    """What one table did with an item; `committedBefore`: the snapshot has expired, an older one kept has the row.
+
+    `expired`: it was committed, and `retentionDays` has removed its row, as all received before `expiredBefore` may be.
+    """
 
     stream: str | None
     table: str
-    state: Literal["committed", "pending", "notSelected", "beforeStart", "skipped"]
+    state: Literal["committed", "pending", "notSelected", "beforeStart", "skipped", "expired"]
     snapshot_id: str | None
     committed_at: datetime | None
     committed_before: datetime | None
+    expired_before: datetime | None
     lag: Lag | None
 
 
@@ -148,13 +152,14 @@ class SnapshotAnswer(Definition):
 
 
 class TableAnswer(Definition):
-    """One table over all items: how many are where, and the snapshots that hold them."""
+    """One table over all items: how many are where, and the snapshots that hold them; `expiredBefore` as of an item."""
 
     stream: str | None
     stream_id: str | None
     table: str
     items: dict[str, int]
     snapshots: list[SnapshotAnswer]
+    expired_before: datetime | None
     lag: Lag | None
 
 

@@ -11,7 +11,7 @@ MAX_S = 10.0
 
 
 class Budget:
-    """Records, bytes and seconds of one request; `why` says what was cut, for people."""
+    """Records, bytes and seconds of one request; `why` says what was cut, for people, `cuts` how often."""
 
     def __init__(
         self,
@@ -26,6 +26,7 @@ class Budget:
         self._until = monotonic() + seconds
         self._limits = (records, size, seconds)
         self.why: list[str] = []
+        self.cuts = 0
 
     def take(self, size: int) -> None:
         """Count one record of `size` bytes."""
@@ -39,6 +40,7 @@ class Budget:
 
     def cut(self, why: str) -> None:
         """Note something that the answer leaves out, once."""
+        self.cuts += 1
         if why not in self.why:
             self.why.append(why)
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from pyiceberg.table.metadata import TableMetadata
 
-from sinks.table import state
+from sinks.table import kept, state
 
 Slot = tuple[str, int]
 """(topic id, partition) of the topic that the table is written from."""
@@ -25,6 +25,8 @@ class Landed(StrEnum):
     NOT_SELECTED = "notSelected"
     BEFORE_START = "beforeStart"
     SKIPPED = "skipped"
+    EXPIRED = "expired"
+    """It was committed, and the stream's `retentionDays` has removed its row since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +43,15 @@ class Taken:
     """What a table did with one offset.
 
     `commit` None though committed: the snapshot has expired; `before_ms`: time of the oldest one kept, which has it.
-    `lag`: records from the table's position to this one, itself included.
+    `lag`: records from the table's position to this one, itself included. `expired_before_ms`: of an expired row the
+    cut, a midnight (UTC), before which it was received.
     """
 
     state: Landed
     commit: Commit | None = None
     before_ms: int | None = None
     lag: int | None = None
+    expired_before_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class Commits:
     """A table's commits that are kept, oldest first; `whole`: the oldest is the table's first.
 
     `next` and `start` are offsets by slot; `skipped`: ranges passed over by acceptLoss, as kept snapshots say.
+    `cut_ms`: rows received before it may have been removed by retention; 0: none was.
     """
 
     commits: tuple[Commit, ...] = ()
@@ -62,6 +67,7 @@ class Commits:
     start: Mapping[Slot, int] = field(default_factory=dict)
     skipped: Mapping[Slot, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     whole: bool = False
+    cut_ms: int = 0
 
     def take(self, slot: Slot, offset: int) -> Taken:
         """Return what the table did with the record at `offset`."""
@@ -111,6 +117,7 @@ def of(metadata: TableMetadata, owner_id: str) -> Commits:
         flat(state.parse(start)),
         skipped,
         whole=whole,
+        cut_ms=kept.retained(metadata, owner_id).before_ms,
     )
 
 

@@ -125,7 +125,7 @@ class Follow:
         seen: dict[int, Clean] = {}
         for reading in self._ground.readings(event.name):
             if reading.table is not None:
-                for clean in tables.rows_of(reading.table, where, 10_000, self._budget):
+                for clean in tables.rows_of(reading.table, where, tables.MAX_ROWS, self._budget):
                     if clean.position[:3] == self._at[:3]:
                         seen.setdefault(clean.position.item, clean)
         self._facts.cleans = [seen[number] for number in sorted(seen)]

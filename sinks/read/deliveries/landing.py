@@ -1,10 +1,11 @@
 """What the tables did with the clean events of one raw record: committed, by which snapshot, pending, not selected.
 
-Lives here: asking every table of a topic, and rows for the ids of snapshots that have expired. Not here: loading tables
-(tables.py), what commits say (commits.py).
+Lives here: asking every table of a topic, rows for the ids of snapshots that have expired, and which rows retention has
+removed. Not here: loading tables (tables.py), what commits say (commits.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from sinks.read.deliveries import commits, tables
 from sinks.read.deliveries.commits import Landed, Taken
@@ -20,6 +21,7 @@ def of_cleans(ground: Ground, topic: Topic, cleans: Sequence[Clean]) -> dict[int
     made: dict[int, list[InTable]] = {clean.position.item: [] for clean in cleans}
     for reading in ground.readings(topic.name, frozenset(clean.event_type for clean in cleans)):
         took = {clean.position.item: _taken(reading, topic, clean) for clean in cleans}
+        took |= _removed(ground, reading, cleans, took)
         expired = [
             clean for clean in cleans
             if took[clean.position.item].state is Landed.COMMITTED and took[clean.position.item].commit is None
@@ -50,6 +52,26 @@ def _expired(ground: Ground, reading: Reading, cleans: Sequence[Clean]) -> dict[
     if len(set(ids)) == 1 and ids[0] is not None:
         return {clean.position.item: ids[0] for clean in cleans}
     return {one.position.item: found for one, found in zip(ends, ids, strict=True) if found is not None}
+
+
+def _removed(ground: Ground, reading: Reading, cleans: Sequence[Clean], took: Mapping[int, Taken]) -> dict[int, Taken]:
+    """Return by item what was committed and has no row any more, being older than the cut that the table says.
+
+    What is younger has its row. What is older may have it still, in a file with younger ones, so the rows are looked
+    for; where a bound or an error leaves that open, nothing is called expired (the answer says why).
+    """
+    cut_ms = reading.commits.cut_ms
+    old = [
+        one for one in cleans
+        if one.at >= 0 and one.received_ms < cut_ms and took[one.position.item].state is Landed.COMMITTED
+    ]  # fmt: skip
+    if reading.table is None or not old:
+        return {}
+    there = tables.ids_of(reading.table, old[0].delivery_id, old[0].received_at, ground.budget)
+    if there is None:
+        return {}
+    gone = [one.position.item for one in old if one.event_id not in there]
+    return {item: replace(took[item], state=Landed.EXPIRED, expired_before_ms=cut_ms) for item in gone}
 
 
 def _taken(reading: Reading, topic: Topic, clean: Clean) -> Taken:

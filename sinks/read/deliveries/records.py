@@ -4,8 +4,10 @@ Lives here: decoding and where a record's raw offset stands. Pure: messages in, 
 is nobody's.
 """
 
+import math
 import uuid
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any, NamedTuple, cast
 
 import msgspec
@@ -70,6 +72,14 @@ class Clean(NamedTuple):
     schema: str | None
     delivery_id: str
     position: Position
+
+    @property
+    def received_ms(self) -> float:
+        """Return when it was received, in ms since the epoch; infinity for what is no time: younger than every cut."""
+        try:
+            return datetime.fromisoformat(self.received_at).timestamp() * 1000
+        except (ValueError, OverflowError):
+            return math.inf
 
 
 class Note(NamedTuple):

@@ -40,6 +40,8 @@ MAX_FILES = 64
 MAX_MANIFESTS = 200
 MAX_PLANNED = 20_000
 """Files of a table among which rows are looked for: planning reads all their manifest entries of a day."""
+MAX_ROWS = 10_000
+"""Of one delivery: it has no more items."""
 log = logs.logger(__name__)
 equal: Any = expressions.EqualTo  # their signatures come from a plugin that mypy does not follow
 since: Any = expressions.GreaterThanOrEqual
@@ -176,6 +178,18 @@ def rows_of(table: Table, where: BooleanExpression, limit: int, budget: Budget) 
             if len(found) >= limit:
                 break
     return found[:limit]
+
+
+def ids_of(table: Table, delivery_id: str, received_at: str, budget: Budget) -> frozenset[str] | None:
+    """Return the ids of the events of a delivery that have a row; None where a bound or an error leaves that open."""
+    where, cuts = And(equal("delivery_id", delivery_id), _received(received_at, 0)), budget.cuts
+    found: set[str] = set()
+    with _asked(".".join(table.name()), budget):
+        for task in _tasks(table, where, budget):
+            found |= {row["event_id"] for row in _read(table, ("event_id",), where, task, MAX_ROWS)}
+        if budget.cuts == cuts:
+            return frozenset(found)
+    return None
 
 
 def resolved_of(table: Table, record: Quarantine, budget: Budget) -> dict[Position, Note]:

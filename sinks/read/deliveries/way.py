@@ -12,6 +12,7 @@ from sinks.read.deliveries.commits import Landed
 from sinks.read.deliveries.facts import Facts, FirstCopy, InTable, Item, instant, items
 
 _US = 1_000_000
+_TOOK = {Landed.COMMITTED, Landed.EXPIRED}
 
 
 def wire(facts: Facts, first: int, limit: int) -> dict[str, Any]:
@@ -35,14 +36,15 @@ def wire(facts: Facts, first: int, limit: int) -> dict[str, Any]:
 def _state(facts: Facts, found: Sequence[Item]) -> str | None:
     """Return pending, decided or committed; None where it cannot be told.
 
-    `committed`: every table that takes an item of the delivery holds it, and there is one.
+    `committed`: every table that takes an item of the delivery has committed it, and there is one; so it stays when
+    retention has removed the rows, which each table says.
     """
     if facts.decided is None and not found:
         return None
     if not found:
         return "pending"
     states = {one.taken.state for tables in facts.tables.values() for one in tables}
-    if Landed.PENDING in states or Landed.COMMITTED not in states:
+    if Landed.PENDING in states or not states & _TOOK:
         return "decided"
     return "committed"
 
@@ -157,6 +159,7 @@ def _in_table(one: InTable, facts: Facts) -> dict[str, Any]:
         "snapshotId": None if snapshot_id is None else str(snapshot_id),
         "committedAt": None if commit is None else instant(commit.at_ms * 1000),
         "committedBefore": None if taken.before_ms is None else instant(taken.before_ms * 1000),
+        "expiredBefore": None if taken.expired_before_ms is None else instant(taken.expired_before_ms * 1000),
         "lag": _lag(one, facts) if taken.state is Landed.PENDING else None,
     }
 
@@ -186,6 +189,7 @@ def _tables(facts: Facts) -> list[dict[str, Any]]:
                 )
                 kept["items"] += 1
         pending = [one for one in many if one.taken.state is Landed.PENDING]
+        cuts = [one.taken.expired_before_ms for one in many if one.taken.expired_before_ms is not None]
         made.append(
             {
                 "stream": many[0].stream,
@@ -193,6 +197,7 @@ def _tables(facts: Facts) -> list[dict[str, Any]]:
                 "table": table,
                 "items": dict(sorted(states.items())),
                 "snapshots": list(snapshots.values()),
+                "expiredBefore": instant(max(cuts) * 1000) if cuts else None,
                 "lag": _lag(pending[-1], facts) if pending else None,
             }
         )

@@ -137,6 +137,7 @@ TAKEN = st.sampled_from(
     [
         Taken(Landed.COMMITTED, Commit(7, 1_700_000_000_000, {})), Taken(Landed.COMMITTED, before_ms=1_700_000_000_000),
         Taken(Landed.PENDING, lag=3), Taken(Landed.PENDING), Taken(Landed.NOT_SELECTED), Taken(Landed.SKIPPED),
+        Taken(Landed.EXPIRED, before_ms=1_700_000_000_000, expired_before_ms=1_699_920_000_000),
     ]
 )  # fmt: skip
 
@@ -164,4 +165,5 @@ def test_an_answer_is_what_the_document_says(history: list[list[str]], data: st.
     assert len(checked.items) == min(limit, len(history[0]))
     assert sum(answer["decided"]["outcomes"].values()) == len(history[0])
     states = {one.taken.state for many in landed.values() for one in many}
-    assert (answer["state"] == "committed") == (Landed.COMMITTED in states and Landed.PENDING not in states)
+    taken = not states.isdisjoint({Landed.COMMITTED, Landed.EXPIRED})
+    assert (answer["state"] == "committed") == (taken and Landed.PENDING not in states)

@@ -18,7 +18,7 @@ QUERY = {"at": "RAWTOPICIDRAWTOPICID01.3.17", "mac": "0123456789abcdef"}
 AT = {"topicId": "T", "partition": 3, "offset": 17}
 TABLE = {
     "stream": "orders", "table": "acme.orders", "state": "committed", "snapshotId": "77",
-    "committedAt": "2026-03-18T10:00:02.000Z", "committedBefore": None, "lag": None,
+    "committedAt": "2026-03-18T10:00:02.000Z", "committedBefore": None, "expiredBefore": None, "lag": None,
 }  # fmt: skip
 ITEM = {
     "item": 0, "outcome": "clean", "eventId": "e-0", "eventType": "push", "vendorEventId": "v", "schema": None,
@@ -41,7 +41,7 @@ def way(**more: Any) -> dict[str, Any]:
         "tables": [
             {
                 "stream": "orders", "streamId": "i", "table": "acme.orders", "items": {"committed": 1}, "lag": None,
-                "snapshots": [{**TABLE, "items": 1}],
+                "expiredBefore": None, "snapshots": [{**TABLE, "items": 1}],
             }
         ],
     } | more  # fmt: skip
@@ -113,6 +113,20 @@ def test_duplicates_and_quarantined_items_say_of_what_and_why() -> None:
     for part in (
         "the first is first-one of 2026-03-18T09:00:00.000Z", "T/3/17/2", "schema_violation at /a: not an integer",
         "became clean 2026-03-18T11:00:00.000Z by delivery good-one", "items from 2 on",
+    ):  # fmt: skip
+        assert part in said, said
+
+
+def test_a_row_that_retention_removed_is_said_to_have_been_committed_and_removed() -> None:
+    gone = TABLE | {"state": "expired", "expiredBefore": "2026-03-20T00:00:00.000Z"}
+    table = way()["tables"][0] | {
+        "items": {"committed": 1, "expired": 2}, "expiredBefore": gone["expiredBefore"],
+    }  # fmt: skip
+    resolved = {"by": {**AT, "item": 2}, "at": "2026-03-18T11:00:00.000Z", "deliveryId": "x", "tables": [gone]}
+    said = printed(way(items=[ITEM | {"resolved": resolved}], tables=[table]))
+    for part in (
+        "removed by retention  received before 2026-03-20T00:00:00.000Z  came with snapshot 77",
+        "removed by retention  2 items  received before 2026-03-20T00:00:00.000Z", "1 item in snapshot 77",
     ):  # fmt: skip
         assert part in said, said
 

@@ -44,13 +44,14 @@ class SplitGround:
         self.polls: list[tuple[int, int]] = []
         """(offset, number of records) of each poll that found any, of all consumers."""
         self.advances: Any = None
+        self.upkeep: Any = None
         self.deadline_s, self.look_s = DEADLINE_S, 0.01
 
-    def put(self, kinds: Sequence[str], first: int = 0, partition: int = 0) -> None:
-        """Append one event a kind; its number is its payload's `n`."""
+    def put(self, kinds: Sequence[str], first: int = 0, partition: int = 0, at_ms: int = 1_700_000_000_000) -> None:
+        """Append one event a kind; its number is its payload's `n`. `at_ms`: when event 0 was or would be received."""
         for n, kind in enumerate(kinds, first):
             body = b'{"n":%d,"of_%d":true}' % (n, len(kind))
-            self.log.put(wire_event(n, body, kind=kind, at_ms=1_700_000_000_000 + n), partition=partition)
+            self.log.put(wire_event(n, body, kind=kind, at_ms=at_ms + n), partition=partition)
 
     def split(self, **changes: Any) -> Split:
         """Return the stream, not started."""
@@ -62,8 +63,9 @@ class SplitGround:
         slots = Slots(4, patience_s=10, most=32, monotonic=clock.monotonic)
         admin: Any = None
         env = Env(
-            self.catalog, admin, {}, clock, METRICS, "me", 1 << 20, 1, slots, lambda: 0.0, self._source, self.advances
-        )
+            self.catalog, admin, {}, clock, METRICS, "me", 1 << 20, 1, slots, lambda: 0.0, self._source, self.advances,
+            self.upkeep,
+        )  # fmt: skip
         assert spec.split is not None
         return Split(spec, spec.split, layout_of, env)
 

@@ -18,6 +18,7 @@ from sinks.read.marks import open_tables
 from sinks.table import kept, state
 from sinks.table.kept import Retained
 from sinks.table.partitions import Arrangement
+from sinks.table.schema import name_in
 from sinks.tail import retention_of
 from sinks.upkeep import compact, retain
 from sinks.upkeep.keeper import Care, Keeper
@@ -52,7 +53,8 @@ def written(ground: Ground, **changes: Any) -> Ground:
 
 def care(ground: Ground, days: int = DAYS, grace_s: float = 0) -> tuple[Keeper, Care]:
     keeper = Keeper(ground.catalog, ground.clock, lambda: 0.5, grace_s)
-    column = ground.table().schema().find_field("received_at")
+    schema = ground.table().schema()
+    column = schema.find_field(name_in(schema, "received_at"))
     return keeper, keeper.open(NAME, STREAM, retention=Retention(days, column.name, column.field_id))
 
 
