@@ -35,6 +35,7 @@ from schemas.logs import logger
 from schemas.metrics import Metrics
 from schemas.ports import Clock, Egress, Publisher, Registrar, RegistryView, TallySink
 from schemas.settings.processes import DoorSettings, IngressSettings
+from schemas.tracing import OFF, Tracer
 
 BACKLOG = 1024
 GRACE_S = 0.2
@@ -56,6 +57,7 @@ def make_env(
     egress: Egress,
     receipt_key: bytes,
     listener: Listener | None = None,
+    tracer: Tracer = OFF,
 ) -> Env:
     """Put a door's surroundings together; used by both doors. `receipt_key` as made by `receipt.derive`.
 
@@ -83,6 +85,7 @@ def make_env(
         public_tls_url=settings.public_tls_ingest_url,
         rates=Rates.of(settings, clock, metrics),
         unfinished=Unfinished(settings.in_flight_bytes // 4),
+        tracer=tracer,
     )
 
 
@@ -101,6 +104,7 @@ async def serve(
     tls_sock: socket.socket | None = None,
     control: Control | None = None,
     stop: asyncio.Event | None = None,
+    tracer: Tracer = OFF,
 ) -> int:
     """Serve a bound socket until SIGTERM, SIGINT, the supervisor's end or `stop`; return the exit code.
 
@@ -120,6 +124,7 @@ async def serve(
         egress=egress,
         receipt_key=receipt_key,
         listener=listener,
+        tracer=tracer,
     )
     publisher.start()
     found: list[Door] = []

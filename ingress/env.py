@@ -13,6 +13,7 @@ from ingress.rates import Rates
 from ingress.refusals import Refusals
 from ingress.tally import Tally
 from schemas.ports import Clock, Publisher, Registrar, RegistryView
+from schemas.tracing import OFF, Tracer
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Env:
     rates: Rates = field(default_factory=Rates)
     unfinished: Unfinished = field(default_factory=lambda: Unfinished(16 << 20))
     known: Known = field(default_factory=Known, repr=False)
+    tracer: Tracer = OFF
 
     def base_url(self, arrival: Arrival) -> str:
         """Return how the sender of a request reached us: what some vendors sign begins with it."""

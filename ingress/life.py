@@ -6,7 +6,7 @@ anything: who waits between them is receive.py (a task a request) and connection
 
 import msgspec
 
-from ingress import answers, body, handshakes, record
+from ingress import answers, body, handshakes, record, traces
 from ingress.admission import Ticket
 from ingress.arrival import Arrival, Reply
 from ingress.authenticate import authenticate, remedy
@@ -41,6 +41,7 @@ class Life(msgspec.Struct):
     _ticket: Ticket | None = None
     _proof: AuthResult | None = None
     _why: str = ""
+    _span: traces.Span | None = None
 
     def __repr__(self) -> str:
         """Show which source; the rest may be secret."""
@@ -97,7 +98,14 @@ class Life(msgspec.Struct):
         """Return the record: what looks into the body, so that of a large one a thread does it."""
         if target.object_only:
             body.refuse_unless_object(received, self._encoding(), self.env.limits.body_bytes)
-        return record.make(target, self.arrival, received, proof, self.env)
+        trace = self.arrival.headers.by_name.get("traceparent")
+        if self.env.tracer.enabled:
+            self._span = traces.begin(self.env, trace, self.started)
+        carried = traces.carried(self.env.tracer, self._span, trace)
+        made = record.make(target, self.arrival, received, proof, self.env, carried)
+        if self._span is not None:
+            traces.note(self._span, made)
+        return made
 
     def at_once(self, target: Target, received: bytes) -> record.Outgoing | Reply:
         """Judge a small request whose proof needs nothing but itself: its record, or the answer of a handshake."""
@@ -127,6 +135,8 @@ class Life(msgspec.Struct):
         """Count a reply and note a refusal; the reply itself."""
         env, target = self.env, self.target
         seconds = env.clock.monotonic() - self.started
+        if env.tracer.enabled and target is not None:
+            traces.end(env, target, self.arrival, reply, self._span, self.started)
         if target is None:
             env.tally.answered(reply, "", (), seconds)
             return reply

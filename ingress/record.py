@@ -5,7 +5,6 @@ computed in schemas/topics.py from the source's frozen count.
 """
 
 import hashlib
-import re
 
 import msgspec
 
@@ -18,7 +17,6 @@ from schemas.ids import uuid7_text
 from schemas.wire.raw import AuthResult, Header
 
 MAX_EVENT_ID = 512
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 _NS_IN_US = 1_000
 _NS_IN_MS = 1_000_000
 _RANDOM = 10
@@ -34,8 +32,10 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
     headers: list[Header]
 
 
-def make(target: Target, arrival: Arrival, body: bytes, proof: AuthResult, env: Env) -> Outgoing:
-    """Make the record of a request; nothing secret of the request is in it."""
+def make(
+    target: Target, arrival: Arrival, body: bytes, proof: AuthResult, env: Env, trace: str | None = None
+) -> Outgoing:
+    """Make the record of a request; nothing secret of the request is in it. `trace`: the context that it carries."""
     now_ns = env.clock.time_ns()
     source = target.source
     delivery_id = uuid7_text(now_ns // _NS_IN_MS, env.random_bytes(_RANDOM))
@@ -46,7 +46,6 @@ def make(target: Target, arrival: Arrival, body: bytes, proof: AuthResult, env: 
     else:
         key = source.id
     key_bytes = key.encode("utf-8", "surrogateescape")
-    trace = arrival.headers.by_name.get("traceparent")
     headers = target.stencil.fill(
         delivery_id,
         now_ns // _NS_IN_US,
@@ -54,7 +53,7 @@ def make(target: Target, arrival: Arrival, body: bytes, proof: AuthResult, env: 
         arrival.headers.redacted(target.carriers),
         proof,
         event_id,
-        trace if trace and _TRACEPARENT.fullmatch(trace) else None,
+        trace,
     )
     return Outgoing(delivery_id, source.topic, topics.partition(key_bytes, source.partitions), key_bytes, headers)
 

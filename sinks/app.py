@@ -20,6 +20,7 @@ from schemas.definitions.stream import State
 from schemas.metrics import Metrics
 from schemas.ports import Clock, JobQueue, RegistryView
 from schemas.settings.processes import SinksSettings
+from schemas.tracing import OFF, Tracer
 from sinks.advances import KafkaAdvances
 from sinks.fleet import Fleet
 from sinks.jobs.drop_table import run_one
@@ -51,6 +52,7 @@ async def run(
     clock: Clock,
     metrics: Metrics,
     group: str = GROUP,
+    tracer: Tracer = OFF,
 ) -> None:
     """Run until cancelled; raises what ends the process (another process under the same instance id, a bug).
 
@@ -71,7 +73,20 @@ async def run(
     def env(tails: int) -> Env:
         queue = max(_MIN_QUEUE_KIB, min(_MAX_QUEUE_KIB, QUEUE_BUDGET_KIB // max(1, tails)))
         flush = min(settings.flush_bytes, max(_MIN_FLUSH, FLUSH_BUDGET // max(1, tails)))
-        return Env(catalog, admin, config, clock, metrics, owner, flush, queue, slots, advances=advances, upkeep=keeper)
+        return Env(
+            catalog,
+            admin,
+            config,
+            clock,
+            metrics,
+            owner,
+            flush,
+            queue,
+            slots,
+            advances=advances,
+            upkeep=keeper,
+            tracer=tracer,
+        )
 
     fleet = Fleet(env)
     ownership = Ownership(

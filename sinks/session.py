@@ -11,6 +11,7 @@ from pyiceberg.io import FileIO
 from pyiceberg.table import Table
 
 from schemas import logs
+from sinks import traces
 from sinks.layout import Built, Layout, joined
 from sinks.positions import distance
 from sinks.rows.system import Record
@@ -239,6 +240,9 @@ class Session:
         self._env.metrics.histogram("hookberg_commit_seconds").observe(self._env.clock.monotonic() - started)
         outcome = type(result).__name__.lower()
         self._env.metrics.counter("hookberg_commits_total").labels(self._spec.id, outcome).inc()
+        if self._source.traces is not None:
+            where = self._spec.id, ".".join(self._spec.identifier)
+            traces.committed(self._env.tracer, where, self._source.traces.take(), started, result)
         if isinstance(result, commit.Fenced):
             log.warning("fenced", stream=self._spec.id, table=".".join(self._spec.identifier))
             raise Again

@@ -15,6 +15,8 @@ from confluent_kafka.admin import AdminClient
 from schemas.backing.kafka import topic_id_text
 from schemas.errors import Poison, Transient
 from schemas.reasons import Reason
+from schemas.tracing import Seen
+from sinks import traces
 from sinks.rows.system import Record
 from sinks.table.state import Offsets
 
@@ -64,6 +66,8 @@ class Reading(Protocol):
     positions: dict[tuple[str, int], int]
     read_us: int | None
     """The broker's time of the last record read, in µs."""
+    traces: Seen | None
+    """Takes note of traced batches among what is read; None: nobody wants to know."""
 
     def look(self) -> dict[str, Topic]:
         """Return the topics that exist."""
@@ -145,6 +149,7 @@ class Source:
         self.at_end: set[tuple[str, int]] = set()
         self.positions: dict[tuple[str, int], int] = {}
         self.read_us: int | None = None
+        self.traces: Seen | None = None
 
     def look(self) -> dict[str, Topic]:
         """Return the tail's topics that exist now."""
@@ -218,6 +223,8 @@ class Source:
         self.positions |= {place: offset + 1 for place, offset in last.items()}  # type: ignore[operator, misc]
         if self.at_end:
             self.at_end.difference_update(last)
+        if self.traces is not None:
+            traces.note(messages, self.traces)
         self.read_us = messages[-1].timestamp()[1] * 1000
 
     def _fault(self, message: Message) -> None:

@@ -15,6 +15,7 @@ from pyiceberg.catalog import Catalog
 from schemas.metrics import Metrics
 from schemas.ports import Clock
 from schemas.topics import Kind
+from schemas.tracing import OFF, Tracer
 from sinks.slots import Slots
 from sinks.source import Reading, Source
 from sinks.split.plan import Plan
@@ -75,3 +76,4 @@ class Env:
     source: Callable[[Mapping[str, Any], AdminClient, Sequence[str]], Reading] = field(default=Source)
     advances: Advances | None = None
     upkeep: Upkeep | None = None
+    tracer: Tracer = OFF

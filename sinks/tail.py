@@ -12,6 +12,7 @@ from schemas.definitions.cuts import Cut
 from schemas.definitions.stream import State
 from schemas.errors import Transient
 from schemas.reasons import Reason
+from schemas.tracing import Seen
 from sinks.layout import Layout
 from sinks.positions import positions, starts
 from sinks.session import LOOK_S, Again, Session, Stopped
@@ -166,6 +167,7 @@ class Tail:
     def _session(self) -> None:
         env, spec = self._env, self.spec
         source = env.source(options(env.kafka, env.queue_kib), env.admin, spec.topics)
+        source.traces = Seen() if env.tracer.enabled else None
         try:
             topics = source.look()
             table = create.take(

@@ -20,6 +20,7 @@ from schemas.logs import logger
 from schemas.metrics import Metrics
 from schemas.ports import AlertBook, Clock, RegistryView
 from schemas.settings import StreamsSettings
+from schemas.tracing import OFF, Tracer
 from schemas.vendors.base import Vendor
 from streams.agents.alerts import Alerts
 from streams.agents.careful import Careful
@@ -64,6 +65,7 @@ class Env:
     metrics: Metrics
     alerts: AlertBook | None = None
     forgetting: Forgetting = field(default_factory=Forgetting)
+    tracer: Tracer = OFF
 
     def now_us(self) -> int:
         """Return the wall clock in µs since the epoch."""
@@ -110,6 +112,7 @@ def build(
         transactions=transactions,
         ledger=ledger,
         busy=lambda: careful.trying,
+        tracer=env.tracer,
     )
     seconds = env.metrics.histogram("hookberg_transaction_seconds").labels(group)
     number = env.metrics.counter("hookberg_transactions_total").labels(group)
@@ -233,6 +236,7 @@ def _transactions(
         max_records=settings.transaction_max_records,
         timeout_s=settings.transaction_timeout_s,
         on_commit=on_commit,
+        headed=env.tracer.enabled,
     )
 
 

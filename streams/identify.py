@@ -127,7 +127,7 @@ def _event(
         time_source,
         _source_kind(said, source),
         _source_identifier(said, source, facts, value),
-        _correlation(facts, meta, headers),
+        _correlation(facts, headers),
         print_,
         own_type in vendor.control,
         fault,
@@ -272,10 +272,10 @@ def _source_identifier(said: Overrides, source: Source, facts: Facts, value: Any
     return clean_text(f"{said.source}:{source.tenant}") if said.source else source.identifier
 
 
-def _correlation(facts: Facts, meta: RawMeta, headers: Mapping[str, str]) -> str | None:
-    """Return what ties an event to others: what the vendor names, else the headers, else the trace it is part of."""
+def _correlation(facts: Facts, headers: Mapping[str, str]) -> str | None:
+    """Return what ties an event to others: what the vendor names, else the headers, else the sender's own trace."""
     found = facts.correlation_id or next((headers[name] for name in _CORRELATION if headers.get(name)), None)
-    if found is None and meta.traceparent is not None and (trace := _TRACEPARENT.fullmatch(meta.traceparent)):
+    if found is None and (trace := _TRACEPARENT.fullmatch(headers.get("traceparent", ""))):
         found = trace[1]
     return clean_text(found) if found else None
 

@@ -110,4 +110,5 @@ def _door(
         metrics=metrics,
         egress=HttpEgress.of(given),
         receipt_key=receipt.derive(base.vault.derive("receipts")),
+        tracer=base.tracer,
     )

@@ -19,6 +19,8 @@ from schemas.backing.registry.view import CachedView
 from schemas.errors import ConfigurationError
 from schemas.reasons import Reason
 from schemas.settings.processes import LogSettings, RegistrySettings
+from schemas.settings.tracing import TraceSettings
+from schemas.tracing import OFF, Tracer
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class Foundation:
     registry: Registry
     view: CachedView
     vault: Vault
+    tracer: Tracer = OFF
 
 
 @asynccontextmanager
@@ -43,11 +46,24 @@ async def foundation(process: str, given: RegistrySettings) -> AsyncIterator[Fou
         await view.start()
         logs.logger(process).info("process_started", settings=settings.redacted(given))
         try:
-            yield Foundation(clock, registry, view, vault)
+            tracer = _tracer(process, given, clock)
+            try:
+                yield Foundation(clock, registry, view, vault, tracer)
+            finally:
+                await asyncio.to_thread(tracer.stop)
         finally:
             await view.stop()
     finally:
         registry.close()
+
+
+def _tracer(process: str, given: RegistrySettings, clock: SystemClock) -> Tracer:
+    """Return the tracer of a process; OpenTelemetry (20 MB, 0.1 s) is loaded only where spans go somewhere."""
+    if not isinstance(given, TraceSettings) or not given.otlp_url:
+        return OFF
+    from schemas.backing.spans import open_spans
+
+    return open_spans(process, given, clock.time_ns)
 
 
 def listen(host: str, port: int, setting: str) -> socket.socket:

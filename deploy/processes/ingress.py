@@ -59,6 +59,7 @@ async def worker(
             tls_sock=tls,
             receipt_key=receipt.derive(base.vault.derive("receipts")),
             control=control,
+            tracer=base.tracer,
         )
 
 

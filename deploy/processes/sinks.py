@@ -50,6 +50,7 @@ async def _write(given: settings.SinksSettings) -> int:
                 catalog=catalog,
                 clock=base.clock,
                 metrics=metrics,
+                tracer=base.tracer,
             ),
             name="writers",
         )

@@ -53,7 +53,8 @@ async def _stage(given: settings.StreamsSettings, group: str) -> int:
         metrics, state = Metrics(), Health()
         health = HealthServer(given.streams_host, given.streams_health_port, state.ready, metrics)
         await health.start()
-        env = Env(given, client_config(given), base.view, adapter, base.clock, metrics, base.registry.alerts)
+        alerts, kafka = base.registry.alerts, client_config(given)
+        env = Env(given, kafka, base.view, adapter, base.clock, metrics, alerts, tracer=base.tracer)
         owner = f"{socket.gethostname()}-{os.getpid()}-{group}"
         jobs = JobRunner(base.registry.jobs, _kinds(given, base), owner)
         own = JobRunner(base.registry.jobs, {forget.kind(group): forget.of(env.forgetting)}, owner)

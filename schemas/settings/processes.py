@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from schemas.settings.base import PREFIX, Settings
+from schemas.settings.tracing import TraceSettings
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -109,7 +110,7 @@ class MigrateSettings(RegistrySettings, LogSettings):
     admin_key_file: Path | None = Field(default=None, description="file that holds admin_key")
 
 
-class DoorSettings(KafkaSettings, RegistrySettings, EgressSettings, LogSettings):
+class DoorSettings(KafkaSettings, RegistrySettings, EgressSettings, LogSettings, TraceSettings):
     """What both doors of the data plane take."""
 
     default_tenant: str | None = Field(default=None, description="tenant of requests without X-Tenant-Id")
@@ -193,7 +194,7 @@ class ApiSettings(DoorSettings, LakeSettings):
     )
 
 
-class StreamsSettings(KafkaSettings, RegistrySettings, LakeSettings, LogSettings):
+class StreamsSettings(KafkaSettings, RegistrySettings, LakeSettings, LogSettings, TraceSettings):
     """`hookberg streams`, the Faust stage."""
 
     state_dir: Path = Field(default=Path(".hookberg/state"), description="RocksDB of each worker group")
@@ -222,7 +223,7 @@ class StreamsSettings(KafkaSettings, RegistrySettings, LakeSettings, LogSettings
     )
 
 
-class SinksSettings(KafkaSettings, RegistrySettings, LakeSettings, LogSettings):
+class SinksSettings(KafkaSettings, RegistrySettings, LakeSettings, LogSettings, TraceSettings):
     """`hookberg sinks`, the Iceberg writers."""
 
     sinks_host: str = Field(default="127.0.0.1", description="address of the writers' health page")

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from schemas.tracing import Seen
 from sinks.rows.system import Record
 from sinks.source import Expired, Topic
 from sinks.table.state import Offsets
@@ -31,6 +32,7 @@ class Branch:
         self.topics: dict[str, Topic] = {}
         self.positions: dict[Place, int] = {}
         self.read_us: int | None = None
+        self.traces: Seen | None = None
         self.news = threading.Condition(hub.lock)
         self._queue: deque[tuple[list[Record], int, Mapping[Place, int]]] = deque()
         self._latest: Mapping[Place, int] = {}

@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 from schemas.definitions.view import EMPTY, Snapshot
 from schemas.reasons import Outcome
 from schemas.topics import range_partition
+from schemas.tracing import OFF, Tracer
 from schemas.wire import ledger as ledger_wire
 from schemas.wire.raw import RawRecord
 from streams.account import Account
 from streams.emit import Decided, Place, Record
+from streams.engine import headed
 from streams.engine.directory import LiveTopic
 from streams.engine.table import FirstSeenTable, Partition, Stand
 from streams.engine.transaction import Transactions
@@ -141,8 +143,10 @@ class BatchAgent:
         ledger: Ledger,
         table: FirstSeenTable,
         runs: Callable[[str], int] = lambda _tenant: 0,
+        tracer: Tracer = OFF,
     ) -> None:
-        self.name, self._runs = name, runs
+        self.name, self._runs, self._tracer = name, runs, tracer
+        self._began = 0.0
         self._fun, self._transactions, self._ledger, self._table = fun, transactions, ledger, table
         self._batches = Batches(self._write)
         self._yielded: list[Decided] = []
@@ -152,6 +156,8 @@ class BatchAgent:
     async def process(self, topic: LiveTopic, partition: int, records: tuple[RawRecord, ...]) -> None:
         """Decide records and put everything about them into the open transaction. An error ends the process."""
         await self._transactions.room()
+        if self._tracer.enabled:
+            self._began = self._tracer.moment()
         stand = self._table.stand((topic.topic_id, partition))
         batch = Batch(topic, topic.place(partition), records, stand.time_ms if stand else 0)
         if self._task is None:
@@ -211,7 +217,11 @@ class BatchAgent:
             raise RuntimeError(f"{batch.topic.name}:{batch.place.partition} stands at {expected}, not at {first}")
         decisions = [one.decision for one in decided]
         states = {decision.key: decision.write.pack() for decision in decisions if decision.write is not None}
-        records = [record for one in decided for record in one.records]
+        if self._tracer.enabled and (traced := headed.trace(self._tracer, batch.place, decided, self._began)):
+            records, ended = traced
+            self._transactions.after_commit(ended)
+        else:
+            records = [record for one in decided for record in one.records]
         stand = batch.stand
         account = self._ledger.account(batch.topic, batch.place.partition, batch.records[0].offset)
         before_listed = account.listed

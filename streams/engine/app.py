@@ -14,6 +14,7 @@ from faust.types import TP
 
 from schemas.definitions.view import TopicView
 from schemas.settings import StreamsSettings
+from schemas.tracing import OFF, Tracer
 from schemas.wire.raw import RawRecord
 from streams.engine.agent import Agent, BatchAgent, Ledger
 from streams.engine.conductor import RegistryConductor
@@ -50,7 +51,9 @@ class App(faust.App):
         ledger: Ledger,
         busy: Callable[[], bool] = lambda: False,
         end: Die = die,
+        tracer: Tracer = OFF,
     ) -> None:
+        self._tracer = tracer
         self.directory, self.live, self.topics_of = directory, dict(live), topics_of
         self.table, self.transactions, self.ledger, self.end = table, transactions, ledger, end
         self.busy, self.stall_s = busy, settings.stage_stall_s
@@ -67,7 +70,13 @@ class App(faust.App):
 
         def made(fun: Agent) -> BatchAgent:
             agent = BatchAgent(
-                name, fun, transactions=self.transactions, ledger=self.ledger, table=self.table, runs=runs
+                name,
+                fun,
+                transactions=self.transactions,
+                ledger=self.ledger,
+                table=self.table,
+                runs=runs,
+                tracer=self._tracer,
             )
             self._batch_agents.append(agent)
             return agent

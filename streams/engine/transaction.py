@@ -19,6 +19,7 @@ from confluent_kafka import KafkaException, Producer
 
 from schemas.logs import logger
 from streams.emit import Record
+from streams.engine import headed as headed_records
 from streams.engine.exits import Die, die
 from streams.engine.producer import producer_config
 from streams.engine.recovery import CHANGELOG_PARTITIONS
@@ -34,19 +35,21 @@ _log = logger(__name__)
 class Transaction:
     """The open transaction: what it will write to disk, how many records it holds, what waits for the one before."""
 
-    __slots__ = ("closing", "count", "held", "writes")
+    __slots__ = ("after", "closing", "count", "held", "writes")
 
     def __init__(self) -> None:
         self.writes = Writes()
         self.count = 0
         self.held: list[Record] = []
         self.closing: list[Callable[[], Iterable[Record]]] = []
+        self.after: list[Callable[[], None]] = []
 
 
 class Transactions:
     """The transactional producer of a group and the rhythm of its commits. Event-loop side unless said otherwise.
 
     `producer` makes a client of a configuration, `monotonic` is the clock in seconds: seams of tests/simulation.
+    `headed`: records may have headers (headed.py).
     """
 
     def __init__(
@@ -64,7 +67,9 @@ class Transactions:
         partitions: int = CHANGELOG_PARTITIONS,
         producer: Callable[[dict[str, Any]], Any] = Producer,
         monotonic: Callable[[], float] = time.monotonic,
+        headed: bool = False,
     ) -> None:
+        self._headed = headed
         self._producer = producer(producer_config(kafka, group, timeout_s))
         self._monotonic = monotonic
         self._changelog, self._partitions = changelog, partitions
@@ -153,6 +158,10 @@ class Transactions:
         """Call `make` when this transaction closes and let it hold what that returns (the ledger)."""
         self._now.closing.append(make)
 
+    def after_commit(self, tell: Callable[[], None]) -> None:
+        """Call `tell` when this transaction is committed."""
+        self._now.after.append(tell)
+
     @property
     def fresh(self) -> bool:
         """Tell whether the open transaction holds nothing yet."""
@@ -206,6 +215,8 @@ class Transactions:
             self._before = None
             self._table.open_writes = (self._now.writes,)
             self._on_commit(took, now.writes)
+            for tell in now.after:
+                tell()
             if self._now.held:
                 self._begin()
 
@@ -237,8 +248,12 @@ class Transactions:
     def _send(self, records: list[Record]) -> None:
         produce = self._producer.produce
         try:
-            for topic, partition, key, value in records:
-                produce(topic, value, key, partition)
+            if self._headed:
+                for record in records:
+                    headed_records.produce(produce, record)
+            else:
+                for topic, partition, key, value in records:
+                    produce(topic, value, key, partition)
             self._producer.poll(0)
         except (KafkaException, BufferError) as exc:
             self._end("a record could not be produced", exc)

@@ -187,6 +187,7 @@ class MemorySource:
         self.topics: dict[str, Topic] = {}
         self.positions: dict[tuple[str, int], int] = {}
         self.read_us = None
+        self.traces = None
 
     def look(self) -> dict[str, Topic]:
         known = self._log.topics

@@ -111,11 +111,11 @@ def test_a_bodys_own_id_never_identifies_a_generic_event() -> None:
 @pytest.mark.parametrize(
     ("headers", "more", "expected"),
     [
-        ({"x-correlation-id": "c", "x-request-id": "r"}, {"traceparent": TRACEPARENT}, "c"),
-        ({"x-request-id": "r"}, {"traceparent": TRACEPARENT}, "r"),
-        ({"request-id": "q"}, {"traceparent": TRACEPARENT}, "q"),
-        ({}, {"traceparent": TRACEPARENT}, TRACE),
-        ({}, {"traceparent": "00-nonsense"}, None),
+        ({"x-correlation-id": "c", "x-request-id": "r", "traceparent": TRACEPARENT}, {}, "c"),
+        ({"x-request-id": "r", "traceparent": TRACEPARENT}, {}, "r"),
+        ({"request-id": "q", "traceparent": TRACEPARENT}, {}, "q"),
+        ({"traceparent": TRACEPARENT}, {}, TRACE),
+        ({"traceparent": "00-nonsense"}, {"traceparent": TRACEPARENT}, None),
         ({}, {}, None),
     ],
 )

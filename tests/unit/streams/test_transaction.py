@@ -97,8 +97,9 @@ def transactions(table: FirstSeenTable, **more: Any) -> tuple[Transactions, Prod
         "max_records": 10,
         "timeout_s": 10.0,
         "on_commit": lambda _took, _writes: None,
+        "producer": Producer,
     } | more
-    made = Transactions({}, "g", "changelog", table, end=end, producer=Producer, **given)
+    made = Transactions({}, "g", "changelog", table, end=end, **given)
     made.fence()
     made.start()
     producer: Any = made._producer
