@@ -5,7 +5,7 @@ other. The events' JSON is the same, traced or not.
 https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from schemas.tracing import Seen, Tracer, is_sampled
@@ -55,13 +55,15 @@ def trace(
     return records, lambda: tracer.end(span, attributes)
 
 
-def produce(send: Callable[..., Any], record: Record) -> None:
-    """Produce a record with the headers that it has, if any."""
-    headers = getattr(record, "headers", None)
-    if headers:
-        send(record.topic, record.value, record.key, record.partition, headers=list(headers))
-    else:
-        send(record.topic, record.value, record.key, record.partition)
+def produce(send: Callable[..., Any], records: Iterable[Record]) -> None:
+    """Produce records with the headers that they have, if any."""
+    for record in records:
+        topic, partition, key, value = record
+        headers = getattr(record, "headers", None)
+        if headers:
+            send(topic, value, key, partition, headers=list(headers))
+        else:
+            send(topic, value, key, partition)
 
 
 def _context(one: Decided) -> str | None:

@@ -48,8 +48,8 @@ class Transaction:
 class Transactions:
     """The transactional producer of a group and the rhythm of its commits. Event-loop side unless said otherwise.
 
-    `producer` makes a client of a configuration, `monotonic` is the clock in seconds: seams of tests/simulation.
-    `headed`: records may have headers (headed.py).
+    `producer` makes a client of a configuration, `monotonic` is the clock in seconds: seams of tests/simulation. `headed`: see
+    headed.py.
     """
 
     def __init__(
@@ -69,11 +69,10 @@ class Transactions:
         monotonic: Callable[[], float] = time.monotonic,
         headed: bool = False,
     ) -> None:
-        self._headed = headed
         self._producer = producer(producer_config(kafka, group, timeout_s))
         self._monotonic = monotonic
         self._changelog, self._partitions = changelog, partitions
-        self._table, self._end, self._on_commit = table, end, on_commit
+        self._table, self._end, self._on_commit, self._headed = table, end, on_commit, headed
         self._interval_s, self._max_records = interval_s, max_records
         self._me, self._sequence = os.urandom(16), 0
         self._now = Transaction()
@@ -249,8 +248,7 @@ class Transactions:
         produce = self._producer.produce
         try:
             if self._headed:
-                for record in records:
-                    headed_records.produce(produce, record)
+                headed_records.produce(produce, records)
             else:
                 for topic, partition, key, value in records:
                     produce(topic, value, key, partition)
