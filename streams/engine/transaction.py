@@ -48,8 +48,8 @@ class Transaction:
 class Transactions:
     """The transactional producer of a group and the rhythm of its commits. Event-loop side unless said otherwise.
 
-    `producer` makes a client of a configuration, `monotonic` is the clock in seconds: seams of tests/simulation. `headed`: see
-    headed.py.
+    `producer` makes a client of a configuration, `monotonic` is the clock in seconds: seams of tests/simulation.
+    `headed`: records may have headers (headed.py).
     """
 
     def __init__(
