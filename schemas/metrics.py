@@ -1,22 +1,31 @@
 """The closed list of metrics: name, kind, unit, labels and meaning; an undeclared one is an error.
 
-Lives here: the declarations and the registry that serves them. The reference table in the README is generated from it.
-Labels: reasons and outcomes are closed lists; `stream` and `group` have as many values as the registry has of them.
+Lives here: the declarations and the registry that serves them. The reference table in the README, the dashboard and the
+alert rules (deploy/grafana) are made from it. How series are bounded: series.py.
+Labels: reasons, outcomes and states are closed lists; `source` and `stream` are ids of the registry's objects, at most
+`MOST_VALUES` a process; `group`, `client` and `folder` have as many values as the process has of them.
+https://prometheus.io/docs/practices/instrumentation/
 """
 
-from bisect import bisect_left
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Container
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Literal
 
-import prometheus_client
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import HistogramMetricFamily
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
-_BOUNDS = (*(str(float(bound)) for bound in _SECONDS), "+Inf")
+from schemas.series import (
+    MOST_VALUES,
+    SECONDS,
+    Cap,
+    CappedCounter,
+    CappedGauge,
+    CappedHistogram,
+    Read,
+    Reading,
+    Timings,
+    Values,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +38,57 @@ class Metric:
     labels: tuple[str, ...] = ()
 
 
+BOUNDED = ("source", "stream")
+"""Labels that name objects of the registry."""
+FOLDED = "hookberg_folded_values"
+
 LIST = (
+    # ---- the edge: ingress and api
     Metric("hookberg_deliveries_total", "counter", "Requests answered on ingest paths", ("outcome", "reason")),
+    Metric("hookberg_source_deliveries_total", "counter", "The same by source", ("source", "outcome")),
+    Metric("hookberg_received_bytes_total", "counter", "Bodies of accepted deliveries, as sent"),
     Metric("hookberg_delivery_seconds", "histogram", "First byte read to answer, accepted deliveries"),
     Metric("hookberg_in_flight_requests", "gauge", "Deliveries being handled now"),
     Metric("hookberg_in_flight_bytes", "gauge", "Body bytes held now"),
+    Metric("hookberg_in_flight_limit", "gauge", "Most of them at a time: requests, bytes", ("of",)),
+    Metric("hookberg_auth_failures_total", "counter", "Deliveries refused for their authentication", ("reason",)),
+    Metric(
+        "hookberg_secret_used_timestamp_seconds",
+        "gauge",
+        "When a secret or secret URL, by its id, last proved a delivery (or, of a URL, brought one)",
+        ("source", "secret"),
+    ),
     Metric("hookberg_rate_limited_total", "counter", "Calls and deliveries over a rate limit: key, source", ("limit",)),
     Metric("hookberg_key_set_reads_total", "counter", "Key sets of token issuers read, or not", ("result",)),
+    # ---- the control plane: api
+    Metric("hookberg_api_requests_total", "counter", "Requests of the control plane answered", ("method", "status")),
+    Metric("hookberg_api_seconds", "histogram", "Request to answer, control plane"),
+    Metric("hookberg_api_in_flight_requests", "gauge", "Requests of the control plane being handled now"),
+    Metric("hookberg_alerts_open", "gauge", "Open alerts of all tenants", ("kind",)),
+    # ---- the stage: streams
     Metric("hookberg_items_total", "counter", "Items decided by the stage", ("outcome",)),
+    Metric("hookberg_quarantined_total", "counter", "Items that went to quarantine", ("reason",)),
     Metric("hookberg_transactions_total", "counter", "Transactions committed by the stage", ("group",)),
     Metric("hookberg_transaction_seconds", "histogram", "Commit of one transaction", ("group",)),
     Metric("hookberg_stage_lag_records", "gauge", "Raw records not yet decided", ("group",)),
+    Metric(
+        "hookberg_rocksdb_bytes",
+        "gauge",
+        "State of a group: tables on disk, memtables, block cache, waiting for compaction",
+        ("group", "part"),
+    ),
+    Metric("hookberg_rocksdb_keys", "gauge", "Keys in the state of a group, estimated", ("group",)),
+    Metric("hookberg_rocksdb_compactions", "gauge", "Compactions and flushes that run now", ("group",)),
+    Metric("hookberg_rocksdb_stalled", "gauge", "1 while RocksDB holds writes up", ("group",)),
+    # ---- the writers: sinks
     Metric("hookberg_rows_total", "counter", "Rows committed to tables", ("stream",)),
+    Metric("hookberg_read_bytes_total", "counter", "Values read from topics", ("stream",)),
+    Metric("hookberg_written_bytes_total", "counter", "Data and delete files committed to tables", ("stream",)),
     Metric("hookberg_commits_total", "counter", "Table commits", ("stream", "result")),
     Metric("hookberg_commit_seconds", "histogram", "One table commit"),
-    Metric("hookberg_freshness_seconds", "histogram", "Delivery received to its row committed"),
+    Metric("hookberg_freshness_seconds", "histogram", "Delivery received to its row committed", ("stream",)),
+    Metric("hookberg_stream_lag_records", "gauge", "Records read by no commit yet", ("stream",)),
+    Metric("hookberg_stream_lag_seconds", "gauge", "Age of the newest record read, while records wait", ("stream",)),
     Metric(
         "hookberg_table_advanced_total",
         "counter",
@@ -51,81 +96,125 @@ LIST = (
         ("result",),
     ),
     Metric("hookberg_streams", "gauge", "Streams of this process by state", ("state",)),
-    Metric("hookberg_registry_age_seconds", "gauge", "Since the registry was last read"),
+    # ---- Kafka clients: of every process that has them
+    Metric("hookberg_kafka_queue_records", "gauge", "Records that wait in a producer", ("client",)),
+    Metric("hookberg_kafka_queue_bytes", "gauge", "Bytes that wait in a producer", ("client",)),
+    Metric("hookberg_kafka_waiting_requests", "gauge", "Requests to brokers not answered yet", ("client",)),
+    Metric("hookberg_kafka_rtt_seconds", "gauge", "Round trip to the slowest broker, mean of an interval", ("client",)),
+    Metric("hookberg_kafka_errors_total", "counter", "Failed requests: tx, rx, timeout", ("client", "kind")),
+    Metric("hookberg_kafka_bytes_total", "counter", "Bytes sent and received", ("client", "direction")),
+    Metric("hookberg_kafka_brokers", "gauge", "Brokers by state of the connection: up, down", ("client", "state")),
+    Metric("hookberg_kafka_rebalances_total", "counter", "Rebalances that a group member saw", ("client",)),
+    # ---- every process
+    Metric("hookberg_info", "gauge", "1: which process this is, and its version", ("process", "version")),
+    Metric("hookberg_check_failed", "gauge", "1: what keeps the process from being ready", ("check",)),
+    Metric("hookberg_registry_age_seconds", "gauge", "Since the registry last answered"),
+    Metric("hookberg_event_loop_lag_seconds", "histogram", "How late the event loop runs what is due"),
+    Metric("hookberg_disk_free_bytes", "gauge", "Free on the disk of a folder", ("folder",)),
+    Metric("hookberg_disk_bytes", "gauge", "Size of the disk of a folder", ("folder",)),
+    Metric(FOLDED, "gauge", "Objects past the bound of a label, counted as `other`", ("label",)),
+    Metric("hookberg_source_info", "gauge", "1: names of sources (health pages only)", ("source", "tenant", "name")),
+    Metric("hookberg_stream_info", "gauge", "1: names of streams (health pages only)", ("stream", "tenant", "name")),
+    Metric("process_resident_memory_bytes", "gauge", "Memory of the process"),
+    Metric("process_virtual_memory_bytes", "gauge", "Address space of the process"),
+    Metric("process_cpu_seconds_total", "counter", "Processor time of the process"),
+    Metric("process_open_fds", "gauge", "Open files and connections"),
+    Metric("process_max_fds", "gauge", "Most open files and connections"),
+    Metric("process_start_time_seconds", "gauge", "When the process started"),
 )
-_BY_NAME = {metric.name: metric for metric in LIST}
-
-
-class Timings(Collector):
-    """A histogram without labels, for one thread and a hot path: prometheus_client's own takes a lock for each value.
-
-    `observe` counts; what a scrape shows is made at the scrape.
-    """
-
-    def __init__(self, name: str, text: str) -> None:
-        self._name, self._text = name, text
-        self._counts = [0] * (len(_SECONDS) + 1)
-        self._sum = 0.0
-
-    def observe(self, seconds: float) -> None:
-        """Count one duration."""
-        self._counts[bisect_left(_SECONDS, seconds)] += 1
-        self._sum += seconds
-
-    def collect(self) -> Iterable[prometheus_client.Metric]:
-        """Return the histogram as of now."""
-        totals = accumulate(self._counts)
-        buckets = list(zip(_BOUNDS, totals, strict=True))
-        return [HistogramMetricFamily(self._name, self._text, buckets=buckets, sum_value=self._sum)]
+BY_NAME = {metric.name: metric for metric in LIST}
 
 
 class Metrics:
     """One process' metrics: `counter(name)`, `gauge(name)`, `histogram(name)` of the list above.
 
-    A KeyError means that the name is not declared, a TypeError that it is of another kind.
+    A KeyError means that the name is not declared, a TypeError that it is of another kind. `most` bounds the values of
+    a label that names objects.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST_VALUES) -> None:
         self.registry = CollectorRegistry()
         self._made: dict[str, Counter | Gauge | Histogram] = {}
+        self._lock = threading.Lock()
+        self._values = {label: Values(most) for label in BOUNDED}
+        self.read(FOLDED, lambda: {(label,): values.folded for label, values in self._values.items()})
 
     def counter(self, name: str) -> Counter:
         """Return the declared counter."""
         made = self._make(name)
         if not isinstance(made, Counter):
-            raise TypeError(f"{name} is declared as a {_BY_NAME[name].kind}")
+            raise TypeError(f"{name} is declared as a {BY_NAME[name].kind}")
         return made
 
     def gauge(self, name: str) -> Gauge:
         """Return the declared gauge."""
         made = self._make(name)
         if not isinstance(made, Gauge):
-            raise TypeError(f"{name} is declared as a {_BY_NAME[name].kind}")
+            raise TypeError(f"{name} is declared as a {BY_NAME[name].kind}")
         return made
 
     def histogram(self, name: str) -> Histogram:
         """Return the declared histogram (seconds)."""
         made = self._make(name)
         if not isinstance(made, Histogram):
-            raise TypeError(f"{name} is declared as a {_BY_NAME[name].kind}")
+            raise TypeError(f"{name} is declared as a {BY_NAME[name].kind}")
         return made
 
     def timings(self, name: str) -> Timings:
         """Return the declared histogram (seconds) as one for a hot path; ask for it once."""
-        metric = _BY_NAME[name]
+        metric = BY_NAME[name]
         if metric.kind != "histogram" or metric.labels:
             raise TypeError(f"{name} is declared as a {metric.kind} with labels {metric.labels}")
         made = Timings(name, metric.help)
         self.registry.register(made)
         return made
 
+    def read(self, name: str, read: Read) -> None:
+        """Have the declared counter or gauge read at each scrape; a counter's values are totals. Once a name."""
+        metric = BY_NAME[name]
+        if metric.kind == "histogram":
+            raise TypeError(f"{name} is declared as a histogram")
+        at = _bounded_at(metric)
+        cap = None if at is None else (self._values[metric.labels[at]], at)
+        self.registry.register(Reading(name, metric.help, metric.labels, metric.kind, read, cap))
+
+    def follow(self, label: str, live: Callable[[], Container[str]]) -> None:
+        """Let series of a bounded label go with their objects; `live()` returns the ids that exist."""
+        self._values[label].follow(live)
+
+    def watch_process(self) -> None:
+        """Serve what the kernel says of this process; once."""
+        ProcessCollector(registry=self.registry)
+
     def _make(self, name: str) -> Counter | Gauge | Histogram:
         if name not in self._made:
-            metric = _BY_NAME[name]
-            if metric.kind == "counter":
-                self._made[name] = Counter(name, metric.help, metric.labels, registry=self.registry)
-            elif metric.kind == "gauge":
-                self._made[name] = Gauge(name, metric.help, metric.labels, registry=self.registry)
-            else:
-                self._made[name] = Histogram(name, metric.help, metric.labels, registry=self.registry, buckets=_SECONDS)
+            metric = BY_NAME[name]
+            at = _bounded_at(metric)
+            with self._lock:  # tables commit in threads of their own
+                if name not in self._made:
+                    self._made[name] = self._plain(metric) if at is None else self._capped(metric, at)
         return self._made[name]
+
+    def _plain(self, metric: Metric) -> Counter | Gauge | Histogram:
+        if metric.kind == "counter":
+            return Counter(metric.name, metric.help, metric.labels, registry=self.registry)
+        if metric.kind == "gauge":
+            return Gauge(metric.name, metric.help, metric.labels, registry=self.registry)
+        return Histogram(metric.name, metric.help, metric.labels, registry=self.registry, buckets=SECONDS)
+
+    def _capped(self, metric: Metric, at: int) -> Counter | Gauge | Histogram:
+        made: CappedCounter | CappedGauge | CappedHistogram
+        if metric.kind == "counter":
+            made = CappedCounter(metric.name, metric.help, metric.labels, registry=None)
+        elif metric.kind == "gauge":
+            made = CappedGauge(metric.name, metric.help, metric.labels, registry=None)
+        else:
+            made = CappedHistogram(metric.name, metric.help, metric.labels, registry=None, buckets=SECONDS)
+        made.cap = Cap(self._values[metric.labels[at]], at)
+        self.registry.register(made)
+        return made
+
+
+def _bounded_at(metric: Metric) -> int | None:
+    """Return the place of the label that names objects; None = all its labels are closed lists."""
+    return next((at for at, label in enumerate(metric.labels) if label in BOUNDED), None)

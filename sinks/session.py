@@ -251,6 +251,8 @@ class Session:
         self._tail.book.look(self._table.metadata)
 
     def _count(self, rows: int, ages: list[float]) -> None:
-        self._env.metrics.counter("hookberg_rows_total").labels(self._spec.id).inc(rows)
+        metrics, stream = self._env.metrics, self._spec.id
+        metrics.counter("hookberg_rows_total").labels(stream).inc(rows)
+        freshness = metrics.histogram("hookberg_freshness_seconds").labels(stream)
         for age in ages[:20]:
-            self._env.metrics.histogram("hookberg_freshness_seconds").observe(age)
+            freshness.observe(age)
