@@ -51,7 +51,7 @@ def test_the_series_of_a_deleted_object_go_and_make_room() -> None:
 
 def test_what_is_read_at_a_scrape_is_bounded_too() -> None:
     metrics = Metrics(most=1)
-    counts = {("a", "accepted"): 5.0, ("b", "accepted"): 2.0, ("c", "accepted"): 3.0}
+    counts: dict[tuple[str, ...], float] = {(name, "accepted"): n for name, n in (("a", 5.0), ("b", 2.0), ("c", 3.0))}
     metrics.read(DELIVERIES, lambda: counts)
     metrics.read("hookberg_secret_used_timestamp_seconds", lambda: {("b", "s1"): 10.0, ("c", "s1"): 20.0})
     assert [line for line in page(metrics) if line.startswith(("hookberg_source", "hookberg_secret"))] == [
