@@ -139,10 +139,13 @@ class CatalogReader(Protocol):
     async def metadata(self, namespace: str, table: str) -> TableMetadata | None:
         """Return a table's newest metadata; None: no such table."""
 
-    async def latest(self, stream: StreamView) -> dict[str, Any] | None:
-        """Return {metadata-location, metadata} of the `latest` view of a stream's table (Iceberg view spec).
+    async def split_tables(self, stream: StreamView) -> list[str]:
+        """Return the names of a split stream's tables by event type, sorted; its own table is not among them."""
 
-        None: no such table, or a stream whose table has no versions of keys.
+    async def latest(self, stream: StreamView, table: str) -> dict[str, Any] | None:
+        """Return {metadata-location, metadata} of the `latest` view of one of a stream's tables (Iceberg view spec).
+
+        None: no such table, or a stream whose tables have no versions of keys.
         """
 
 

@@ -29,7 +29,7 @@ from schemas import names
 from schemas.definitions.stream import StreamDefinition
 
 if TYPE_CHECKING:
-    from pyiceberg.schema import Schema
+    from pyiceberg.table import Table
 
 EXTENSIONS = ("avro", "httpfs", "iceberg")
 DOOR = "hookberg_door"
@@ -194,21 +194,25 @@ def local_tables(data_dir: Path) -> list[TableRef]:
         for name in catalog.list_tables(namespace)
     ]
     refs = [TableRef(namespace, table.name()[-1], _scan(table.metadata_location)) for namespace, table in found]
-    return [*refs, *_local_views(data_dir / "registry.db", {table.name(): table.schema() for _, table in found})]
+    return [*refs, *_local_views(data_dir / "registry.db", {table.name(): table for _, table in found})]
 
 
-def _local_views(registry: Path, tables: "Mapping[tuple[str, ...], Schema]") -> list[TableRef]:
+def _local_views(registry: Path, tables: "Mapping[tuple[str, ...], Table]") -> list[TableRef]:
     """Return the `latest` views over tables, as the streams in a data folder's registry have keys."""
     from sinks.read import latest
+    from sinks.split.known import members
 
     found: list[TableRef] = []
     for tenant, definition in _streams(registry):
-        identifier, key = names.namespace(tenant, definition.target_table or ""), latest.key_in(definition)
-        view = latest.name_of(identifier)
-        if key is None or identifier not in tables or view in tables:
+        own, key = names.namespace(tenant, definition.target_table or ""), latest.key_in(definition)
+        if key is None or own not in tables:
             continue
-        text = latest.sql(latest.of(tables[identifier], key), "duckdb", latest.quoted(identifier, "duckdb"))
-        found.append(TableRef(*view, "", partial(str, text)))
+        for table in (own[1], *(one.table for one in members(tables[own].metadata))):
+            identifier, view = (own[0], table), latest.name_of((own[0], table))
+            if identifier in tables and view not in tables:
+                asked = latest.of(tables[identifier].schema(), key)
+                text = latest.sql(asked, "duckdb", latest.quoted(identifier, "duckdb"))
+                found.append(TableRef(*view, "", partial(str, text)))
     return found
 
 

@@ -112,7 +112,7 @@ def text(told: Mapping[str, Any], snippets: Mapping[str, str]) -> str:
     lines = [f"{told['namespace']}.{told['table']}", f"  {told['rows']:,} rows in {told['files']:,} files"]
     lines += [f"  {told['metadataLocation']}"]
     if told.get("latest"):
-        lines += [f"  latest version of every key: {told['latest']['view'] or 'no view'} (--latest)"]
+        lines += [f"  latest version of every key: {told['latest']['view']} (--latest)"]
     lines += [f"  {one['eventType']}: {one['table']}" for one in told.get("tables", ())]
     for engine, snippet in snippets.items():
         lines += ["", f"-- {engine} ".ljust(72, "-"), snippet]

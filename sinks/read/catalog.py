@@ -27,6 +27,7 @@ from schemas.errors import HookbergError, Overloaded, Refused, Transient
 from schemas.ports import TableMetadata
 from schemas.reasons import Reason
 from sinks.read import latest
+from sinks.split.known import MEMBER
 
 THREADS = 4
 MAX_WAITING = 64
@@ -103,9 +104,20 @@ class CatalogTables:
         """Return a table's newest metadata; None: no such table."""
         return await self._run(lambda: self._metadata(self._found(), (namespace, table)))
 
-    async def latest(self, stream: StreamView) -> dict[str, Any] | None:
+    async def split_tables(self, stream: StreamView) -> list[str]:
+        """Return the names of a split stream's tables by event type, as its own table names them; sorted."""
+        own = names.namespace(stream.tenant, stream.definition.target_table or "")
+
+        def read() -> list[str]:
+            found = self._metadata(self._found(), own)
+            properties = {} if found is None else orjson.loads(found.json).get("properties", {})
+            return sorted(name.removeprefix(MEMBER) for name in properties if name.startswith(MEMBER))
+
+        return await self._run(read)
+
+    async def latest(self, stream: StreamView, table: str) -> dict[str, Any] | None:
         """Return {metadata-location, metadata} of the `latest` view of a stream's table; None: there is none."""
-        identifier = names.namespace(stream.tenant, stream.definition.target_table or "")
+        identifier = names.namespace(stream.tenant, stream.definition.target_table or "")[0], table
         key = latest.key_in(stream.definition)
 
         def read() -> dict[str, Any] | None:

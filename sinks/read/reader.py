@@ -132,7 +132,6 @@ class Reader:
         door = self._settings.catalog_name, f"{self._api_url}/iceberg", identifier
         direct = self._settings, identifier, table.metadata_location
         asked = None if key is None else latest.of(table.schema(), key)
-        viewed = TYPE not in table.metadata.properties  # a split stream's tables by type have no view
         current = table.metadata.current_snapshot()
         summary = current.summary.additional_properties if current is not None and current.summary else {}
         top = [field.name for field in table.schema().fields]
@@ -155,8 +154,8 @@ class Reader:
             "direct": snippets.direct(*direct, columns=top),
             "latest": asked
             and {
-                "view": ".".join(latest.name_of(identifier)) if viewed else None,
-                "snippets": snippets.door(*door, asked, viewed=viewed),
+                "view": ".".join(latest.name_of(identifier)),
+                "snippets": snippets.door(*door, asked),
                 "direct": snippets.direct(*direct, asked),
             },
             "eventType": table.metadata.properties.get(TYPE),

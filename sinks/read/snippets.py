@@ -32,16 +32,14 @@ def door(
     identifier: tuple[str, str],
     asked: latest.Latest | None = None,
     columns: Sequence[str] = (),
-    *,
-    viewed: bool = True,
 ) -> Mapping[str, str]:
     """Return one text per engine that reads through the API at `address`; each has `KEY` where the API key goes.
 
-    `asked`: the latest version of every key in place of the first rows; Spark and Trino have a view of it if `viewed`.
+    `asked`: the latest version of every key in place of the first rows; Spark and Trino have a view of it.
     `columns`: the table's top-level ones, in its order.
     """
     namespace, table = identifier
-    view = names.latest_view(table) if asked is not None and viewed else table
+    view = names.latest_view(table) if asked is not None else table
     quoted, ticked = f'{name}."{namespace}"."{table}"', f"{name}.`{namespace}`.`{view}`"
     seen = f'{name}."{namespace}"."{view}"'
     options = f'type="rest", uri="{address}", token="{KEY}"'
@@ -74,10 +72,10 @@ def door(
         "pyiceberg": load + _shown(asked),
         "polars": load + _shown_by_polars(asked),
         "spark": "".join(f"-- --conf {key}={value}\n" for key, value in spark.items())
-        + (_select_of_spark(ticked, columns) if asked is None or viewed else latest.sql(asked, "spark", ticked) + ";"),
+        + _select_of_spark(ticked, columns),
         "trino": f"-- etc/catalog/{name}.properties\n"
         + "".join(f"-- {key}={value}\n" for key, value in trino.items())
-        + (_SELECT.format(seen) if asked is None or viewed else latest.sql(asked, "trino", seen)),
+        + _SELECT.format(seen),
     }
 
 

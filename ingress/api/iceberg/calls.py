@@ -42,26 +42,33 @@ class Call:
             raise errors.no_namespace(namespace)
         return found
 
-    def latest(self, tables: Collection[str]) -> dict[str, StreamView]:
-        """Return the `latest` views over the tables of the namespace in the path; a table of such a name hides one."""
-        made: dict[str, StreamView] = {}
+    async def latest(self, tables: Collection[str]) -> dict[str, tuple[StreamView, str]]:
+        """Return the `latest` views over the tables of the namespace in the path, each with its stream and table.
+
+        A table of such a name hides one. Of a split stream each table has one.
+        """
+        made: dict[str, tuple[StreamView, str]] = {}
         for stream in self.streams:
             definition = stream.definition
-            namespace, table = names.namespace(stream.tenant, definition.target_table or "")
+            namespace, own = names.namespace(stream.tenant, definition.target_table or "")
             keyed = definition.primary_key and definition.write_mode == "append"
-            name = names.latest_view(table)
-            if keyed and namespace == self.path["namespace"] and table in tables and name not in tables:
-                made[name] = stream
+            if not keyed or namespace != self.path["namespace"] or own not in tables:
+                continue
+            by_type = () if definition.split_by == "none" else await self.catalog.split_tables(stream)
+            for table in (own, *by_type):
+                name = names.latest_view(table)
+                if table in tables and name not in tables:
+                    made[name] = stream, table
         return made
 
-    async def view(self) -> StreamView:
-        """Return the stream of the view in the path; raise NoSuchViewException."""
+    async def view(self) -> tuple[StreamView, str]:
+        """Return stream and table of the view in the path; raise NoSuchViewException."""
         namespace, name = self.path["namespace"], self.path["view"]
         tables = await self.catalog.tables(namespace) if self.may_see(namespace) else None
-        stream = self.latest(tables or ()).get(name)
-        if stream is None:
+        found = (await self.latest(tables or ())).get(name)
+        if found is None:
             raise errors.no_view(namespace, name)
-        return stream
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,14 +145,14 @@ async def has_table(call: Call) -> Reply:
 
 async def views(call: Call) -> Reply:
     """List the views of a namespace: the latest version of every key, of each table of a stream with a key."""
-    page, token = paging.page(sorted(call.latest(await call.tables())), call.query)
+    page, token = paging.page(sorted(await call.latest(await call.tables())), call.query)
     found = [{"namespace": [call.path["namespace"]], "name": name} for name in page]
     return Reply({"identifiers": found, "next-page-token": token})
 
 
 async def view(call: Call) -> Reply:
     """Show a view: its SQL for Spark, Trino and DuckDB."""
-    found = await call.catalog.latest(await call.view())
+    found = await call.catalog.latest(*await call.view())
     if found is None:
         raise errors.no_view(call.path["namespace"], call.path["view"])
     return Reply({**found, "config": {}})

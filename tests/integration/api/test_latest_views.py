@@ -1,6 +1,7 @@
 """The `latest` views of the analysts' door, and the queries that are printed: read by pyiceberg, DuckDB, polars."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from importlib import util
 from pathlib import Path
@@ -24,7 +25,9 @@ from sinks.read.catalog import CatalogTables
 from sinks.read.reader import Reader
 from tests.integration.api.test_iceberg import WRITES, duck, error, extensions_in, pyiceberg
 from tests.integration.api.world import Api, running
+from tests.integration.sinks.world import wire_event
 from tests.unit.sinks.ground import GATE, TOPIC, Ground
+from tests.unit.sinks.split_ground import SplitGround
 from tests.unit.sinks.test_stitch import put
 
 VERSIONS = ({"id": 1, "v": "new", "_at": 90}, {"id": 2, "v": "only"}, {"id": 1, "v": "late", "_at": 10}, {"v": "none"})
@@ -180,6 +183,51 @@ async def test_the_command_line_queries_views_of_a_server_and_of_a_data_folder(
     assert {f"{ref.namespace}.{ref.name}" for ref in tables} >= {"acme.orders", "acme.orders_latest"}
     with connect(tables, sql) as connection:
         assert dict(connection.execute(sql).fetchall()) == LATEST
+
+
+@pytest.mark.filterwarnings("ignore:.*missing the OAuth2 server URI.*:DeprecationWarning")
+async def test_each_table_of_a_split_stream_has_a_view_of_its_own_type(tmp_path: Path, template: Path) -> None:
+    split = SplitGround(tmp_path / "lake")
+    split.log.make(TOPIC)
+    for n, (kind, body) in enumerate(
+        [("push", {"id": 1, "v": "old"}), ("", {"id": 1, "v": "none"}), ("push", {"id": 1, "v": "new"}),
+         ("issue", {"id": 1, "title": "x"}), ("push", {"id": 2, "v": "only"})]
+    ):  # fmt: skip
+        split.log.put(wire_event(n, json.dumps(body).encode(), kind=kind, at_ms=1_700_000_000_000 + n))
+    split.run()
+    catalog = CatalogTables(lambda: split.reader)
+    (tmp_path / "catalog.db").symlink_to(split.folder / "catalog.db")
+
+    def read(url: str, key: str) -> None:
+        door = pyiceberg(url, key)
+        assert sorted(name for _, name in door.list_views("acme")) == [
+            "orders_issue_latest", "orders_latest", "orders_push_latest",
+        ]  # fmt: skip
+        view = door.load_view("acme.orders_push_latest")
+        assert view.metadata.view_uuid != door.load_view("acme.orders_latest").metadata.view_uuid
+        with duck(url, key) as connection:
+            connection.execute("USE lake.acme")
+            for dialect in ("duckdb", "spark"):
+                text = sql_of(view, dialect).replace("`", '"')
+                rows = connection.execute(f"SELECT payload FROM ({text})").fetchall()
+                assert {row["id"]: row["v"] for (row,) in rows} == LATEST
+        sql = "SELECT payload.id, payload.v FROM acme.orders_push_latest"
+        with connect(local_tables(tmp_path), sql) as connection:
+            assert dict(connection.execute(sql).fetchall()) == LATEST
+
+    async with running(tmp_path, template, catalog=catalog) as api:
+        await api.make("/tenants", {"id": "acme"})
+        await api.make("/streams", KEYED | {"splitBy": "eventType"}, tenant="acme")
+        await asyncio.to_thread(read, api.url, await api.key_for("acme", Permission.TABLES_READ))
+        path = "/iceberg/v1/namespaces/acme/views/orders_push_latest"
+        assert (await api.send("GET", path, key=await api.key_for("default", Permission.TABLES_READ))).status == 404
+        split.reader.drop_table(("acme", "orders_push"))
+        assert (await api.send("GET", path, key=api.key)).status == 404
+    reader = Reader(LakeSettings(catalog_uri="sqlite://"), lambda: split.reader)
+    assert reader._table(("acme", "orders_issue"), Key(("id",)))["latest"]["view"] == "acme.orders_issue_latest"
+    reader.close()
+    catalog.close()
+    split.close()
 
 
 async def test_the_command_line_prints_the_query_alone_or_says_why_there_is_none(

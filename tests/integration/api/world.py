@@ -170,8 +170,11 @@ class FakeCatalog:
     async def metadata(self, namespace: str, table: str) -> TableMetadata | None:
         return self.known.get(namespace, {}).get(table)
 
-    async def latest(self, stream: StreamView) -> dict[str, Any] | None:
-        found = self.known.get(stream.tenant, {}).get(stream.definition.target_table or "")
+    async def split_tables(self, _stream: StreamView) -> list[str]:
+        return []
+
+    async def latest(self, stream: StreamView, table: str) -> dict[str, Any] | None:
+        found = self.known.get(stream.tenant, {}).get(table)
         return None if found is None else {"metadata-location": found.location, "metadata": {}}
 
 

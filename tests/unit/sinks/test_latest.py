@@ -12,6 +12,7 @@ import pytest
 from pyiceberg.table import Table
 
 from schemas.ports import TableMetadata
+from schemas.settings.processes import LakeSettings
 from sinks.columns.key import Key
 from sinks.columns.typing import Typing
 from sinks.read import latest, snippets
@@ -151,13 +152,10 @@ def test_the_view_is_as_the_view_spec_wants_it(shop: Ground) -> None:
     assert t.num_rows == 1
 
 
-def test_where_there_is_no_view_spark_and_trino_get_the_query() -> None:
-    asked = latest.Latest(("id",), (("id",),), (("event_time",),))
+def test_through_the_door_spark_and_trino_ask_the_view_and_past_it_the_table() -> None:
+    asked, identifier = latest.Latest(("id",), (("id",),), (("event_time",),)), ("acme", "orders_push")
+    direct = snippets.direct(LakeSettings(catalog_uri="sqlite://"), identifier, "x.metadata.json", asked)
     for engine in ("spark", "trino"):
-        by_view, by_query = (
-            snippets.door("lake", "http://x", ("acme", "orders_push"), asked, viewed=viewed)[engine]
-            for viewed in (True, False)
-        )
-        assert "orders_push_latest" in by_view
-        assert "orders_push_latest" not in by_query
-        assert "row_number() OVER" in by_query
+        assert "orders_push_latest" in snippets.door("lake", "http://x", identifier, asked)[engine]
+        assert "orders_push_latest" not in direct[engine]
+        assert "row_number() OVER" in direct[engine]
