@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import gc
 import math
-import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +24,7 @@ from schemas.vendors.base import Vendor
 from streams.agents.alerts import Alerts
 from streams.agents.careful import Careful
 from streams.agents.ingest import Ingest
+from streams.agents.pressure import EVERY_S, Judged, Pressure, Told
 from streams.emit import Decided
 from streams.engine.agent import Batches, Ledger
 from streams.engine.app import App
@@ -39,6 +39,7 @@ from streams.engine.sweep import Sweep
 from streams.engine.table import FirstSeenTable, Writes
 from streams.engine.transaction import Transactions
 from streams.floods import Floods
+from streams.signals import on_signals
 from streams.trial import Trial
 
 STOP_S = 4.0
@@ -54,7 +55,8 @@ _log = logger(__name__)
 class Env:
     """What a group needs of the world; `kafka` is the client configuration of confluent-kafka.
 
-    Without `alerts` nobody is told of floods. `forgetting`: what jobs ask the group to forget.
+    Without `alerts` nobody is told of floods, without `pressure` nobody what waits. `forgetting`: what jobs ask the
+    group to forget.
     """
 
     settings: StreamsSettings
@@ -64,6 +66,7 @@ class Env:
     clock: Clock
     metrics: Metrics
     alerts: AlertBook | None = None
+    pressure: Told | None = None
     forgetting: Forgetting = field(default_factory=Forgetting)
     tracer: Tracer = OFF
 
@@ -99,8 +102,9 @@ def build(
     settings = env.settings
     transactions = _transactions(group, env, table, lambda took_s, writes: committed(took_s, writes))  # noqa: PLW0108 made below
     floods, count = Floods(), _counter(env.metrics)
+    judged = Judged(floods.note)
     ledger = Ledger(
-        transactions, group=group, now_us=env.now_us, count=count, note=floods.note, registry=env.registry.current
+        transactions, group=group, now_us=env.now_us, count=count, note=judged.note, registry=env.registry.current
     )
     app = App(
         group,
@@ -135,6 +139,13 @@ def build(
     @app.timer(FORGET_S)  # type: ignore[untyped-decorator]
     async def forget() -> None:
         await env.forgetting.step(table, transactions, app.reads)
+
+    if env.pressure is not None:
+        measuring = Pressure(app, env.pressure, judged, env.registry.current, env.clock)
+
+        @app.timer(EVERY_S)  # type: ignore[untyped-decorator]
+        async def pressure() -> None:
+            await measuring.step()
 
     if env.alerts is not None:
         telling = Alerts(group, floods, env.alerts, env.registry.current, env.clock.monotonic)
@@ -174,7 +185,7 @@ async def run_group(group: str, env: Env, health: Health, stop: asyncio.Event | 
     """
     gc.set_threshold(*GC_THRESHOLD)
     stop = stop or asyncio.Event()
-    _on_signals(stop)
+    on_signals(stop)
     directory = Directory(env.kafka)
     folder = env.settings.state_dir / group
     table = FirstSeenTable("seen", folder)
@@ -277,13 +288,6 @@ async def _serve(group: str, app: App, health: Health, stop: asyncio.Event) -> i
     app.table.close()
     _log.info("stage_drained", group=group)
     return 0
-
-
-def _on_signals(stop: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(RuntimeError, ValueError):
-            loop.add_signal_handler(number, stop.set)
 
 
 def _counter(metrics: Metrics) -> Callable[[dict[str, int]], None]:

@@ -7,7 +7,6 @@ registry (deploy/processes).
 import asyncio
 import contextlib
 import shutil
-import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +23,7 @@ from streams.engine.directory import Directory
 from streams.engine.journal import Journal, ensure_journal
 from streams.engine.ledgers import LedgerApp, ledgers
 from streams.engine.recovery import changelog
+from streams.signals import on_signals
 from streams.windows import Bounds, Windows
 
 BATCH, WITHIN_S = 500, 1.0
@@ -107,7 +107,7 @@ async def run_stats(env: StatsEnv, stop: asyncio.Event | None = None) -> int:
     What a process before this one left on the disk may be ahead of what Kafka has of it, so all is read from there.
     """
     stop = stop or asyncio.Event()
-    _on_signals(stop)
+    on_signals(stop)
     directory = Directory(env.kafka)
     if not await _ready(env, directory, stop):
         return 0
@@ -151,10 +151,3 @@ async def _ready(env: StatsEnv, directory: Directory, stop: asyncio.Event) -> bo
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), _WAIT_S)
     return False
-
-
-def _on_signals(stop: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(RuntimeError, ValueError):
-            loop.add_signal_handler(number, stop.set)

@@ -9,7 +9,8 @@ from typing import Any
 from deploy.processes.foundation import Foundation, foundation, run
 from schemas import logs, settings
 from schemas.backing.health import HealthServer
-from schemas.backing.kafka import client_config
+from schemas.backing.kafka import Topics, client_config
+from schemas.backing.kafka.pressure import PressureTopic
 from schemas.definitions.job import DRY_RUN, REDRIVE, Job
 from schemas.metrics import Metrics
 from schemas.vendors import adapter
@@ -54,7 +55,8 @@ async def _stage(given: settings.StreamsSettings, group: str) -> int:
         health = HealthServer(given.streams_host, given.streams_health_port, state.ready, metrics)
         await health.start()
         alerts, kafka = base.registry.alerts, client_config(given)
-        env = Env(given, kafka, base.view, adapter, base.clock, metrics, alerts, tracer=base.tracer)
+        pressure = PressureTopic(kafka, Topics(given).ensure_cluster_topics, base.clock.monotonic)
+        env = Env(given, kafka, base.view, adapter, base.clock, metrics, alerts, pressure, tracer=base.tracer)
         owner = f"{socket.gethostname()}-{os.getpid()}-{group}"
         jobs = JobRunner(base.registry.jobs, _kinds(given, base), owner)
         own = JobRunner(base.registry.jobs, {forget.kind(group): forget.of(env.forgetting)}, owner)
@@ -64,6 +66,7 @@ async def _stage(given: settings.StreamsSettings, group: str) -> int:
             return await run_group(group, env, state)
         finally:
             await asyncio.gather(asyncio.to_thread(jobs.stop), asyncio.to_thread(own.stop))
+            await asyncio.to_thread(pressure.close)
             await health.stop()
 
 

@@ -17,6 +17,7 @@ from streams.engine import thread
 from streams.engine.chunks import chunks, contiguous
 from streams.engine.directory import LiveTopic
 from streams.engine.rounds import Rounds
+from streams.engine.sizes import Sizes
 from streams.engine.table import Stand
 from streams.engine.tails import Tails
 
@@ -41,6 +42,7 @@ class BatchConsumer(driver.Consumer):
         self._decided: dict[TP, int] = {}
         self._held: frozenset[str] = frozenset()
         self._tails = Tails(self)
+        self.sizes = Sizes()
         self._rounds = Rounds(self.highwater, lambda: self._thread._consumer)  # noqa: SLF001 engine/README.md
         self._idle = asyncio.Event()
         self._idle.set()
@@ -102,6 +104,7 @@ class BatchConsumer(driver.Consumer):
                 await self.seek_wait({tp: expected})
                 return
             self._lost(topic, tp, expected, first, first)
+        self.sizes.note(tp.topic, records)
         whole = contiguous(records)
         await self._process(topic, tp, records[:whole])
         if whole < len(records) and self.flow_active:  # a hole: what follows it is fetched again, a gap by then
@@ -274,11 +277,13 @@ class BatchConsumer(driver.Consumer):
 
     def lag(self) -> int:
         """Return the records not yet decided, by the high watermarks that fetches have told."""
-        behind = 0
-        for tp, at in self._expected.items():
-            try:
-                end = self.highwater(tp)
-            except AssertionError:  # aiokafka's way to say that it is not assigned just now
-                continue
-            behind += max(0, int(end) - at) if end is not None else 0
-        return behind
+        ends = ((self.end(tp), at) for tp, at in self._expected.items())
+        return sum(max(0, end - at) for end, at in ends if end is not None)
+
+    def end(self, tp: TP) -> int | None:
+        """Return the end of a log as the last fetch told it; None: none did, or it is not assigned just now."""
+        try:
+            told = self.highwater(tp)
+        except AssertionError:  # aiokafka's way to say that it is not assigned
+            return None
+        return None if told is None else int(told)

@@ -4,7 +4,7 @@ Lives here: describing topics, in a thread. Not here: which topics a group follo
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -79,21 +79,38 @@ class Directory:
                 found[name] = (topic_id_text(told.topic_id), len(told.partitions))
         return found
 
-    def offsets(self, partitions: Mapping[tuple[str, int], Any], spec: OffsetSpec) -> dict[Any, int]:
+    def offsets(
+        self, partitions: Mapping[tuple[str, int], Any], spec: OffsetSpec, timeout_s: float = _ASK_S
+    ) -> dict[Any, int]:
         """Return the first or next offset (`spec`) of (topic name, partition), by what the caller calls each.
 
         A partition that Kafka cannot answer for now is left out: one without a leader, or all while Kafka is away.
         """
-        if not partitions:
-            return {}
         asked = {TopicPartition(name, number): spec for name, number in partitions}
-        found: dict[Any, int] = {}
-        for place, future in self.admin.list_offsets(asked, request_timeout=_ASK_S).items():
+        return {partitions[place.topic, place.partition]: told.offset for place, told in self._list(asked, timeout_s)}
+
+    def after(self, partitions: Mapping[tuple[str, int], int], timeout_s: float = _ASK_S) -> dict[Any, tuple[int, int]]:
+        """Return offset and time (ms) of the first record of (topic name, partition) that is younger than a time (ms).
+
+        (-1, -1) where there is none; partitions that Kafka cannot answer for now are left out.
+        """
+        asked = {
+            TopicPartition(name, number): OffsetSpec.for_timestamp(at_ms + 1)
+            for (name, number), at_ms in partitions.items()
+        }
+        return {
+            (place.topic, place.partition): (told.offset, told.timestamp)
+            for place, told in self._list(asked, timeout_s)
+        }
+
+    def _list(self, asked: dict[TopicPartition, OffsetSpec], timeout_s: float) -> Iterator[tuple[TopicPartition, Any]]:
+        if not asked:
+            return
+        for place, future in self.admin.list_offsets(asked, request_timeout=timeout_s).items():
             try:
-                found[partitions[place.topic, place.partition]] = future.result(_ASK_S).offset
+                yield place, future.result(timeout_s)
             except (KafkaException, TimeoutError):
                 continue
-        return found
 
     def members(self, group: str) -> list[str]:
         """Return the ids of a Kafka group's members, the dead ones that it still waits for included."""

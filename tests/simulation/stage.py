@@ -23,6 +23,7 @@ from streams.engine.consumer import BatchConsumer
 from streams.engine.directory import LiveTopic
 from streams.engine.recovery import changelog, recover
 from streams.engine.rounds import Rounds
+from streams.engine.sizes import Sizes
 from streams.engine.sweep import Sweep
 from streams.engine.table import FirstSeenTable, Writes
 from streams.engine.tails import Tails
@@ -279,6 +280,7 @@ class Reader:
         self._seeking = asyncio.Lock()
         self._tails: Any = SimulatedTails(cast("Any", self))
         self._rounds = Rounds(lambda _tp: None, lambda: None)
+        self.sizes = Sizes()
         self.connections: dict[TP, object] = {}
         """What stands for the connection to a partition's leader; another one after a truncation."""
         self._stopped = SimpleNamespace(is_set=lambda: False, _stopped=None)

@@ -19,6 +19,13 @@ RUN_DAYS = 14
 OWNERSHIP_PARTITIONS = 64
 """More than there will be sink processes; a stream hashes to one."""
 _DAY_MS = 86_400_000
+_SMALL = {
+    "segment.bytes": str(16 << 20),
+    "segment.ms": "600000",
+    "min.cleanable.dirty.ratio": "0.1",
+    "delete.retention.ms": "600000",
+}
+"""Of a compacted topic that is written every second: only segments that are closed are compacted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +82,9 @@ def config(wanted: Wanted, settings: KafkaSettings) -> dict[str, str]:
         "max.message.bytes": str(settings.body_limit_bytes + ENVELOPE_BYTES),
         "cleanup.policy": "compact" if wanted.retention_days is None else "delete",
     }
-    if wanted.retention_days is not None:
+    if wanted.retention_days is None:
+        found |= _SMALL
+    else:
         found["retention.ms"] = str(wanted.retention_days * _DAY_MS)
     if wanted.kind == Kind.WEBHOOK:
         found[TIMESTAMPS] = BROKER_CLOCK

@@ -171,9 +171,9 @@ class Stage:
         return process
 
     def spawn(self, name: str = "config", group: str = "", **more: Any) -> "subprocess.Popen[bytes]":
-        """Start a worker; `more` are settings, or `deaf`: it decides nothing."""
-        deaf = more.pop("deaf", False)
-        config = {"group": group or self.group, "settings": self.settings | more, "deaf": deaf}
+        """Start a worker; `more` are settings, `deaf`: it decides nothing, or `pressure`: it tells what waits."""
+        odd = {name: more.pop(name, False) for name in ("deaf", "pressure")}
+        config = {"group": group or self.group, "settings": self.settings | more, **odd}
         (self.folder / f"{name}.json").write_text(json.dumps(config))
         (self.folder / f"{name}.ready").unlink(missing_ok=True)
         log = (self.folder / "worker.log").open("ab")

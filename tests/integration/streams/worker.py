@@ -8,10 +8,13 @@ import json
 import logging
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from schemas import logs
+from schemas.backing.kafka import Topics
+from schemas.backing.kafka.pressure import PressureTopic
 from schemas.definitions.source import SourceDefinition
 from schemas.definitions.view import RoleView, Snapshot, SourceView, TopicView
 from schemas.metrics import Metrics
@@ -81,6 +84,8 @@ def main(path: Path) -> int:
         clock=WallClock(),
         metrics=Metrics(),
     )
+    if config.get("pressure"):
+        env = replace(env, pressure=PressureTopic(env.kafka, Topics(settings).ensure_cluster_topics))
     health = Health()
     if config.get("deaf"):
         BatchConsumer._take = nothing  # type: ignore[method-assign, assignment]
