@@ -28,15 +28,16 @@ _CLOSING = frozenset(
 def accepted(target: Target, outgoing: Outgoing, stored: Stored, env: Env) -> Reply:
     """Answer a stored delivery: 200 with its id and receipt, 202 for a workspace, or as the vendor wants it."""
     success = target.vendor.success
+    outcome = "shed" if outgoing.shed else "accepted"
     if success.status == _NO_CONTENT:
-        return Reply(_NO_CONTENT, b"", success.content_type, "accepted")
+        return Reply(_NO_CONTENT, b"", success.content_type, outcome)
     if success.body is not None:
-        return Reply(success.status, success.body, success.content_type, "accepted")
+        return Reply(success.status, success.body, success.content_type, outcome)
     known = env.view.current().topics.get(outgoing.topic)
     topic = known.topic_id if known else outgoing.topic
     path = receipt.make(env.receipt_key, outgoing.delivery_id, topic, stored.partition, stored.offset)
     body = f'{{"accepted":true,"deliveryId":"{outgoing.delivery_id}","receipt":"{path}"}}'.encode()
-    return Reply(_ACCEPTED if target.object_only else success.status, body, JSON, "accepted")
+    return Reply(_ACCEPTED if target.object_only else success.status, body, JSON, outcome)
 
 
 def refused(exc: Refused, *, status: int | None = None) -> Reply:
@@ -45,11 +46,11 @@ def refused(exc: Refused, *, status: int | None = None) -> Reply:
     return problem(exc.reason, exc.detail, status=status, headers=headers)
 
 
-def overloaded(exc: Overloaded) -> Reply:
-    """Answer an overload with Retry-After in seconds."""
+def overloaded(exc: Overloaded, *, status: int | None = None) -> Reply:
+    """Answer an overload with Retry-After in seconds; `status` overrides the reason's where a vendor wants another."""
     retry = str(exc.retry_after_s)
     detail = f"{exc.reason.text}; try again after {retry} s"
-    return problem(exc.reason, detail, outcome="overloaded", headers=(("Retry-After", retry),))
+    return problem(exc.reason, detail, status=status, outcome="overloaded", headers=(("Retry-After", retry),))
 
 
 def not_allowed() -> Reply:

@@ -22,6 +22,9 @@ from ingress.fast import Door
 from ingress.heads import Unfinished
 from ingress.jwks import KeySets, KeyTimes
 from ingress.mtls import clients
+from ingress.overload.measure import UNTOLD, Backlogs, Measure
+from ingress.overload.reader import PressureReader, reader_config
+from ingress.overload.watch import Watch
 from ingress.probes import probes
 from ingress.publish import DoorPublisher
 from ingress.rates import Rates
@@ -65,11 +68,12 @@ def make_env(
     """
     start = f"{clock.time_ns() // _NS_IN_MS}-{secrets.token_hex(6)}"
     public_url = settings.public_ingest_url
+    tally = Tally(tallies, start, metrics, now_ms=lambda: clock.time_ns() // _NS_IN_MS)
     return Env(
         view=view,
         publisher=publisher,
         registrar=registrar,
-        tally=Tally(tallies, start, metrics, now_ms=lambda: clock.time_ns() // _NS_IN_MS),
+        tally=tally,
         refusals=Refusals(tallies, clock, os.urandom, partial(explain, public_url=public_url)),
         admission=Admission(settings.in_flight_requests, settings.in_flight_bytes),
         clock=clock,
@@ -80,6 +84,7 @@ def make_env(
         keys=KeySets(
             egress, clock, KeyTimes(settings.jwks_cache_s, settings.jwks_stale_s, settings.jwks_retry_s), metrics
         ),
+        overload=Watch(view, clock, tally),
         receipt_key=receipt_key,
         clients=clients(settings, listener),
         public_tls_url=settings.public_tls_ingest_url,
@@ -105,11 +110,13 @@ async def serve(
     control: Control | None = None,
     stop: asyncio.Event | None = None,
     tracer: Tracer = OFF,
+    backlogs: Backlogs = UNTOLD,
 ) -> int:
     """Serve a bound socket until SIGTERM, SIGINT, the supervisor's end or `stop`; return the exit code.
 
     0 after a drain; EXIT_RESTART when the producer failed for good. `tls_sock` is served with the certificate of the
-    settings. Raises `ConfigurationError` when that cannot be used.
+    settings. `backlogs`: where it learns how much of its sources waits. Raises `ConfigurationError` when the
+    certificate cannot be used.
     """
     stop = stop or asyncio.Event()
     listener = None if tls_sock is None else await asyncio.to_thread(Listener.open, files(settings))
@@ -142,6 +149,7 @@ async def serve(
         await TlsSite(runner, tls_sock, listener, reload_s=reload_s, backlog=BACKLOG).start()
     counting = asyncio.create_task(counted(env, settings.tally_flush_s), name="tally")
     reading = asyncio.create_task(env.keys.run(env.view), name="key-sets")
+    watching = asyncio.create_task(watched(env, backlogs), name="backlogs")
     _listen(stop, control)
     gc.collect()
     gc.freeze()
@@ -152,8 +160,10 @@ async def serve(
         control.ready()
     await until(stop, publisher.failed)
     door.draining = True
+    env.overload.delays.end()
     await stop_accepting(runner)
     await ended(reading)
+    await ended(watching)
     await _drain(settings, env, publisher, counting)
     return EXIT_RESTART if publisher.failed.is_set() else 0
 
@@ -176,6 +186,19 @@ async def _drain(settings: IngressSettings, env: Env, publisher: DoorPublisher, 
     await ended(counting)
     await flushed(env)
     _log.info("ingress_drained", unknown=left)
+
+
+async def watched(env: Env, backlogs: Backlogs) -> None:
+    """Know of the sources' backlogs for ever: told by the topic, else measured here; cancelled at the end."""
+    reader = None
+    if backlogs.client is not None:
+        reader = PressureReader(reader_config(backlogs.client), env.overload.take)
+        reader.start()
+    try:
+        await Measure(env.overload, env.view, env.tally, env.clock, backlogs.ask).run()
+    finally:
+        if reader is not None:
+            await reader.stop()
 
 
 async def counted(env: Env, every_s: float) -> None:

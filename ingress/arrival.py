@@ -62,7 +62,7 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
 
 
 class Reply(msgspec.Struct, frozen=True, gc=False):
-    """One answer. `outcome`: accepted, handshake, refused, overloaded or failed; `close`: end the connection."""
+    """One answer. `outcome`: accepted, shed, handshake, refused, overloaded or failed; `close`: end the connection."""
 
     status: int
     body: bytes

@@ -10,6 +10,7 @@ tests/unit/ingress/test_connection.py holds that they mean what they are taken f
 """
 
 import asyncio
+from functools import partial
 from typing import Any, Protocol
 
 from aiohttp import StreamReader, web
@@ -36,7 +37,7 @@ class Owner(Protocol):
 class Connection(RequestHandler):
     """One connection; `_pending` is the delivery answered here that Kafka has not reported yet: one at a time."""
 
-    __slots__ = ("_busy", "_left", "_link", "_owner", "_pending", "_spare", "_unfinished")
+    __slots__ = ("_busy", "_held", "_left", "_link", "_owner", "_pending", "_spare", "_unfinished")
 
     def __init__(self, manager: web.Server, owner: Owner, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:  # noqa: ANN401
         super().__init__(manager, loop=loop, **options)
@@ -44,6 +45,7 @@ class Connection(RequestHandler):
         self._link = TransportLink(self)
         self._unfinished = 0
         self._busy = False
+        self._held = 0
         self._pending: tuple[Life, Target, Outgoing] | None = None
         self._left: asyncio.Future[None] | None = None
         self._spare: int | None = None
@@ -98,8 +100,13 @@ class Connection(RequestHandler):
             self.force_close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Give back what an unfinished head held."""
+        """Give back what an unfinished head held, and the place of an answer that was held back."""
         self._count(-self._unfinished)
+        if self._held:
+            self._owner.env.overload.delays.let_go(self._held)
+            self._held, self._busy = 0, False
+            if self._left is not None and not self._left.done():
+                self._left.set_result(None)
         super().connection_lost(exc)
 
     def _go_on(self) -> None:
@@ -150,7 +157,7 @@ class Connection(RequestHandler):
                 self._end(life, made)
                 return
             self._pending = life, target, made
-            life.env.publisher.send(made.topic, made.partition, made.key, received, made.headers, self._reported)
+            life.env.publisher.send(made.topic, made.partition, made.key, made.body, made.headers, self._reported)
         except Exception as exc:  # noqa: BLE001 one request's bug is its own 500
             self._pending = None
             self._end(life, life.failed(exc))
@@ -168,9 +175,22 @@ class Connection(RequestHandler):
         self._go_on()
 
     def _end(self, life: Life, reply: Reply) -> None:
-        self._busy = False
         life.leave()
-        self._write(life.ended(reply))
+        reply = life.ended(reply)
+        if life.strain is not None:
+            answer = partial(self._answer_late, reply)
+            self._held = self._owner.env.overload.delays.hold(life.wait_s(reply), answer)
+            if self._held:
+                return
+        self._busy = False
+        self._write(reply)
+
+    def _answer_late(self, reply: Reply) -> None:
+        """Answer a delivery that was stored a while ago, and go on with what has come meanwhile."""
+        self._held = 0
+        self._busy = False
+        self._write(reply)
+        self._go_on()
 
     def _write(self, reply: Reply) -> None:
         transport = self.transport

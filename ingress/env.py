@@ -9,6 +9,7 @@ from ingress.heads import Unfinished
 from ingress.jwks import KeySets
 from ingress.known import Known
 from ingress.mtls import Clients
+from ingress.overload.watch import Watch
 from ingress.rates import Rates
 from ingress.refusals import Refusals
 from ingress.tally import Tally
@@ -41,6 +42,7 @@ class Env:
     public_url: str
     random_bytes: Callable[[int], bytes]
     keys: KeySets
+    overload: Watch
     receipt_key: bytes = field(repr=False)
     clients: Clients = field(default_factory=Clients)
     public_tls_url: str | None = None

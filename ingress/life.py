@@ -4,6 +4,8 @@ Lives here: the steps, what is known of a request so far, and that whatever is r
 anything: who waits between them is receive.py (a task a request) and connection.py (for what is here at once).
 """
 
+from functools import partial
+
 import msgspec
 
 from ingress import answers, body, handshakes, record, traces
@@ -13,6 +15,8 @@ from ingress.authenticate import authenticate, remedy
 from ingress.env import Env
 from ingress.explain import CHEAP_BODY
 from ingress.mtls import NOBODY
+from ingress.overload import policies
+from ingress.overload.policies import Strain
 from ingress.refusals import Refusal
 from ingress.target import Target
 from schemas.errors import Overloaded, Refused
@@ -38,6 +42,7 @@ class Life(msgspec.Struct):
     target: Target | None = None
     received: bytes | None = None
     limit: int = 0
+    strain: Strain | None = None
     _ticket: Ticket | None = None
     _proof: AuthResult | None = None
     _why: str = ""
@@ -48,13 +53,19 @@ class Life(msgspec.Struct):
         return f"Life(source={self.source_id!r})"
 
     def admit(self, target: Target) -> Ticket:
-        """Take a request of `target` in; raise `Refused(body_too_large)` or `Overloaded`."""
+        """Take a request of `target` in; raise `Refused(body_too_large)` or `Overloaded`.
+
+        Of a source that is calm the overload policies cost the look at `strained`.
+        """
         self.target = target
         arrival, env = self.arrival, self.env
-        env.rates.ask_source(target.source.id)
+        source_id = target.source.id
+        if env.overload.strained:
+            self._meet(source_id)
+        env.rates.ask_source(source_id)
         self.limit = min(env.limits.body_bytes, target.vendor.body_limit)
         body.refuse_declared(arrival.content_length, self.limit)
-        self._ticket = env.admission.enter(arrival.content_length)
+        self._ticket = env.admission.enter(arrival.content_length, source_id)
         arrival.body.go_on()
         return self._ticket
 
@@ -105,7 +116,7 @@ class Life(msgspec.Struct):
         made = record.make(target, self.arrival, received, proof, self.env, carried)
         if self._span is not None:
             traces.note(self._span, made)
-        return made
+        return made if self.strain is None or not self.strain.sheds else self._sampled(target, made, self.strain)
 
     def at_once(self, target: Target, received: bytes) -> record.Outgoing | Reply:
         """Judge a small request whose proof needs nothing but itself: its record, or the answer of a handshake."""
@@ -121,13 +132,20 @@ class Life(msgspec.Struct):
             raise Overloaded(Reason.BROKER_SLOW, self.env.admission.retry_after())
         return answers.accepted(target, outgoing, stored, self.env)
 
+    def wait_s(self, reply: Reply) -> float:
+        """Return how much longer a reply is to be held back, `strain` being there; 0 for what is no plain 2xx."""
+        if self.strain is None or reply.outcome != "accepted":
+            return 0.0
+        return self.started + self.strain.delay_s - self.env.clock.monotonic()
+
     def failed(self, exc: Exception) -> Reply:
         """Answer what was raised: a refusal, an overload, or a bug of ours, of which the log has the trace."""
         if isinstance(exc, Refused):
             self._why = exc.detail
             return answers.refused(exc, status=self._status_of(exc))
         if isinstance(exc, Overloaded):
-            return answers.overloaded(exc)
+            status = None if self.target is None else policies.status(exc.reason, self.target.vendor)
+            return answers.overloaded(exc, status=status)
         _log.error("delivery_failed", source=self.source_id, exc_info=exc)
         return answers.failed()
 
@@ -156,6 +174,22 @@ class Life(msgspec.Struct):
     def source_id(self) -> str:
         """Return the source's id, "" when none was found."""
         return "" if self.target is None else self.target.source.id
+
+    def _meet(self, source_id: str) -> None:
+        """Note what the source's requests meet now; raise `Overloaded` where none is taken."""
+        overload = self.env.overload
+        self.strain = overload.strained.get(source_id)
+        if self.strain is not None and self.strain.refused is not None:
+            raise overload.refusal(self.strain, self.strain.refused)
+
+    def _sampled(self, target: Target, made: record.Outgoing, meets: Strain) -> record.Outgoing:
+        """Return the record of a delivery that is kept, the marker of one that is shed; raise past the loss budget."""
+        overload, source = self.env.overload, target.source
+        key = made.sample_key(source.partitioning)
+        fate = policies.fate(meets, key, partial(overload.may_lose, source.id))
+        if fate == "refused":
+            raise overload.refusal(meets, Reason.LOSS_BUDGET_SPENT)
+        return made if fate == "kept" else made.marker()
 
     def _encoding(self) -> str:
         return self.arrival.headers.by_name.get("content-encoding", "")

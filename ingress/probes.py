@@ -38,6 +38,9 @@ def export(env: Env, metrics: Metrics) -> None:
     env.tally.export()
     metrics.gauge("hookberg_in_flight_requests").set(env.admission.requests)
     metrics.gauge("hookberg_in_flight_bytes").set(env.admission.held)
+    metrics.gauge("hookberg_delayed_answers").set(len(env.overload.delays))
+    for level, count in env.overload.levels().items():
+        metrics.gauge("hookberg_strained_sources").labels(level).set(count)
 
 
 def probes(

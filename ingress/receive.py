@@ -32,7 +32,11 @@ async def receive(arrival: Arrival, env: Env) -> Reply:
         reply = life.failed(exc)
     finally:
         life.leave()
-    return life.ended(reply)
+    reply = life.ended(reply)
+    if life.strain is not None:
+        life.received = None
+        await env.overload.delays.wait(life.wait_s(reply))
+    return reply
 
 
 async def _lived(life: Life, arrival: Arrival, env: Env) -> Reply:
@@ -53,7 +57,9 @@ async def _lived(life: Life, arrival: Arrival, env: Env) -> Reply:
         outgoing = await asyncio.to_thread(life.outgoing, target, received, proof)
     else:
         outgoing = life.outgoing(target, received, proof)
-    stored = await env.publisher.publish(outgoing.topic, outgoing.partition, outgoing.key, received, outgoing.headers)
+    stored = await env.publisher.publish(
+        outgoing.topic, outgoing.partition, outgoing.key, outgoing.body, outgoing.headers
+    )
     return life.stored(target, outgoing, stored)
 
 

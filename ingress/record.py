@@ -14,22 +14,34 @@ from ingress.env import Env
 from ingress.target import Target
 from schemas import topics
 from schemas.ids import uuid7_text
-from schemas.wire.raw import AuthResult, Header
+from schemas.wire.raw import HB_SHED, AuthResult, Header
 
 MAX_EVENT_ID = 512
+SHED_MARK = b"sample"
 _NS_IN_US = 1_000
 _NS_IN_MS = 1_000_000
 _RANDOM = 10
 
 
 class Outgoing(msgspec.Struct, frozen=True, gc=False):
-    """A record ready for `Publisher.publish`, and the delivery's id."""
+    """A record ready for `Publisher.publish`, and the delivery's id; `shed`: a marker, without the body."""
 
     delivery_id: str
     topic: str
     partition: int
     key: bytes
     headers: list[Header]
+    body: bytes
+    shed: bool = False
+
+    def sample_key(self, partitioning: str) -> bytes:
+        """Return by what it is told whether a shedding source keeps it: the event's id, else the delivery's."""
+        return self.key if partitioning == "event" else self.delivery_id.encode()
+
+    def marker(self) -> "Outgoing":
+        """Return the marker of a delivery that is shed: its headers, and that it was."""
+        headers = [*self.headers, (HB_SHED, SHED_MARK)]
+        return Outgoing(self.delivery_id, self.topic, self.partition, self.key, headers, b"", True)
 
 
 def make(
@@ -55,7 +67,7 @@ def make(
         event_id,
         trace,
     )
-    return Outgoing(delivery_id, source.topic, topics.partition(key_bytes, source.partitions), key_bytes, headers)
+    return Outgoing(delivery_id, source.topic, topics.partition(key_bytes, source.partitions), key_bytes, headers, body)
 
 
 def bounded(event_id: str | None) -> str | None:

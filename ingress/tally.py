@@ -20,6 +20,8 @@ MAX_USED = 64
 """Secrets and URLs whose last use a worker remembers of one source; it may have six of its own at a time."""
 _ACCEPTED = ("accepted", "")
 _FLUSH_LIMIT_S = 5.0
+ACTIVE_MS = 60_000
+_TAKEN = frozenset({"accepted", "shed"})
 _log = logger("ingress")
 
 
@@ -27,6 +29,7 @@ _log = logger("ingress")
 class _Row:
     accepted: int = 0
     handshakes: int = 0
+    shed: int = 0
     last_event_at_ms: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     secret_last_used: dict[str, int] = field(default_factory=dict)
@@ -41,6 +44,7 @@ class Tally:
         self._now_ms = now_ms
         self._rows: dict[str, _Row] = {}
         self._dirty: set[str] = set()
+        self._active: dict[str, int] = {}
         self._outcomes: dict[tuple[str, str], int] = {}
         self._exported: dict[tuple[str, str], int] = {}
         self._deliveries = metrics.counter("hookberg_deliveries_total")
@@ -63,8 +67,10 @@ class Tally:
         if row is None:
             row = self._rows[source_id] = _Row()
         self._dirty.add(source_id)
-        if outcome == "accepted":
+        if outcome in _TAKEN:
             row.accepted += 1
+            if outcome == "shed":
+                row.shed += 1
             row.last_event_at_ms = now_ms = self._now_ms()
             _note(row.secret_last_used, now_ms, used)
         elif outcome == "handshake":
@@ -97,6 +103,7 @@ class Tally:
             _log.info("refusals_not_logged", count=self._not_logged)
         self._log_left, self._not_logged = LOGGED_A_SECOND, 0
         taken, self._dirty = self._dirty, set()
+        self._note_active(taken)
         if not taken:
             return True
         rows = [self._to_wire(source_id) for source_id in sorted(taken)]
@@ -108,6 +115,21 @@ class Tally:
             _log.warning("tally_not_flushed", error=type(exc).__name__, sources=len(taken))
             return False
         return True
+
+    def taken(self, source_id: str) -> int:
+        """Return how many deliveries of a source were answered 2xx since this worker began."""
+        row = self._rows.get(source_id)
+        return 0 if row is None else row.accepted
+
+    def active(self) -> list[str]:
+        """Return the sources that had requests, answered in whichever way, in the last minute."""
+        return list(self._active)
+
+    def _note_active(self, source_ids: set[str]) -> None:
+        now_ms = self._now_ms()
+        self._active.update(dict.fromkeys(source_ids, now_ms))
+        for source_id in [one for one, at_ms in self._active.items() if at_ms < now_ms - ACTIVE_MS]:
+            del self._active[source_id]
 
     async def run(self, every_s: float) -> None:
         """Flush for ever; cancelled at the end, after which the caller flushes once more."""
@@ -129,6 +151,7 @@ class Tally:
             "accepted": row.accepted,
             "refused": dict(row.refused),
             "handshakes": row.handshakes,
+            "shed": row.shed,
             "last_event_at_ms": row.last_event_at_ms or None,
             "secret_last_used": dict(row.secret_last_used),
         }

@@ -45,7 +45,7 @@ def note(span: Span, made: Outgoing) -> None:
 def end(env: Env, target: Target, arrival: Arrival, reply: Reply, span: Span | None, started: float) -> None:
     """End the span of a request with its answer; one that was refused before it had a record has none yet."""
     if span is None:
-        if reply.outcome == "accepted":  # it was decided that it is not traced
+        if reply.outcome in {"accepted", "shed"}:  # it was decided that it is not traced
             return
         span = begin(env, arrival.headers.by_name.get("traceparent"), started)
         if span is None:

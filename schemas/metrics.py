@@ -58,6 +58,13 @@ LIST = (
         "When a secret or secret URL, by its id, last proved a delivery (or, of a URL, brought one)",
         ("source", "secret"),
     ),
+    Metric("hookberg_delayed_answers", "gauge", "Answers of `queue` sources held back now"),
+    Metric(
+        "hookberg_strained_sources",
+        "gauge",
+        "Sources whose requests are delayed, refused or shed, by level: warn, alarm, bound",
+        ("level",),
+    ),
     Metric("hookberg_rate_limited_total", "counter", "Calls and deliveries over a rate limit: key, source", ("limit",)),
     Metric("hookberg_key_set_reads_total", "counter", "Key sets of token issuers read, or not", ("result",)),
     # ---- the control plane: api

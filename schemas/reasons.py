@@ -67,6 +67,10 @@ class Reason(StrEnum):
     # ---- overload
     OVERLOADED_REQUESTS = "overloaded_requests", 429, "Too many requests in flight"
     OVERLOADED_BYTES = "overloaded_bytes", 429, "Too many bytes in flight"
+    OVERLOADED_SOURCE = "overloaded_source", 429, "The source has its share of what this process takes at once"
+    BACKLOG_ALARM = "backlog_alarm", 429, "More of the source waits than its alarm threshold allows"
+    BACKLOG_BOUND = "backlog_bound", 503, "More of the source waits than its hard bound allows"
+    LOSS_BUDGET_SPENT = "loss_budget_spent", 429, "The source sheds, and its loss budget is spent"
     RATE_LIMITED_KEY = "rate_limited_key", 429, "The API key has reached its rate limit"
     RATE_LIMITED_SOURCE = "rate_limited_source", 429, "The source has reached its rate limit"
     BROKER_SLOW = "broker_slow", 503, "Kafka did not acknowledge in time; the delivery may or may not be stored"

@@ -11,9 +11,10 @@ from ingress import receipt
 from ingress.api.app import build_app
 from ingress.api.env import ApiEnv
 from ingress.api.routes import MAX_LINE_BYTES
-from ingress.app import BACKLOG, counted, ended, flushed, make_env, stop_accepting, until
+from ingress.app import BACKLOG, counted, ended, flushed, make_env, stop_accepting, until, watched
 from ingress.env import Env
 from ingress.mount import add_data_plane, server_options
+from ingress.overload.measure import Backlogs
 from ingress.probes import export, problems
 from ingress.producers import producer_config
 from ingress.publish import KafkaPublisher
@@ -51,7 +52,7 @@ async def _serve(given: settings.ApiSettings, sock: socket.socket) -> int:
         tables = Reader(given, lambda: open_catalog(given), given.public_api_url)
         catalog = CatalogTables(lambda: open_catalog(given))
         deliveries = Deliveries(client_config(given), lambda: open_catalog(given), base.view, base.clock)
-        door = _door(given, base, publisher, topics, metrics)
+        door, lags = _door(given, base, publisher, topics, metrics), Lags(client_config(given), topics)
         app = build_app(
             ApiEnv(
                 registry=base.registry,
@@ -67,7 +68,7 @@ async def _serve(given: settings.ApiSettings, sock: socket.socket) -> int:
                 random_bytes=os.urandom,
                 receipt_key=door.receipt_key,
                 keys=door.keys,
-                lags=Lags(client_config(given), topics),
+                lags=lags,
                 rates=door.rates,
                 export=lambda: export(door, metrics),
             )
@@ -85,9 +86,13 @@ async def _serve(given: settings.ApiSettings, sock: socket.socket) -> int:
         await site.start()
         counting = asyncio.create_task(counted(door, given.tally_flush_s), name="tally")
         reading = asyncio.create_task(door.keys.run(base.view), name="key-sets")
+        backlogs = Backlogs(client_config(given), lags.standing)
+        watching = asyncio.create_task(watched(door, backlogs), name="backlogs")
         await until(stop, publisher.failed)
+        door.overload.delays.end()
         await stop_accepting(runner)
         await ended(reading)
+        await ended(watching)
         await publisher.drain(given.ack_budget_s + DRAIN_EXTRA_S)
         await ended(counting)
         await flushed(door)

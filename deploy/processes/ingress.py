@@ -6,12 +6,14 @@ import sys
 
 from deploy.processes.foundation import foundation, listen, run
 from ingress import app, receipt
+from ingress.overload.measure import Backlogs
 from ingress.producers import producer_config
 from ingress.publish import KafkaPublisher
 from ingress.workers import Control, Workers, raise_descriptors
 from schemas import settings
 from schemas.backing.egress import HttpEgress
 from schemas.backing.kafka import Topics, client_config
+from schemas.backing.kafka.lags import Lags
 from schemas.backing.registry import TallyFlusher
 from schemas.backing.registry.registrar import SelfRegistrar
 from schemas.errors import EXIT_CONFIGURATION, ConfigurationError
@@ -40,9 +42,9 @@ async def worker(
 ) -> int:
     """Serve `sock`, and `tls` with TLS, as one worker; `control` leads to the supervisor of several."""
     async with foundation("ingress", given) as base:
-        topics = Topics(given)
+        topics, client = Topics(given), client_config(given)
         publisher = KafkaPublisher(
-            producer_config(client_config(given), given.body_limit_bytes),
+            producer_config(client, given.body_limit_bytes),
             ack_budget_s=given.ack_budget_s,
             now_ns=base.clock.time_ns,
         )
@@ -60,6 +62,7 @@ async def worker(
             receipt_key=receipt.derive(base.vault.derive("receipts")),
             control=control,
             tracer=base.tracer,
+            backlogs=Backlogs(client, Lags(client, topics).standing),
         )
 
 

@@ -59,6 +59,7 @@ ADYEN = Vendor(
     deadline_s=10.0,
     retry_span_s=30 * DAY_S,
     body_limit=4 * MIB,
+    overload="reject",
     setup=(
         "Customer Area, Developers, Webhooks, + Webhook, Standard webhook.",
         "URL: the source's secret URL; method JSON.",

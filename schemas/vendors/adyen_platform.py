@@ -38,6 +38,7 @@ ADYEN_PLATFORM = Vendor(
     deadline_s=10.0,
     retry_span_s=30 * DAY_S,
     dedupe_fallback="bodyHash",
+    overload="reject",
     setup=(
         "Customer Area, Developers, Webhooks, + Webhook: a balance platform or management webhook.",
         "Server URL: the source's ingest URL.",

@@ -102,7 +102,9 @@ class Vendor:
     split: where the items stand in an object, the first path that fits (`/entry/*/changes/*`); arrays are always split.
     within: facts completed by the object that holds the item's array. first_item_signed: the signature of a batch
     covers item 0 alone. volatile: JSON pointers left out of the fingerprint. control: event types that are answered and
-    counted, never a row. jwt: the vendor signs no bytes but sends a token.
+    counted, never a row. jwt: the vendor signs no bytes but sends a token. overload: what a source of it does past its
+    capacity unless it says otherwise: `reject` where the vendor tries again for an hour or longer, `queue` where a
+    refusal may lose the event or the hook. overload_status: 503 where a 4xx drops the event or counts against the hook.
     """
 
     name: str
@@ -126,6 +128,7 @@ class Vendor:
     retry_span_s: int = 0
     body_limit: int = DEFAULT_BODY_LIMIT
     overload: Literal["queue", "reject"] = "queue"
+    overload_status: Literal[429, 503] = 429
     dedupe_fallback: Literal["delivery", "bodyHash"] = "delivery"
     setup: tuple[str, ...] = ()
 

@@ -46,6 +46,7 @@ BITBUCKET = Vendor(
     control=frozenset({"diagnostics:ping"}),
     deadline_s=10.0,
     retry_span_s=DAY_S,
+    overload_status=503,  # a few tries within minutes, on 5xx
     setup=(
         "Repository settings, Webhooks, Add webhook.",
         "URL: the source's ingest URL; Secret: Generate secret, and copy it into the source.",

@@ -90,6 +90,7 @@ CLOUDEVENTS = Vendor(
     success=Answer(202),
     deadline_s=30.0,
     retry_span_s=DAY_S,
+    overload="reject",  # the specification wants 429 with Retry-After
     setup=(
         "Put a long random text into the source as its secret.",
         "Let the sender post to the source's ingest URL with Authorization: Bearer and that text,",

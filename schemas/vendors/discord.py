@@ -70,6 +70,7 @@ DISCORD = Vendor(
     deadline_s=3.0,
     retry_span_s=HOUR_S,
     dedupe_fallback="bodyHash",
+    overload_status=503,  # tries end after ten minutes, before a backlog would be gone
     setup=(
         "discord.com/developers/applications, your application: copy the Public Key into the source.",
         "Webhooks: Endpoint URL = the source's secret URL; save: Discord sends a ping, which is answered.",

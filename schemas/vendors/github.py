@@ -49,7 +49,7 @@ GITHUB = Vendor(
     deadline_s=10.0,
     retry_span_s=3 * DAY_S,  # redelivery by hand or REST; GitHub itself never retries, so a refusal loses the event
     body_limit=25 * MIB,
-    overload="queue",
+    overload="queue",  # never tries again
     setup=(
         "Repository or organisation settings, Webhooks, Add webhook.",
         "Payload URL: the source's ingest URL; content type: application/json; secret: the source's secret.",

@@ -51,6 +51,7 @@ GITLAB = Vendor(
     deadline_s=10.0,
     retry_span_s=DAY_S,  # no retry of one delivery; four failures in a row disable the hook for 1 min up to 24 h
     body_limit=25 * MIB,
+    overload_status=503,  # never tries one delivery again, and counts 4xx against the hook
     setup=(
         "Project or group, Settings, Webhooks, Add new webhook.",
         "URL: the source's ingest URL; Secret token: a long random text, the same in the source.",

@@ -56,6 +56,7 @@ HUBSPOT = Vendor(
     volatile=("/attemptNumber",),
     deadline_s=5.0,
     retry_span_s=3 * DAY_S,
+    overload="reject",
     setup=(
         "Set public_ingest_url to the exact address that HubSpot calls.",
         "Developer account, your app, Webhooks: Target URL = the source's secret URL; create subscriptions.",

@@ -46,6 +46,7 @@ INTERCOM = Vendor(
     volatile=("/delivery_attempts", "/delivery_status", "/delivered_at", "/first_sent_at"),
     deadline_s=5.0,
     retry_span_s=HOUR_S,
+    overload="queue",  # one more try, a minute later
     setup=(
         "Developer Hub, your app, Basic information: copy the client secret into the source.",
         "Configure, Webhooks: endpoint URL = the source's secret URL; choose the topics and save.",

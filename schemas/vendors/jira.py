@@ -43,6 +43,7 @@ JIRA = Vendor(
     partitioning="event",
     deadline_s=20.0,
     retry_span_s=HOUR_S,  # five tries on 408, 409, 425, 429 and 5xx; another 4xx loses the event
+    overload="reject",
     setup=(
         "Settings, System, WebHooks, Create a WebHook (you must be an administrator).",
         "URL: the source's ingest URL; Secret: a long random text, the same in the source.",

@@ -46,6 +46,8 @@ LINEAR = Vendor(
     volatile=(f"/{_STAMP}",),
     deadline_s=5.0,
     retry_span_s=DAY_S,  # after 1 min, 1 h and 6 h
+    overload="reject",
+    overload_status=503,
     setup=(
         "Settings, API, Webhooks, New webhook.",
         "URL: the source's secret URL; choose the resource types.",

@@ -75,6 +75,8 @@ META = Vendor(
     success=Answer(200),
     deadline_s=10.0,
     retry_span_s=7 * DAY_S,
+    overload="reject",
+    overload_status=503,
     setup=(
         "developers.facebook.com, your app, App settings, Basic: copy the app secret into the source.",
         "Add a second secret to the source: verify_token: followed by a random text.",

@@ -60,6 +60,8 @@ MSGRAPH = Vendor(
     deadline_s=3.0,
     retry_span_s=4 * HOUR_S,
     body_limit=4 * MIB,
+    overload="reject",  # tries on 5xx; slow answers would count against us
+    overload_status=503,
     setup=(
         "Put a long random text into the source as its secret: the clientState.",
         "POST /v1.0/subscriptions with notificationUrl and lifecycleNotificationUrl = the source's secret URL,",

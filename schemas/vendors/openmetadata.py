@@ -43,6 +43,8 @@ OPENMETADATA = Vendor(
     success=Answer(200),
     deadline_s=10.0,
     retry_span_s=DAY_S,
+    overload="reject",
+    overload_status=503,
     setup=(
         "Settings, Notifications (or Observability), Add alert, destination Webhook.",
         "Endpoint URL: the source's ingest URL; Advanced: Secret Key: a long random text, the same in the source.",

@@ -41,6 +41,8 @@ PADDLE = Vendor(
     volatile=("/notification_id",),
     deadline_s=5.0,
     retry_span_s=3 * DAY_S,
+    overload="reject",
+    overload_status=503,
     setup=(
         "Developer tools, Notifications, New destination, type Webhook.",
         "URL: the source's secret URL; choose the events and save.",

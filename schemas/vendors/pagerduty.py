@@ -41,6 +41,7 @@ PAGERDUTY = Vendor(
     control=frozenset({"pagey.ping"}),
     deadline_s=5.0,
     retry_span_s=2 * DAY_S,
+    overload="reject",  # tries on 429 and 5xx; another 4xx drops the event
     setup=(
         "Integrations, Generic Webhooks (v3), New Webhook.",
         "Webhook URL: the source's secret URL; choose scope and events.",

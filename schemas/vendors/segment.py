@@ -38,6 +38,8 @@ SEGMENT = Vendor(
     volatile=("/sentAt", "/receivedAt"),
     deadline_s=5.0,
     retry_span_s=4 * HOUR_S,
+    overload="reject",  # tries on 5xx alone
+    overload_status=503,
     setup=(
         "Connections, Destinations, Add Destination, Webhooks (Actions); connect it to a source.",
         "Shared secret: a long random text, the same in the source.",

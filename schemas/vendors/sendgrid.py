@@ -39,6 +39,7 @@ SENDGRID = Vendor(
     facts=facts,
     deadline_s=10.0,
     retry_span_s=DAY_S,
+    overload="reject",
     setup=(
         "Settings, Mail Settings, Event Webhooks, Create new webhook.",
         "Post URL: the source's secret URL; choose the actions.",

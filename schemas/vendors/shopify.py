@@ -43,6 +43,7 @@ SHOPIFY = Vendor(
     partitioning="event",
     deadline_s=5.0,
     retry_span_s=4 * HOUR_S,  # eight tries, after which a subscription of the Admin API is deleted
+    overload_status=503,  # eight failures delete the subscription
     setup=(
         "Dev Dashboard, your app, Settings: copy the client secret into the source.",
         "shopify.app.toml, [[webhooks.subscriptions]]: topics and uri = the source's secret URL; shopify app deploy.",

@@ -79,6 +79,7 @@ SLACK = Vendor(
     handshakes=(Handshake(("POST",), signed=True, reply=challenge),),
     deadline_s=3.0,
     retry_span_s=HOUR_S,
+    overload_status=503,  # three tries within five minutes; many failures turn the app's events off
     setup=(
         "api.slack.com/apps, your app, Basic Information: copy the signing secret into the source.",
         "Event Subscriptions, Enable Events; Request URL: the source's secret URL; Slack's challenge is answered.",

@@ -39,6 +39,8 @@ SQUARE = Vendor(
     partitioning="event",
     deadline_s=10.0,
     retry_span_s=3 * DAY_S,
+    overload="reject",
+    overload_status=503,
     setup=(
         "Set public_ingest_url to the exact address that Square calls.",
         "Developer Console, your application, Webhooks, Subscriptions, Add subscription.",

@@ -20,6 +20,7 @@ STANDARDWEBHOOKS = Vendor(
     partitioning="event",
     deadline_s=15.0,
     retry_span_s=3 * DAY_S,
+    overload="reject",  # 429 throttles, Retry-After is honoured
     setup=(
         "Give the sender the source's ingest URL.",
         "Copy its secret into the source: whsec_… (HMAC) or whpk_… (Ed25519, public), without `v1,` before it.",

@@ -41,6 +41,7 @@ STRIPE = Vendor(
     volatile=("/pending_webhooks",),
     deadline_s=10.0,
     retry_span_s=3 * DAY_S,
+    overload="reject",
     setup=(
         "Dashboard, Developers, Webhooks, Add destination.",
         "Endpoint URL: the source's ingest URL; choose the events.",

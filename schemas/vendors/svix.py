@@ -21,6 +21,7 @@ SVIX = Vendor(
     partitioning="event",
     deadline_s=15.0,
     retry_span_s=2 * DAY_S,
+    overload="reject",  # 429 throttles, Retry-After is honoured
     setup=(
         "The sender's application portal, Endpoints, Add Endpoint: the source's ingest URL.",
         "Open the endpoint, Signing Secret: copy whsec_… into the source.",

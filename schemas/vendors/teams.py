@@ -23,6 +23,7 @@ TEAMS = Vendor(
     partitioning="event",
     deadline_s=15.0,
     retry_span_s=HOUR_S,
+    overload_status=503,  # a person waits for the bot
     setup=(
         "Azure portal, Azure Bot, Configuration: copy the Microsoft App ID; it is the source's auth.audience.",
         "Messaging endpoint: the source's secret URL; Channels: Microsoft Teams.",

@@ -24,6 +24,7 @@ TEAMS_OUTGOING = Vendor(
     partitioning="event",
     success=Answer(200, b'{"type":"message","text":"received"}'),
     deadline_s=5.0,
+    overload_status=503,  # no second try, and a person waits
     setup=(
         "Teams, the team, Manage team, Apps, Create an outgoing webhook.",
         "Callback URL: the source's secret URL.",

@@ -67,6 +67,7 @@ TWILIO = Vendor(
     success=Answer(200, _TWIML, "text/xml"),
     deadline_s=15.0,
     retry_span_s=HOUR_S,
+    overload_status=503,  # one more try, on 5xx
     setup=(
         "Set public_ingest_url to the exact address that Twilio calls, https and host included.",
         "Console, Account Info: copy the Auth Token into the source (both tokens while you promote the secondary one).",

@@ -45,6 +45,7 @@ ZENDESK = Vendor(
     partitioning="event",
     deadline_s=12.0,
     retry_span_s=HOUR_S,
+    overload="queue",  # three tries within minutes, then a circuit opens
     setup=(
         "Admin Center, Apps and integrations, Webhooks, Create webhook.",
         "Endpoint URL: the source's secret URL; method POST, format JSON.",

@@ -11,6 +11,7 @@ from ingress.arrival import Arrival, Reply
 from ingress.env import Env, Limits
 from ingress.explain import explain
 from ingress.jwks import KeySets, KeyTimes
+from ingress.overload.watch import Watch
 from ingress.receive import receive
 from ingress.refusals import Refusals
 from ingress.tally import Tally
@@ -68,7 +69,7 @@ class Edge:
     now: Snapshot
     default_tenant: str | None = None
     limits: Limits = field(default_factory=lambda: Limits(1 << 20, 5.0, 64 << 10))
-    admission: Admission = field(default_factory=lambda: Admission(10, 8 << 20, retry_after=lambda: 7))
+    admission: Admission = field(default_factory=lambda: Admission(12, 8 << 20, retry_after=lambda: 7))
     random_bytes: Callable[[int], bytes] = lambda count: bytes(range(count))
 
     def __post_init__(self) -> None:
@@ -82,6 +83,7 @@ class Edge:
         told = partial(explain, public_url="https://hooks.example.com")
         self.refusals = Refusals(self.sink, self.clock, os.urandom, told)
         self.egress = ScriptedEgress()
+        self.overload = Watch(self.view, self.clock, self.tally, jitter=lambda: 0.0)
         self.keys = KeySets(self.egress, self.clock, KeyTimes(cache_s=600, stale_s=86_400, retry_s=60), self.metrics)
         self.env = Env(
             view=self.view,
@@ -96,6 +98,7 @@ class Edge:
             public_url="https://hooks.example.com",
             random_bytes=self.random_bytes,
             keys=self.keys,
+            overload=self.overload,
             receipt_key=RECEIPT_KEY,
         )
 

@@ -25,6 +25,7 @@ def source(
     secrets: Sequence[bytes] = (b"s3cret",),
     enabled: bool = True,
     is_open: bool = True,
+    overload: Mapping[str, Any] | None = None,
 ) -> SourceView:
     """Make a source as the registry shows it; `auth` (a type, or its JSON) defaults to the platform's preset."""
     name = name or platform
@@ -37,7 +38,9 @@ def source(
         platform=platform,
         name=name,
         version=1,
-        definition=SourceDefinition.model_validate({"platform": platform, "auth": said, "enabled": enabled}),
+        definition=SourceDefinition.model_validate(
+            {"platform": platform, "auth": said, "enabled": enabled, "overload": dict(overload or {})}
+        ),
         partitioning=adapter(platform).partitioning,
         partitions=PARTITIONS,
         topic=topics.raw(tenant, platform),

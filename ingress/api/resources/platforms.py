@@ -15,11 +15,13 @@ from schemas.vendors.base import JwtRule, Vendor, no_key
 
 
 class Limits(Definition):
-    """What a vendor allows itself and us."""
+    """What a vendor allows itself and us; `overload`: the policy of its sources unless they say otherwise."""
 
     body_bytes: int
     answer_within_seconds: float
     retries_for_seconds: int
+    overload: str
+    overload_status: int
 
 
 class Proof(Definition):
@@ -94,6 +96,8 @@ def wire(vendor: Vendor, base: str) -> dict[str, Any]:
             "bodyBytes": vendor.body_limit,
             "answerWithinSeconds": vendor.deadline_s,
             "retriesForSeconds": vendor.retry_span_s,
+            "overload": vendor.overload,
+            "overloadStatus": vendor.overload_status,
         },
         "setup": [step.replace("public_ingest_url", f"public_ingest_url (now {base})") for step in vendor.setup],
     }

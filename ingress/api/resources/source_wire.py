@@ -36,6 +36,7 @@ class UrlShown(Definition):
 class Stats(Definition):
     """Counters of a source since it was made.
 
+    `shed`: those of `eventsReceived` that the overload policy `shed` has let go, a marker of each stored.
     `waiting`: raw records that wait while it is paused, seconds old; null: not paused, not told (lists), Kafka is away.
     """
 
@@ -44,6 +45,7 @@ class Stats(Definition):
     rejected: int
     rejected_by_reason: dict[str, int]
     handshakes: int
+    shed: int
     degraded: bool
     waiting: int | None
 
@@ -139,6 +141,7 @@ def _wire(call: Call, record: SourceRecord, *, alone: bool) -> dict[str, Any]:
             "rejected": rejected,
             "rejectedByReason": dict(tally.refused),
             "handshakes": tally.handshakes,
+            "shed": tally.shed,
             "degraded": _degraded(definition, tally.accepted, rejected)
             or bool(registry.alerts.opened(AlertKind.QUARANTINE, [record.id])),
             "waiting": _waiting(call, record) if alone and definition.paused else None,

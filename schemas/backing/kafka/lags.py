@@ -5,6 +5,7 @@ seconds, never ahead, so what is told to wait may be done already, and what is t
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
@@ -16,6 +17,14 @@ from schemas.definitions.view import TopicView
 
 Place = tuple[str, int]
 """(topic name, partition)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a partition is decided, and how many of its records wait; those that expired do neither."""
+
+    decided: int
+    waiting: int
 
 
 class Lags:
@@ -30,6 +39,10 @@ class Lags:
 
         A topic that Kafka does not have is left out.
         """
+        return {place: standing.waiting for place, standing in self.standing(raw_topics).items()}
+
+    def standing(self, raw_topics: Iterable[TopicView]) -> dict[Place, Standing]:
+        """Return where each partition of raw topics stands; a topic that Kafka does not have is left out."""
         wanted = {topic.name: topic for topic in raw_topics}
         there = self._topics.describe(wanted)
         places = [(name, number) for name, found in there.items() for number in range(found.partitions)]
@@ -39,8 +52,11 @@ class Lags:
         for place in starts:
             groups.setdefault(wanted[place[0]].group, []).append(place)
         decided = {place: at for group, own in groups.items() for place, at in self._decided(group, own).items()}
-        behind = {place: ends[place] - max(start, decided.get(place, 0)) for place, start in starts.items()}
-        return {place: behind.get(place, 0) for place in places}
+        at = {place: max(start, decided.get(place, 0)) for place, start in starts.items()}
+        return {
+            place: Standing(at[place], ends[place] - at[place]) if place in at else Standing(ends.get(place, 0), 0)
+            for place in places
+        }
 
     def _decided(self, group: str, places: Iterable[Place]) -> dict[Place, int]:
         asked = ConsumerGroupTopicPartitions(f"hookberg-{group}", [TopicPartition(*place) for place in places])

@@ -272,6 +272,7 @@ TALLIES = Table(
     Column("refused", Text, nullable=False),
     Column("secrets", Text, nullable=False),
     Column("last_event_at_ms", BigInteger),
+    Column("shed", BigInteger, nullable=False, server_default="0"),
 )
 
 IDEMPOTENCY = Table(

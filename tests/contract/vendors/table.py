@@ -10,8 +10,9 @@ from schemas.vendors.base import DAY_S, HOUR_S, MIB, JwtRule, Vendor
 README = Path(__file__).parents[3] / "schemas/vendors/README.md"
 BEGIN, END = "<!-- table: made by tests/contract/vendors/table.py -->\n", "<!-- end of table -->"
 HEAD = (
-    "| name | proof | tolerance | covers | a delivery's id | batches | handshake | answer | within | retries | body |\n"
-    "|---|---|---|---|---|---|---|---|---|---|---|\n"
+    "| name | proof | tolerance | covers | a delivery's id | batches | handshake | answer | within | retries "
+    "| overload | body |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|---|\n"
 )
 _COVERS = {"full": "full", "partial": "part", "none": "none"}
 
@@ -37,6 +38,7 @@ def _row(vendor: Vendor) -> str:
         f"{vendor.success.status}" + ("" if vendor.success.body is None else " own body"),
         f"{vendor.deadline_s:g} s",
         _span(vendor.retry_span_s),
+        f"{vendor.overload}, {vendor.overload_status}",
         f"{vendor.body_limit // MIB} MiB" if vendor.body_limit % MIB == 0 else f"{vendor.body_limit // 1_000_000} MB",
     )
     return f"| {' | '.join(cells)} |\n"

@@ -18,6 +18,7 @@ async def test_making_a_source_makes_its_topics_and_opens_it(api: Api) -> None:
         "rejected": 0,
         "rejectedByReason": {},
         "handshakes": 0,
+        "shed": 0,
         "degraded": False,
         "waiting": None,
     }

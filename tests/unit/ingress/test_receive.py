@@ -273,7 +273,11 @@ async def test_past_the_request_budget_429() -> None:
     held = [asyncio.create_task(edge.post("/api/v1/webhooks/github", BODY, signed("github", BODY))) for _ in range(10)]
     await asyncio.sleep(0)
     reply = await edge.post("/api/v1/webhooks/github", BODY, signed("github", BODY))
+    assert (reply.status, reply.reason, reply.headers) == (429, Reason.OVERLOADED_SOURCE, (("Retry-After", "7"),))
+    edge.admission.requests += 2
+    reply = await edge.post("/api/v1/webhooks/github", BODY, signed("github", BODY))
     assert (reply.status, reply.reason, reply.headers) == (429, Reason.OVERLOADED_REQUESTS, (("Retry-After", "7"),))
+    edge.admission.requests -= 2
     edge.publisher.gate.set()
     assert {(await task).status for task in held} == {200}
     assert edge.admission.requests == edge.admission.held == 0

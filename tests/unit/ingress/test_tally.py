@@ -29,6 +29,7 @@ async def test_rows_are_absolute_and_only_changed_ones_are_sent(edge: Edge) -> N
         "accepted": 1,
         "refused": {"unauthenticated": 1},
         "handshakes": 0,
+        "shed": 0,
         "last_event_at_ms": 1_700_000_000_000,
         "secret_last_used": {"key-k": 1_700_000_000_000},
     }

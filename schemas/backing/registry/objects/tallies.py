@@ -21,13 +21,17 @@ MAX_ROWS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What a source has seen over all process starts; times in ms since the epoch, None = never."""
+    """What a source has seen over all process starts; times in ms since the epoch, None = never.
+
+    `shed`: those of the accepted of which a marker alone is stored.
+    """
 
     accepted: int = 0
     handshakes: int = 0
     refused: Mapping[str, int] = field(default_factory=dict)
     last_event_at_ms: int | None = None
     secret_last_used: Mapping[str, int] = field(default_factory=dict)
+    shed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +43,8 @@ class Tallies:
     def flush(self, process_start: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Upsert the counters of one process start.
 
-        A row: `{source_id, accepted, handshakes, refused: {reason: n}, last_event_at_ms, secret_last_used: {id: ms}}`,
-        all but source_id may be absent. ValueError past 10,000 rows.
+        A row: `{source_id, accepted, handshakes, refused: {reason: n}, last_event_at_ms, secret_last_used: {id: ms},
+        shed}`, all but source_id may be absent. ValueError past 10,000 rows.
         """
         if len(rows) > MAX_ROWS:
             raise ValueError(f"a flush has at most {MAX_ROWS} rows")
@@ -78,20 +82,21 @@ class TallyFlusher:
 
 def read_tally(connection: Connection, source_id: str) -> Tally:
     """Sum the rows of one source inside a transaction."""
-    accepted = handshakes = 0
+    accepted = handshakes = shed = 0
     refused: dict[str, int] = {}
     used: dict[str, int] = {}
     last: int | None = None
     for row in connection.execute(select(TALLIES).where(TALLIES.c.source_id == source_id)):
         accepted += row.accepted
         handshakes += row.handshakes
+        shed += row.shed
         for reason, n in orjson.loads(row.refused).items():
             refused[reason] = refused.get(reason, 0) + n
         for secret_id, at_ms in orjson.loads(row.secrets).items():
             used[secret_id] = max(used.get(secret_id, 0), at_ms)
         if row.last_event_at_ms is not None:
             last = max(last or 0, row.last_event_at_ms)
-    return Tally(accepted, handshakes, refused, last, used)
+    return Tally(accepted, handshakes, refused, last, used, shed)
 
 
 def _values(process_start: str, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,4 +108,5 @@ def _values(process_start: str, row: Mapping[str, Any]) -> dict[str, Any]:
         "refused": orjson.dumps(dict(row.get("refused", {}))).decode(),
         "secrets": orjson.dumps(dict(row.get("secret_last_used", {}))).decode(),
         "last_event_at_ms": row.get("last_event_at_ms"),
+        "shed": row.get("shed", 0),
     }
