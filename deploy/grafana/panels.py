@@ -127,6 +127,8 @@ ROWS = (
                 text="Age of the last use by secret id. In a rotation the old one's grows: then it can be removed.",
             ),
             shown("Over a rate limit", "reqps", "hookberg_rate_limited_total"),
+            shown("Sources slowed, refused or shed", "short", "hookberg_strained_sources"),
+            shown("Answers held back", "short", "hookberg_delayed_answers"),
             shown("Key sets of token issuers", "reqps", "hookberg_key_set_reads_total"),
         ),
     ),
