@@ -148,8 +148,7 @@ async def serve(
         reload_s = settings.ingest_tls_reload_s
         await TlsSite(runner, tls_sock, listener, reload_s=reload_s, backlog=BACKLOG).start()
     counting = asyncio.create_task(counted(env, settings.tally_flush_s), name="tally")
-    reading = asyncio.create_task(env.keys.run(env.view), name="key-sets")
-    watching = asyncio.create_task(watched(env, backlogs), name="backlogs")
+    following = asyncio.create_task(followed(env, backlogs), name="following")
     _listen(stop, control)
     gc.collect()
     gc.freeze()
@@ -162,8 +161,7 @@ async def serve(
     door.draining = True
     env.overload.delays.end()
     await stop_accepting(runner)
-    await ended(reading)
-    await ended(watching)
+    await ended(following)
     await _drain(settings, env, publisher, counting)
     return EXIT_RESTART if publisher.failed.is_set() else 0
 
@@ -186,6 +184,13 @@ async def _drain(settings: IngressSettings, env: Env, publisher: DoorPublisher, 
     await ended(counting)
     await flushed(env)
     _log.info("ingress_drained", unknown=left)
+
+
+async def followed(env: Env, backlogs: Backlogs) -> None:
+    """Keep key sets and what is known of backlogs up to date for ever; cancelled at the end."""
+    async with asyncio.TaskGroup() as both:
+        both.create_task(env.keys.run(env.view), name="key-sets")
+        both.create_task(watched(env, backlogs), name="backlogs")
 
 
 async def watched(env: Env, backlogs: Backlogs) -> None:

@@ -11,7 +11,7 @@ from ingress import receipt
 from ingress.api.app import build_app
 from ingress.api.env import ApiEnv
 from ingress.api.routes import MAX_LINE_BYTES
-from ingress.app import BACKLOG, counted, ended, flushed, make_env, stop_accepting, until, watched
+from ingress.app import BACKLOG, counted, ended, flushed, followed, make_env, stop_accepting, until
 from ingress.env import Env
 from ingress.mount import add_data_plane, server_options
 from ingress.overload.measure import Backlogs
@@ -85,14 +85,11 @@ async def _serve(given: settings.ApiSettings, sock: socket.socket) -> int:
         site = web.SockSite(runner, sock, backlog=BACKLOG)
         await site.start()
         counting = asyncio.create_task(counted(door, given.tally_flush_s), name="tally")
-        reading = asyncio.create_task(door.keys.run(base.view), name="key-sets")
-        backlogs = Backlogs(client_config(given), lags.standing)
-        watching = asyncio.create_task(watched(door, backlogs), name="backlogs")
+        following = asyncio.create_task(followed(door, Backlogs(client_config(given), lags.standing)), name="following")
         await until(stop, publisher.failed)
         door.overload.delays.end()
         await stop_accepting(runner)
-        await ended(reading)
-        await ended(watching)
+        await ended(following)
         await publisher.drain(given.ack_budget_s + DRAIN_EXTRA_S)
         await ended(counting)
         await flushed(door)
