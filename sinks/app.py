@@ -25,6 +25,7 @@ from sinks.advances import KafkaAdvances
 from sinks.fleet import Fleet
 from sinks.jobs.drop_table import run_one
 from sinks.ownership import GROUP, Ownership
+from sinks.pressure import Round, TablePressure, Told, ends_by
 from sinks.slots import Slots
 from sinks.spec import Env
 from sinks.status import States
@@ -53,11 +54,13 @@ async def run(
     metrics: Metrics,
     group: str = GROUP,
     tracer: Tracer = OFF,
+    pressure: Told | None = None,
 ) -> None:
     """Run until cancelled; raises what ends the process (another process under the same instance id, a bug).
 
     `kafka` is the client configuration; by default that of the settings. When cancelled it returns in about 5 s: tails
-    finish the commit in flight, buffers are dropped, the log still has them.
+    finish the commit in flight, buffers are dropped, the log still has them. Without `pressure` nobody is told what
+    waits for the tables.
     """
     if kafka is None:
         from schemas.backing.kafka import client_config
@@ -98,9 +101,14 @@ async def run(
     )
     ownership.start()
     keeper.start()
+    waits = None if pressure is None else TablePressure(pressure, states.many, ends_by(admin), clock)
+    if waits is not None:
+        waits.start()
     try:
-        await _rounds(fleet, ownership, view, states, jobs, catalog, clock, metrics, owner)
+        await _rounds(fleet, ownership, view, states, jobs, catalog, clock, metrics, owner, waits)
     finally:
+        if waits is not None:
+            await asyncio.shield(asyncio.to_thread(waits.end))
         await asyncio.shield(asyncio.to_thread(ownership.stop))
         await asyncio.shield(asyncio.to_thread(advances.end))
         await asyncio.shield(asyncio.to_thread(keeper.end))
@@ -116,6 +124,7 @@ async def _rounds(
     clock: Clock,
     metrics: Metrics,
     owner: str,
+    waits: TablePressure | None,
 ) -> None:
     told: dict[str, object] = {}
     tell_at = 0.0
@@ -137,6 +146,8 @@ async def _rounds(
                     log.warning("states_not_stored", error=str(error))
                 else:
                     told |= {one.stream_id: (one.state, one.generation) for one in news}
+            if waits is not None and full:
+                waits.note(Round(snapshot, owned, count, found))
             for state in State:
                 metrics.gauge("hookberg_streams").labels(state).set(sum(one.state is state for one in found))
             if jobs is not None and full and owned and not dropping.is_alive():

@@ -3,7 +3,7 @@
 Lives here: the port. The shape is the registry's own (volatile rows, no revision).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from schemas.backing.registry import StreamState, TableUpkeep
@@ -16,6 +16,9 @@ class States(Protocol):
 
     def put(self, many: Sequence[StreamState]) -> None:
         """Store the newest state of each stream; may raise when the database is away."""
+
+    def many(self, stream_ids: Collection[str]) -> Mapping[str, StreamState]:
+        """Return the states of these streams by id, other writers' too; may raise when the database is away."""
 
 
 def together(many: Sequence[TableUpkeep | None]) -> TableUpkeep | None:

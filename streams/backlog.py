@@ -15,8 +15,8 @@ MOST_ASKED = 1_000
 """Partitions that Kafka is asked about at a look; the others have their turn at the next ones."""
 QUIET_ASKED = 50
 """Of these, partitions of which fetches say that nothing waits: whether fetches still say so."""
-STALE_S = 10.0
-"""An end of a log that waits for the stage is believed so long."""
+STALE_S = 3.0
+"""An end of a log is believed so long; while it is old, what waits does not become less."""
 Place = tuple[str, int]
 """(topic name, partition)."""
 
@@ -46,6 +46,7 @@ class _Log:
     before_ms: int = 0
     first: int = 0
     position: int = 0
+    lag: int = 0
     since_ms: int = 0
 
 
@@ -113,7 +114,9 @@ class Backlogs:
             topic, log = place[0], self._logs[place]
             log.first = max(log.first, firsts.get(place, 0))
             done[topic] = done.get(topic, 0) + one.position
-            found = self._wait(now_ms, one, log, younger.get(place)) if now_s - log.told_s < STALE_S else None
+            found = None
+            if now_s - log.told_s < STALE_S:
+                found = self._wait(now_ms, one, log, younger.get(place), new=log.told_s == now_s)
             if found is None:
                 unknown.add(topic)
                 continue
@@ -129,15 +132,23 @@ class Backlogs:
                 events, age_s = waits[topic]
                 yield topic, Backlog(events, age_s, int(events * sizes.get(topic, unknown_bytes))), rate.per_s
 
-    def _wait(self, now_ms: int, one: Standing, log: _Log, younger: tuple[int, int] | None) -> tuple[int, float] | None:
-        """Return the records that wait and the age of the oldest, at most; None: its age is not known at all."""
+    def _wait(
+        self, now_ms: int, one: Standing, log: _Log, younger: tuple[int, int] | None, *, new: bool
+    ) -> tuple[int, float] | None:
+        """Return the records that wait and the age of the oldest, at most; None: its age is not known at all.
+
+        An end that is not `new` may be far behind by now: as much waits as when it was told.
+        """
         if one.position < log.position:
             log.since_ms = 0
         log.position = one.position
         at = max(one.position, log.first)
-        if log.end <= at:
+        lag = log.lag = max(0, log.end - at) if new else max(log.lag, log.end - at)
+        if not lag:
             log.since_ms = now_ms
             return 0, 0.0
+        if not new and log.since_ms:
+            return lag, max(0.0, (now_ms - log.since_ms) / 1000)
         caught_up = log.before is not None and one.position >= log.before
         if younger is None and not caught_up and not log.since_ms:
             return None
@@ -145,7 +156,7 @@ class Backlogs:
         if younger is not None and (younger[0] <= at or not one.time_ms):
             since_ms = max(since_ms, younger[1])  # the record's own time, or that of one before it
         log.since_ms = since_ms
-        return (log.end - at, max(0.0, (now_ms - since_ms) / 1000)) if since_ms else None
+        return (lag, max(0.0, (now_ms - since_ms) / 1000)) if since_ms else None
 
 
 def _turn(places: Sequence[Place], most: int, turn: int) -> list[Place]:

@@ -18,6 +18,7 @@ from schemas import logs, settings
 from schemas.backing.health import HealthServer
 from schemas.backing.kafka import Topics, client_config
 from schemas.backing.kafka.lags import Lags
+from schemas.backing.kafka.pressure import PressureTopic
 from schemas.backing.lake import conditional, open_catalog
 from schemas.errors import EXIT_RESTART
 from schemas.metrics import Metrics
@@ -41,6 +42,7 @@ async def _write(given: settings.SinksSettings) -> int:
         _probe_store(given)
         health = HealthServer(given.sinks_host, given.sinks_health_port, _ready(base), metrics)
         await health.start()
+        pressure = PressureTopic(client_config(given), Topics(given).ensure_cluster_topics, base.clock.monotonic)
         writers = asyncio.create_task(
             app.run(
                 given,
@@ -51,6 +53,7 @@ async def _write(given: settings.SinksSettings) -> int:
                 clock=base.clock,
                 metrics=metrics,
                 tracer=base.tracer,
+                pressure=pressure,
             ),
             name="writers",
         )
@@ -63,6 +66,7 @@ async def _write(given: settings.SinksSettings) -> int:
         finally:
             stopping.cancel()
             await asyncio.to_thread(desk.stop)
+            await asyncio.to_thread(pressure.close)
             await health.stop()
 
 

@@ -8,7 +8,7 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,9 @@ class MemoryStates:
     def put(self, many: Sequence[StreamState]) -> None:
         for one in many:
             self.by_id[one.stream_id] = one
+
+    def many(self, stream_ids: Collection[str]) -> dict[str, StreamState]:
+        return {one: self.by_id[one] for one in stream_ids if one in self.by_id}
 
 
 def wire_event(n: int, payload: bytes, *, tenant: str = "acme", kind: str = "push", at_ms: int | None = None) -> bytes:

@@ -1,6 +1,6 @@
 """What streams are doing, as their writers say: volatile, no change rows, no revision."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -101,6 +101,14 @@ class States:
         with self.rim.database.read() as connection:
             row = connection.execute(select(STREAM_STATES).where(STREAM_STATES.c.stream_id == stream_id)).first()
         return None if row is None else _state(row)
+
+    def many(self, stream_ids: Collection[str]) -> dict[str, StreamState]:
+        """Return the states of these streams by id, whosever they are; those without one are absent."""
+        if not stream_ids:
+            return {}
+        query = select(STREAM_STATES).where(STREAM_STATES.c.stream_id.in_(sorted(stream_ids)))
+        with self.rim.database.read() as connection:
+            return {row.stream_id: _state(row) for row in connection.execute(query)}
 
     def all(self, tenant: str) -> dict[str, StreamState]:
         """Return the states of a tenant's streams by stream id; streams without one are absent."""
