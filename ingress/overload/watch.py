@@ -62,24 +62,35 @@ class Watch:
         self._raised: set[str] = set()
 
     def take(self, news: Iterable[News]) -> None:
-        """Take in records as they were read, in order; a newer one of a source and origin replaces an older one."""
+        """Take in records as they were read; of a source and origin the one that was measured last counts.
+
+        Two processes may tell of a source for a moment, while one takes its group over from the other.
+        """
         now, wall_ms = self._clock.monotonic(), self._clock.time_ns() * _MS // _NS
         for source_id, origin, record in news:
             if record is None:
                 self._told.get(source_id, {}).pop(origin, None)
                 continue
+            told = self._told.setdefault(source_id, {})
+            before = told.get(origin)
+            if before and record.measured_at_ms < before.record.measured_at_ms and self._is_fresh(before, now):
+                continue
             age_s = max(0, wall_ms - record.measured_at_ms) / _MS
-            self._told.setdefault(source_id, {})[origin] = _Told(record, now - age_s)
+            told[origin] = _Told(record, now - age_s)
             if record.level > Level.CALM:
                 self._raised.add(source_id)
         self.judge()
 
     def measured(self, found: Mapping[str, Backlog]) -> None:
-        """Take in what was measured here, by source id; levels have hysteresis of their own."""
+        """Take in what was measured here, by source id; levels have hysteresis of their own.
+
+        A paused source is calm, as the stage tells it: what waits is meant to wait.
+        """
         now, sources = self._clock.monotonic(), self._view.current().sources
         for source_id, backlog in found.items():
             source = sources.get(source_id)
-            if source is None:
+            if source is None or source.definition.paused:
+                self._own.pop(source_id, None)
                 continue
             before = self._own.get(source_id)
             then = level(Level.CALM if before is None else before.level, backlog, source.definition.overload)

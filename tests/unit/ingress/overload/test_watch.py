@@ -1,6 +1,7 @@
 """What a worker knows of backlogs: told, aged, measured by itself; what is unknown is calm; memory is bounded."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -88,6 +89,16 @@ def test_a_record_that_is_too_old_makes_no_refusal_up() -> None:
     assert one.overload.unknown(["src-acme-shop"]) == ["src-acme-shop"]
 
 
+def test_of_two_that_tell_for_a_moment_the_newer_counts_while_it_is_fresh() -> None:
+    one = edge()
+    one.overload.take([record(one, Level.CALM, 0), record(one, Level.BOUND, age_s=2)])
+    assert one.overload.strained == {}
+    one.overload.take([record(one, Level.CALM, 0, age_s=-60)])  # by a clock that is ahead
+    one.clock.advance(STALE_S + 1)
+    one.overload.take([record(one, Level.BOUND)])
+    assert refused(one.overload) is Reason.BACKLOG_BOUND
+
+
 def test_records_of_nobodys_sources_are_let_go_of() -> None:
     one = edge()
     one.overload.take([record(one, Level.ALARM, of=f"src-{number}") for number in range(500)])
@@ -160,6 +171,19 @@ async def test_a_position_that_stands_still_grows_old() -> None:
     kafka.found = {("acme.webhook.shop", 0): Standing(6, 1)}
     await look.look()
     assert one.overload.strained == {}
+
+
+async def test_a_paused_source_is_calm_however_much_waits() -> None:
+    one, kafka = edge(), Kafka()
+    await posted(one)
+    kafka.found = {("acme.webhook.shop", 0): Standing(0, 10**6)}
+    await looking(one, kafka).look()
+    assert await posted(one) == 503
+    paused = shop()
+    paused = replace(paused, definition=paused.definition.model_copy(update={"paused": True}))
+    one.view.now = snapshot([paused], keys={"hbk_a": key()})
+    await looking(one, kafka).look()
+    assert await posted(one) == 200
 
 
 @pytest.mark.parametrize("fault", [Transient("Kafka is away"), OSError("a bug")])
