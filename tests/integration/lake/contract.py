@@ -1,7 +1,8 @@
 """What a catalog and a store must do, whichever they are: the same tests run on each (rules 17 to 21).
 
-Lives here: the tests. A class that inherits `Lake` gives the fixture `place`; `Wired` adds what only a place behind a
-network can do. May not live here: servers (tests/house), faults that one kind alone has (test_rest.py).
+Lives here: the writer's tests; upkeep's are in tended.py. A class that inherits `Lake` gives the fixture `place`;
+`Wired` adds what only a place behind a network can do, and upkeep, which tests/unit/sinks tests on local files. May not
+live here: servers (tests/house), faults that one kind alone has (test_rest.py).
 """
 
 import asyncio
@@ -19,11 +20,7 @@ from sinks.jobs.drop_table import drop
 from sinks.read.catalog import CatalogTables
 from sinks.table import commit, create, schema, snapshot, state
 from tests.integration.lake.places import OWNER, TIMEOUT_S, Place, put
-
-
-def events(end: int) -> list[str]:
-    """Return the ids of the first events, sorted as `Place.ids` has them."""
-    return sorted(f"e{n}" for n in range(end))
+from tests.integration.lake.tended import Tended, events
 
 
 class Lake:
@@ -142,7 +139,7 @@ class Lake:
         assert not catalog.table_exists(place.identifier)
 
 
-class Wired(Lake):
+class Wired(Lake, Tended):
     """Tests of a place behind a network. `lost` is the answer to a commit, on S3 that to a data file's upload."""
 
     def test_a_lost_answer_makes_no_duplicates(self, place: Place) -> None:

@@ -17,8 +17,9 @@ from sinks.table import commit
 from tests.house.polling import wait_until
 from tests.house.rest_catalog import RestCatalogServer
 from tests.integration.lake import places
-from tests.integration.lake.contract import Wired, events
+from tests.integration.lake.contract import Wired
 from tests.integration.lake.places import Place, put
+from tests.integration.lake.tended import events
 
 FAULTS = [
     ("error-before", CommitStateUnknownException, False),
@@ -67,9 +68,13 @@ def test_the_offsets_decide_what_a_lost_answer_was(
     else:
         rest_catalog.arm(fault)
 
+    dies = ["it halts once"] if fault.startswith("halt") else []
+
     def wait(_seconds: float) -> None:
         if fault == "killed":
             killer.join()
+        if dies:  # its connection is cut a while before the process has ended: tries would be spent on it
+            wait_until(rest_catalog.ended, what=dies.pop())
         if rest_catalog.ended():
             rest_catalog.start()
 
