@@ -76,7 +76,7 @@ def test_only_declared_metrics_of_their_kind_are_served() -> None:
     with pytest.raises(KeyError):
         metrics.counter("hookberg_nothing_total")
     with pytest.raises(TypeError, match="gauge"):
-        metrics.counter(LAG)
+        metrics.counter("hookberg_stage_lag_records")
     with pytest.raises(TypeError, match="histogram"):
         metrics.read(FRESHNESS, dict)
     metrics.read(LAG, dict)
