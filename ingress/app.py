@@ -149,7 +149,8 @@ async def serve(
         await TlsSite(runner, tls_sock, listener, reload_s=reload_s, backlog=BACKLOG).start()
     counting = asyncio.create_task(counted(env, settings.tally_flush_s), name="tally")
     following = asyncio.create_task(followed(env, backlogs), name="following")
-    _listen(stop, control)
+    hurry = asyncio.Event()
+    _listen(stop, hurry, control)
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
@@ -159,6 +160,7 @@ async def serve(
         control.ready()
     await until(stop, publisher.failed)
     door.draining = True
+    await noticed(settings.drain_notice_s, hurry, publisher.failed)
     env.overload.delays.end()
     await stop_accepting(runner)
     await ended(following)
@@ -226,14 +228,33 @@ async def ended(task: "asyncio.Task[None]") -> None:
         await task
 
 
-def _listen(stop: asyncio.Event, control: Control | None) -> None:
+def _listen(stop: asyncio.Event, hurry: asyncio.Event, control: Control | None) -> None:
+    """SIGTERM ends with notice; SIGINT, a supervisor's end and, of a single worker, SIGHUP without."""
     loop = asyncio.get_running_loop()
-    ends = (signal.SIGTERM, signal.SIGINT) if control is not None else (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-    for number in ends:
+
+    def now() -> None:
+        hurry.set()
+        stop.set()
+
+    ends = {signal.SIGTERM: stop.set, signal.SIGINT: now}
+    if control is None:
+        ends[signal.SIGHUP] = now
+    for number, end in ends.items():
         with contextlib.suppress(ValueError, RuntimeError):  # not the main thread: whoever embeds us sets `stop`
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, end)
     if control is not None:
-        control.watch(loop, stop.set)
+        control.watch(loop, now)
+
+
+async def noticed(notice_s: float, hurry: asyncio.Event, failed: asyncio.Event) -> None:
+    """Go on serving for `notice_s` while /readyz fails, so that whoever sends requests here learns of it first.
+
+    Not when told to hurry, and not with a producer that can store nothing.
+    """
+    if notice_s:
+        _log.info("ending_soon", notice_s=notice_s)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(until(hurry, failed), notice_s)
 
 
 async def until(stop: asyncio.Event, failed: asyncio.Event) -> None:

@@ -5,7 +5,7 @@ Lives here: the handler and its server. What a webhook's life is: receive.py. He
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import StreamReader, web
@@ -17,6 +17,7 @@ from ingress import ack, answers
 from ingress.arrival import Reply
 from ingress.connection import Connection, ConnectionServer
 from ingress.env import Env
+from ingress.probes import Probe
 from ingress.receive import receive
 from ingress.request import RequestBody, arrival_of
 from schemas.reasons import Reason
@@ -24,7 +25,6 @@ from schemas.reasons import Reason
 LINGERING_S = 1.0
 DISCARDED_BYTES = 64 << 10
 """Read away of a body that was refused, so that its sender sees why."""
-Probe = Callable[[], Reply]
 _PROBED = frozenset({"GET", "HEAD"})
 
 
@@ -57,7 +57,9 @@ class Door:
         """Answer one request."""
         probe = self._probes.get(request.raw_path)
         if probe is not None and not request.secure:  # the TLS listener faces senders: health and figures stay inside
-            return ack.ordinary(probe() if request.method in _PROBED else _only_get(), closing=self.draining)
+            authorization = request.headers.getall("Authorization", ())
+            reply = probe(authorization) if request.method in _PROBED else _only_get()
+            return ack.ordinary(reply, closing=self.draining)
         arrival = arrival_of(request)
         reply = await receive(arrival, self.env)
         body = arrival.body

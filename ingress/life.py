@@ -161,7 +161,8 @@ class Life(msgspec.Struct):
         if reply.outcome == "refused":
             env.refusals.note(self._refusal(target, reply))
         secret_id = None if self._proof is None else self._proof.secret_id
-        env.tally.answered(reply, target.source.id, (secret_id, target.url_id), seconds)
+        size = 0 if self.received is None else len(self.received)
+        env.tally.answered(reply, target.source.id, (secret_id, target.url_id), seconds, size)
         return reply
 
     def leave(self) -> None:

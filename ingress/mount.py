@@ -10,7 +10,7 @@ from ingress import ack
 from ingress.env import Env
 from ingress.fast import server_options
 from ingress.receive import receive
-from ingress.request import arrival_of
+from ingress.request import INGEST, arrival_of
 
 __all__ = ["add_data_plane", "server_options"]
 _UUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -23,6 +23,7 @@ def add_data_plane(app: web.Application, env: Env) -> None:
     """Add the ingest paths: POST, and GET, HEAD and OPTIONS for vendors' handshakes."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
+        request[INGEST] = True
         arrival = arrival_of(request)
         return ack.ordinary(await receive(arrival, env), closing=not request.content.is_eof())
 

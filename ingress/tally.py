@@ -5,8 +5,9 @@ disturbs a request. Refusals are logged here too, a bounded number a second.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 from ingress.arrival import Reply
@@ -18,6 +19,9 @@ from schemas.reasons import Reason
 LOGGED_A_SECOND = 20
 MAX_USED = 64
 """Secrets and URLs whose last use a worker remembers of one source; it may have six of its own at a time."""
+MAX_SHOWN = 6
+"""Of these, as many are told to Prometheus: a source's own."""
+_AUTHENTICATION = frozenset(one.value for one in Reason if one.status == HTTPStatus.UNAUTHORIZED)
 _ACCEPTED = ("accepted", "")
 _FLUSH_LIMIT_S = 5.0
 ACTIVE_MS = 60_000
@@ -46,14 +50,18 @@ class Tally:
         self._dirty: set[str] = set()
         self._active: dict[str, int] = {}
         self._outcomes: dict[tuple[str, str], int] = {}
-        self._exported: dict[tuple[str, str], int] = {}
-        self._deliveries = metrics.counter("hookberg_deliveries_total")
+        self.bytes = 0
         self._seconds = metrics.timings("hookberg_delivery_seconds")
         self._log_left = LOGGED_A_SECOND
         self._not_logged = 0
 
-    def answered(self, reply: Reply, source_id: str, used: tuple[str | None, ...], seconds: float) -> None:
-        """Count one reply; `source_id` "" when no source was found; `used`: the secret and secret URL it came by."""
+    def answered(
+        self, reply: Reply, source_id: str, used: tuple[str | None, ...], seconds: float, size: int = 0
+    ) -> None:
+        """Count one reply to a body of `size` bytes; `source_id` "" when no source was found.
+
+        `used`: the secret and secret URL it came by.
+        """
         outcome = reply.outcome
         key = _ACCEPTED if outcome == "accepted" else (outcome, "" if reply.reason is None else reply.reason.value)
         self._outcomes[key] = self._outcomes.get(key, 0) + 1
@@ -68,6 +76,7 @@ class Tally:
             row = self._rows[source_id] = _Row()
         self._dirty.add(source_id)
         if outcome in _TAKEN:
+            self.bytes += size if outcome == "accepted" else 0
             row.accepted += 1
             if outcome == "shed":
                 row.shed += 1
@@ -90,12 +99,33 @@ class Tally:
         else:
             self._not_logged += 1
 
-    def export(self) -> None:
-        """Bring the Prometheus counter up to date; called at each scrape, so that a request costs no label look-up."""
-        for (outcome, reason), count in self._outcomes.items():
-            done = self._exported.get((outcome, reason), 0)
-            self._deliveries.labels(outcome, reason).inc(count - done)
-            self._exported[outcome, reason] = count
+    def outcomes(self) -> dict[tuple[str, ...], float]:
+        """Return the replies by outcome and reason; read at each scrape, so that a request costs no label look-up."""
+        return {(outcome, reason): n for (outcome, reason), n in self._outcomes.items()}
+
+    def auth_failures(self) -> dict[tuple[str, ...], float]:
+        """Return the deliveries whose authentication failed, by reason."""
+        return {(reason,): n for (_, reason), n in self._outcomes.items() if reason in _AUTHENTICATION}
+
+    def by_source(self, live: Container[str]) -> dict[tuple[str, ...], float]:
+        """Return the deliveries by source and outcome, of sources that exist."""
+        found: dict[tuple[str, ...], float] = {}
+        for source_id, row in self._rows.items():
+            if source_id in live:
+                found[source_id, "accepted"] = row.accepted - row.shed
+                found[source_id, "shed"] = row.shed
+                found[source_id, "handshake"] = row.handshakes
+                found[source_id, "refused"] = sum(row.refused.values())
+        return found
+
+    def secrets(self, live: Container[str]) -> dict[tuple[str, ...], float]:
+        """Return when (s since the epoch) a source's secrets and URLs were last used, the newest few of each."""
+        found: dict[tuple[str, ...], float] = {}
+        for source_id, row in self._rows.items():
+            if source_id in live:
+                newest = sorted(row.secret_last_used.items(), key=lambda one: one[1])[-MAX_SHOWN:]
+                found |= {(source_id, secret): at_ms / 1000 for secret, at_ms in newest}
+        return found
 
     async def flush(self) -> bool:
         """Hand changed rows to the sink; False when it failed (they stay changed)."""

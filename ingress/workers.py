@@ -156,7 +156,7 @@ class Workers:
                     _log.error("worker_successor_failed", slot=slot)
                     return
                 old, self._slots[slot] = self._slots[slot], successor  # it may have died and been replaced meanwhile
-                _terminate(old)
+                _terminate(old, signal.SIGINT)  # at once: the socket stays, so nobody has to be given notice
                 _log.info("worker_replaced", slot=slot, pid=successor.process.pid)
 
     async def _keep(self, slot: int) -> None:
@@ -233,6 +233,6 @@ class Workers:
             self._stopping.set()
 
 
-def _terminate(worker: _Worker) -> None:
+def _terminate(worker: _Worker, number: signal.Signals = signal.SIGTERM) -> None:
     with contextlib.suppress(ProcessLookupError):
-        os.kill(worker.process.pid, signal.SIGTERM)
+        os.kill(worker.process.pid, number)

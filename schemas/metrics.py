@@ -40,6 +40,8 @@ class Metric:
 
 BOUNDED = ("source", "stream")
 """Labels that name objects of the registry."""
+_OF_OBJECTS = frozenset({"secret", "tenant", "name"})
+"""Labels that say more of such an object."""
 FOLDED = "hookberg_folded_values"
 
 LIST = (
@@ -142,6 +144,7 @@ class Metrics:
     def __init__(self, most: int = MOST_VALUES) -> None:
         self.registry = CollectorRegistry()
         self._made: dict[str, Counter | Gauge | Histogram] = {}
+        self._read: dict[str, Reading] = {}
         self._lock = threading.Lock()
         self._values = {label: Values(most) for label in BOUNDED}
         self.read(FOLDED, lambda: {(label,): values.folded for label, values in self._values.items()})
@@ -177,13 +180,15 @@ class Metrics:
         return made
 
     def read(self, name: str, read: Read) -> None:
-        """Have the declared counter or gauge read at each scrape; a counter's values are totals. Once a name."""
+        """Have the declared counter or gauge read at each scrape; totals of a counter. The last reader counts."""
         metric = BY_NAME[name]
         if metric.kind == "histogram":
             raise TypeError(f"{name} is declared as a histogram")
-        at = _bounded_at(metric)
-        cap = None if at is None else (self._values[metric.labels[at]], at)
-        self.registry.register(Reading(name, metric.help, metric.labels, metric.kind, read, cap))
+        if name in self._read:
+            self._read[name].read = read
+            return
+        made = self._read[name] = Reading(name, metric.help, metric.labels, metric.kind, read, self._cap(metric))
+        self.registry.register(made)
 
     def follow(self, label: str, live: Callable[[], Container[str]]) -> None:
         """Let series of a bounded label go with their objects; `live()` returns the ids that exist."""
@@ -196,10 +201,10 @@ class Metrics:
     def _make(self, name: str) -> Counter | Gauge | Histogram:
         if name not in self._made:
             metric = BY_NAME[name]
-            at = _bounded_at(metric)
             with self._lock:  # tables commit in threads of their own
                 if name not in self._made:
-                    self._made[name] = self._plain(metric) if at is None else self._capped(metric, at)
+                    cap = self._cap(metric)
+                    self._made[name] = self._plain(metric) if cap is None else self._capped(metric, cap)
         return self._made[name]
 
     def _plain(self, metric: Metric) -> Counter | Gauge | Histogram:
@@ -209,7 +214,7 @@ class Metrics:
             return Gauge(metric.name, metric.help, metric.labels, registry=self.registry)
         return Histogram(metric.name, metric.help, metric.labels, registry=self.registry, buckets=SECONDS)
 
-    def _capped(self, metric: Metric, at: int) -> Counter | Gauge | Histogram:
+    def _capped(self, metric: Metric, cap: Cap) -> Counter | Gauge | Histogram:
         made: CappedCounter | CappedGauge | CappedHistogram
         if metric.kind == "counter":
             made = CappedCounter(metric.name, metric.help, metric.labels, registry=None)
@@ -217,11 +222,14 @@ class Metrics:
             made = CappedGauge(metric.name, metric.help, metric.labels, registry=None)
         else:
             made = CappedHistogram(metric.name, metric.help, metric.labels, registry=None, buckets=SECONDS)
-        made.cap = Cap(self._values[metric.labels[at]], at)
+        made.cap = cap
         self.registry.register(made)
         return made
 
-
-def _bounded_at(metric: Metric) -> int | None:
-    """Return the place of the label that names objects; None = all its labels are closed lists."""
-    return next((at for at, label in enumerate(metric.labels) if label in BOUNDED), None)
+    def _cap(self, metric: Metric) -> Cap | None:
+        """Return the bound of a metric; None = all its labels are closed lists."""
+        at = next((at for at, label in enumerate(metric.labels) if label in BOUNDED), None)
+        if at is None:
+            return None
+        own = frozenset(place for place, label in enumerate(metric.labels) if label in _OF_OBJECTS)
+        return Cap(self._values[metric.labels[at]], at, own)

@@ -8,7 +8,7 @@ https://prometheus.io/docs/practices/naming/#labels
 
 import threading
 from bisect import bisect_left
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, Literal
 
@@ -71,25 +71,35 @@ class Values:
 
 
 class Cap:
-    """One metric's use of a bounded label; `at` is the label's place."""
+    """One metric's use of a bounded label; `at` is its place, `own` those of labels that say more of the object."""
 
-    def __init__(self, values: Values, at: int) -> None:
-        self._values, self._at = values, at
+    def __init__(self, values: Values, at: int, own: Container[int] = ()) -> None:
+        self._values, self._at, self._own = values, at, own
         self._made: set[tuple[str, ...]] = set()
 
-    def take(self, given: tuple[Any, ...]) -> tuple[str, ...]:
-        """Return the labels to count under."""
-        labels = tuple(map(str, given))
-        labels = (*labels[: self._at], self._values.admit(labels[self._at]), *labels[self._at + 1 :])
+    def take(self, given: Sequence[Any]) -> tuple[str, ...]:
+        """Return the labels to count under, and remember them."""
+        labels = self.bounded(given)
         self._made.add(labels)
         return labels
 
+    def bounded(self, given: Sequence[Any]) -> tuple[str, ...]:
+        """Return the labels to count under: themselves, or those of `other`."""
+        labels = tuple(map(str, given))
+        if self._values.admit(labels[self._at]) != OTHER:
+            return labels
+        return tuple(OTHER if at == self._at else "" if at in self._own else one for at, one in enumerate(labels))
+
     def gone(self) -> list[tuple[str, ...]]:
         """Return the labels whose object is gone, once."""
-        self._values.prune()
+        self.prune()
         found = [labels for labels in list(self._made) if labels[self._at] not in self._values]
         self._made.difference_update(found)
         return found
+
+    def prune(self) -> None:
+        """Forget the values of objects that are gone."""
+        self._values.prune()
 
 
 class CappedCounter(Counter):
@@ -143,8 +153,7 @@ class CappedHistogram(Histogram):
 class Reading(Collector):
     """A metric that is somewhere already and is read at a scrape: no cost where it is counted, no stale series.
 
-    `cap`: (values, place) of a bounded label. What is over the bound is one series: the sum of a counter, the greatest
-    of a gauge.
+    What is over the bound of `cap` is one series: the sum of a counter, the greatest of a gauge.
     """
 
     def __init__(
@@ -154,9 +163,9 @@ class Reading(Collector):
         labels: tuple[str, ...],
         kind: Literal["counter", "gauge"],
         read: Read,
-        cap: tuple[Values, int] | None = None,
+        cap: Cap | None = None,
     ) -> None:
-        self._name, self._text, self._labels, self._read = name, text, labels, read
+        self._name, self._text, self._labels, self.read = name, text, labels, read
         self._kind, self._cap = kind, cap
 
     def describe(self) -> Iterable[Metric]:
@@ -166,7 +175,7 @@ class Reading(Collector):
     def collect(self) -> Iterable[Metric]:
         """Return the values of now."""
         family = self._family()
-        for labels, value in self._bounded(self._read()).items():
+        for labels, value in self._bounded(self.read()).items():
             family.add_metric(labels, value)
         return [family]
 
@@ -177,11 +186,10 @@ class Reading(Collector):
     def _bounded(self, found: Mapping[tuple[str, ...], float]) -> Mapping[tuple[str, ...], float]:
         if self._cap is None:
             return found
-        values, at = self._cap
-        values.prune()
+        self._cap.prune()
         made: dict[tuple[str, ...], float] = {}
         for labels, value in found.items():
-            key = (*labels[:at], values.admit(labels[at]), *labels[at + 1 :])
+            key = self._cap.bounded(labels)
             before = made.get(key)
             if before is None:
                 made[key] = value

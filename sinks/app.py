@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient
 from pyiceberg.catalog import Catalog
 
 from schemas import logs
+from schemas.backing.kafka.statistics import told
 from schemas.definitions.stream import State
 from schemas.metrics import Metrics
 from schemas.ports import Clock, JobQueue, RegistryView
@@ -28,10 +29,12 @@ from sinks.ownership import GROUP, Ownership
 from sinks.pressure import Round, TablePressure, Told, ends_by
 from sinks.slots import Slots
 from sinks.spec import Env
-from sinks.status import States
+from sinks.status import Lags, States
 from sinks.upkeep.keeper import Keeper
 
 ROUND_S = 0.25
+TAILS_TELL_S = 120
+"""How often each tail's Kafka client tells its statistics: a process may have hundreds."""
 TELL_S = 1.0
 BUILDS, BUILD_PATIENCE_S, MOST_BUILDS = 4, 10.0, 32
 QUEUE_BUDGET_KIB = 256 << 10
@@ -68,8 +71,9 @@ async def run(
         kafka = client_config(settings)
     owner = f"{socket.gethostname()}-{os.getpid()}"
     config = dict(kafka)
+    telling = {**config, **told(metrics, "tails", TAILS_TELL_S)}
     admin = AdminClient(config)
-    advances = KafkaAdvances(config, clock, metrics)
+    advances = KafkaAdvances({**config, **told(metrics, "advances")}, clock, metrics)
     keeper = Keeper(catalog, clock, random.random, settings.expired_files_grace_s)
     slots = Slots(BUILDS, patience_s=BUILD_PATIENCE_S, most=MOST_BUILDS, monotonic=clock.monotonic)
 
@@ -79,7 +83,7 @@ async def run(
         return Env(
             catalog,
             admin,
-            config,
+            telling,
             clock,
             metrics,
             owner,
@@ -93,7 +97,7 @@ async def run(
 
     fleet = Fleet(env)
     ownership = Ownership(
-        kafka,
+        {**config, **told(metrics, "ownership")},
         session_timeout_s=settings.owner_session_timeout_s,
         instance=f"{socket.gethostname()}-{settings.sinks_health_port}" if settings.sinks_health_port else None,
         group=group,
@@ -126,7 +130,8 @@ async def _rounds(
     owner: str,
     waits: TablePressure | None,
 ) -> None:
-    told: dict[str, object] = {}
+    stored: dict[str, object] = {}
+    lags = Lags(metrics)
     tell_at = 0.0
     dropping = threading.Thread()
     while True:
@@ -138,16 +143,17 @@ async def _rounds(
             found = fleet.states(snapshot, owned, count, clock.time_ns() // 1_000_000)
             full = clock.monotonic() >= tell_at
             tell_at = clock.monotonic() + TELL_S if full else tell_at
-            news = [one for one in found if full or told.get(one.stream_id) != (one.state, one.generation)]
+            news = [one for one in found if full or stored.get(one.stream_id) != (one.state, one.generation)]
             if news:
                 try:
                     await asyncio.to_thread(states.put, news)
                 except Exception as error:  # noqa: BLE001 the data plane outlives the control plane
                     log.warning("states_not_stored", error=str(error))
                 else:
-                    told |= {one.stream_id: (one.state, one.generation) for one in news}
+                    stored |= {one.stream_id: (one.state, one.generation) for one in news}
             if waits is not None and full:
                 waits.note(Round(snapshot, owned, count, found))
+            lags.told = found
             for state in State:
                 metrics.gauge("hookberg_streams").labels(state).set(sum(one.state is state for one in found))
             if jobs is not None and full and owned and not dropping.is_alive():

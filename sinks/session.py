@@ -136,6 +136,7 @@ class Session:
             raise
         self._ends = self._source.ends()
         if records:
+            self._env.metrics.counter("hookberg_read_bytes_total").labels(self._spec.id).inc(size)
             if self._due is None:
                 self._due = self._env.clock.monotonic() + self._spec.freshness_s / 2
             self._buffer += records
@@ -246,6 +247,8 @@ class Session:
         if isinstance(result, commit.Fenced):
             log.warning("fenced", stream=self._spec.id, table=".".join(self._spec.identifier))
             raise Again
+        written = sum(file.file_size_in_bytes for file in (*batch.files, *batch.deletes))
+        self._env.metrics.counter("hookberg_written_bytes_total").labels(self._spec.id).inc(written)
         self._base = result.state.offsets
         self._writing.landed(self._table.metadata)
         self._tail.book.look(self._table.metadata)

@@ -115,7 +115,6 @@ def options(base: Mapping[str, Any], queue_kib: int) -> dict[str, Any]:
         "fetch.queue.backoff.ms": 5,
         "fetch.wait.max.ms": 500,
         "check.crcs": False,
-        "statistics.interval.ms": 0,
     }
 
 

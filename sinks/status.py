@@ -3,12 +3,13 @@
 Lives here: the port. The shape is the registry's own (volatile rows, no revision).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from schemas.backing.registry import StreamState, TableUpkeep
+from schemas.metrics import Metrics
 
-__all__ = ["States", "StreamState", "TableUpkeep", "together"]
+__all__ = ["Lags", "States", "StreamState", "TableUpkeep", "together"]
 
 
 class States(Protocol):
@@ -40,3 +41,16 @@ def together(many: Sequence[TableUpkeep | None]) -> TableUpkeep | None:
         error=next((one.error for one in told if one.error is not None), None),
         removed_rows=sum(one.removed_rows for one in told),
     )
+
+
+class Lags:
+    """How far the streams of this process stand behind, read at each scrape: `told` are their newest states."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.told: Sequence[StreamState] = ()
+        metrics.read("hookberg_stream_lag_records", lambda: self._by(lambda one: one.lag_records))
+        metrics.read("hookberg_stream_lag_seconds", lambda: self._by(lambda one: one.lag_s))
+
+    def _by(self, figure: Callable[[StreamState], float | None]) -> dict[tuple[str, ...], float]:
+        found = ((one.stream_id, figure(one)) for one in self.told)
+        return {(stream,): float(value) for stream, value in found if value is not None}

@@ -3,6 +3,7 @@
 Lives here: the sums and the list of what is not clean. Not here: when a transaction ends (engine/transaction.py). Pure.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 
 from schemas.reasons import Outcome
@@ -61,6 +62,11 @@ class Account:
         for (_, _, _, outcome), n in self._counts.items():
             sums[outcome] = sums.get(outcome, 0) + n
         return sums
+
+    def reasons(self) -> dict[str, int]:
+        """Return the number of items that went to quarantine, by reason."""
+        failed = Outcome.QUARANTINED.value
+        return Counter(other.reason for other in self._others if other.outcome == failed and other.reason is not None)
 
     def failures(self) -> dict[str, tuple[int, int]]:
         """Return by source how many events became clean and how many went to quarantine; the others tell nothing."""

@@ -12,8 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from prometheus_client import Gauge
-
+from schemas.backing.kafka.statistics import told
 from schemas.errors import EXIT_RESTART
 from schemas.logs import logger
 from schemas.metrics import Metrics
@@ -38,12 +37,14 @@ from streams.engine.runs import RunTopics
 from streams.engine.sweep import Sweep
 from streams.engine.table import FirstSeenTable, Writes
 from streams.engine.transaction import Transactions
+from streams.figures import Figures
 from streams.floods import Floods
 from streams.signals import on_signals
 from streams.trial import Trial
 
 STOP_S = 4.0
 RUN_TOPICS_S = 5.0
+STORE_S = 10.0
 FORGET_S = 0.25
 _WAIT_S = 0.25
 GC_THRESHOLD = (100_000, 50, 1000)
@@ -101,10 +102,16 @@ def build(
     """Put a group's app together; `live` are the topics that it starts with, the registry says what follows."""
     settings = env.settings
     transactions = _transactions(group, env, table, lambda took_s, writes: committed(took_s, writes))  # noqa: PLW0108 made below
-    floods, count = Floods(), _counter(env.metrics)
+    floods, figures = Floods(), Figures(env.metrics, group)
     judged = Judged(floods.note)
     ledger = Ledger(
-        transactions, group=group, now_us=env.now_us, count=count, note=judged.note, registry=env.registry.current
+        transactions,
+        group=group,
+        now_us=env.now_us,
+        count=figures.count,
+        note=judged.note,
+        reasons=figures.reasons,
+        registry=env.registry.current,
     )
     app = App(
         group,
@@ -118,8 +125,6 @@ def build(
         busy=lambda: careful.trying,
         tracer=env.tracer,
     )
-    seconds = env.metrics.histogram("hookberg_transaction_seconds").labels(group)
-    number = env.metrics.counter("hookberg_transactions_total").labels(group)
     sweep = Sweep(table, transactions, lambda: env.registry.current().sources)
     runs = RunTopics(directory.runs, transactions.know, env.clock.monotonic)
     judge = Ingest(table, env.registry, env.adapter, env.now_us, careful=careful, runs=runs)
@@ -129,12 +134,7 @@ def build(
         async for decided in judge.agent(batches):
             yield decided
 
-    _look_after(
-        app,
-        sweep,
-        lambda: runs.look(env.registry.current()),
-        env.metrics.gauge("hookberg_stage_lag_records").labels(group),
-    )
+    _look_after(app, sweep, lambda: runs.look(env.registry.current()), figures)
 
     @app.timer(FORGET_S)  # type: ignore[untyped-decorator]
     async def forget() -> None:
@@ -155,14 +155,13 @@ def build(
             await telling.step()
 
     def committed(took_s: float, writes: Writes) -> None:
-        seconds.observe(took_s)
-        number.inc()
+        figures.committed(took_s)
         app.committed(writes)
 
     return app
 
 
-def _look_after(app: App, sweep: Sweep, look: Callable[[], Awaitable[None]], lag: Gauge) -> None:
+def _look_after(app: App, sweep: Sweep, look: Callable[[], Awaitable[None]], figures: Figures) -> None:
     """Add the timers of what happens beside deciding; `look` is after the run topics."""
 
     @app.timer(1.0)  # type: ignore[untyped-decorator]
@@ -171,7 +170,11 @@ def _look_after(app: App, sweep: Sweep, look: Callable[[], Awaitable[None]], lag
 
     @app.timer(1.0)  # type: ignore[untyped-decorator]
     async def progress() -> None:
-        lag.set(app.batch_consumer.lag())
+        figures.reading(app.batch_consumer.lag(), app.rebalancing_count)
+
+    @app.timer(STORE_S)  # type: ignore[untyped-decorator]
+    async def look_at_store() -> None:
+        figures.store(app.table.figures())
 
     @app.timer(RUN_TOPICS_S)  # type: ignore[untyped-decorator]
     async def look_at_run_topics() -> None:
@@ -239,7 +242,7 @@ def _transactions(
 ) -> Transactions:
     settings = env.settings
     return Transactions(
-        env.kafka,
+        {**env.kafka, **told(env.metrics, "stage")},
         group,
         changelog(group),
         table,
@@ -288,13 +291,3 @@ async def _serve(group: str, app: App, health: Health, stop: asyncio.Event) -> i
     app.table.close()
     _log.info("stage_drained", group=group)
     return 0
-
-
-def _counter(metrics: Metrics) -> Callable[[dict[str, int]], None]:
-    items = metrics.counter("hookberg_items_total")
-
-    def count(outcomes: dict[str, int]) -> None:
-        for outcome, n in outcomes.items():
-            items.labels(outcome).inc(n)
-
-    return count

@@ -10,13 +10,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from deploy.processes import ending
+from deploy.processes import ending, vitals
 from deploy.processes.clock import SystemClock
 from ingress.workers import bind
 from schemas import logs, settings
 from schemas.backing.registry import Registry, Vault
 from schemas.backing.registry.view import CachedView
 from schemas.errors import ConfigurationError
+from schemas.metrics import Metrics
 from schemas.reasons import Reason
 from schemas.settings.processes import LogSettings, RegistrySettings
 from schemas.settings.tracing import TraceSettings
@@ -25,12 +26,13 @@ from schemas.tracing import OFF, Tracer
 
 @dataclass(frozen=True, slots=True)
 class Foundation:
-    """The registry and a view of it that polls."""
+    """The registry and a view of it that polls; `metrics` tell of the process itself already."""
 
     clock: SystemClock
     registry: Registry
     view: CachedView
     vault: Vault
+    metrics: Metrics
     tracer: Tracer = OFF
 
 
@@ -46,10 +48,14 @@ async def foundation(process: str, given: RegistrySettings) -> AsyncIterator[Fou
         await view.start()
         logs.logger(process).info("process_started", settings=settings.redacted(given))
         try:
+            metrics = Metrics()
+            vitals.serve(process, metrics, view)
+            sampling = asyncio.create_task(vitals.sample(metrics), name="vitals")
             tracer = _tracer(process, given, clock)
             try:
-                yield Foundation(clock, registry, view, vault, tracer)
+                yield Foundation(clock, registry, view, vault, metrics, tracer)
             finally:
+                sampling.cancel()
                 await asyncio.to_thread(tracer.stop)
         finally:
             await view.stop()
@@ -76,12 +82,19 @@ def listen(host: str, port: int, setting: str) -> socket.socket:
         ) from None
 
 
-def stop_event() -> asyncio.Event:
-    """Return an event that SIGTERM and SIGINT set."""
+def stop_event(hurry: asyncio.Event | None = None) -> asyncio.Event:
+    """Return an event that SIGTERM and SIGINT set; SIGINT sets `hurry` too."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    if hurry is not None:
+
+        def now() -> None:
+            hurry.set()
+            stop.set()
+
+        loop.add_signal_handler(signal.SIGINT, now)
     return stop
 
 

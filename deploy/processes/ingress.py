@@ -14,10 +14,10 @@ from schemas import settings
 from schemas.backing.egress import HttpEgress
 from schemas.backing.kafka import Topics, client_config
 from schemas.backing.kafka.lags import Lags
+from schemas.backing.kafka.statistics import told
 from schemas.backing.registry import TallyFlusher
 from schemas.backing.registry.registrar import SelfRegistrar
 from schemas.errors import EXIT_CONFIGURATION, ConfigurationError
-from schemas.metrics import Metrics
 
 
 def main(given: settings.IngressSettings) -> int:
@@ -44,7 +44,7 @@ async def worker(
     async with foundation("ingress", given) as base:
         topics, client = Topics(given), client_config(given)
         publisher = KafkaPublisher(
-            producer_config(client, given.body_limit_bytes),
+            producer_config({**client, **told(base.metrics, "publisher")}, given.body_limit_bytes),
             ack_budget_s=given.ack_budget_s,
             now_ns=base.clock.time_ns,
         )
@@ -55,7 +55,7 @@ async def worker(
             registrar=SelfRegistrar(base.registry, topics, base.view, given),
             tallies=TallyFlusher(base.registry.tallies, base.registry.refusals),
             clock=base.clock,
-            metrics=Metrics(),
+            metrics=base.metrics,
             egress=HttpEgress.of(given),
             sock=sock,
             tls_sock=tls,

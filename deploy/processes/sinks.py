@@ -7,21 +7,20 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable
 
 import pyarrow as pa
 from confluent_kafka.admin import AdminClient
 from pyiceberg.catalog import Catalog
 
+from deploy.processes import vitals
 from deploy.processes.foundation import Foundation, foundation, run, stop_event
-from schemas import logs, settings
+from schemas import logs, readiness, settings
 from schemas.backing.health import HealthServer
 from schemas.backing.kafka import Topics, client_config
 from schemas.backing.kafka.lags import Lags
 from schemas.backing.kafka.pressure import PressureTopic
 from schemas.backing.lake import conditional, open_catalog
 from schemas.errors import EXIT_RESTART
-from schemas.metrics import Metrics
 from sinks import app
 from sinks.jobs.tenants.desk import Desk
 from sinks.jobs.tenants.world import World
@@ -36,11 +35,24 @@ def main(given: settings.SinksSettings) -> int:
 async def _write(given: settings.SinksSettings) -> int:
     stop = stop_event()
     async with foundation("sinks", given) as base:
-        metrics = Metrics()
+        metrics = base.metrics
+        vitals.name_objects(metrics, base.view)
+        vitals.watch_disks(metrics, {"warehouse": given.catalog_warehouse or ""})
         await asyncio.to_thread(Topics(given).ensure_cluster_topics)
         catalog = await asyncio.to_thread(open_catalog, given, timeout_s=given.commit_timeout_s)
         _probe_store(given)
-        health = HealthServer(given.sinks_host, given.sinks_health_port, _ready(base), metrics)
+        writers: asyncio.Task[None] | None = None
+
+        def checks() -> dict[str, str]:
+            return {
+                "process": "shutting down" if stop.is_set() else "",
+                "registry": "" if base.view.current().revision >= 0 else "not read yet",
+                "writers": "starting" if writers is None else "ended" if writers.done() else "",
+            }
+
+        metrics.read("hookberg_check_failed", readiness.failed(checks))
+        keys = lambda: base.view.current().keys  # noqa: E731 what the page asks at each request
+        health = HealthServer(given.sinks_host, given.sinks_health_port, checks, metrics, keys)
         await health.start()
         pressure = PressureTopic(client_config(given), Topics(given).ensure_cluster_topics, base.clock.monotonic)
         writers = asyncio.create_task(
@@ -99,10 +111,3 @@ async def _end(writers: "asyncio.Task[None]") -> int:
     with contextlib.suppress(asyncio.CancelledError):
         await writers
     return 0
-
-
-def _ready(base: Foundation) -> Callable[[], dict[str, str]]:
-    def ready() -> dict[str, str]:
-        return {} if base.view.current().revision >= 0 else {"registry": "not read yet"}
-
-    return ready

@@ -3,16 +3,16 @@
 import asyncio
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from deploy.processes import vitals
 from deploy.processes.foundation import Foundation, foundation, run
-from schemas import logs, settings
+from schemas import logs, readiness, settings
 from schemas.backing.health import HealthServer
 from schemas.backing.kafka import Topics, client_config
 from schemas.backing.kafka.pressure import PressureTopic
 from schemas.definitions.job import DRY_RUN, REDRIVE, Job
-from schemas.metrics import Metrics
 from schemas.vendors import adapter
 from streams import supervise
 from streams.app import Env, Health, run_group
@@ -44,15 +44,22 @@ def stats_main(given: settings.StreamsSettings, _name: str) -> int:
 async def _stats(given: settings.StreamsSettings) -> int:
     async with foundation("stats", given) as base:
         registry = base.registry
-        return await run_stats(
-            StatsEnv(given, client_config(given), base.view, base.clock, registry.alerts, registry.minutes)
-        )
+        env = StatsEnv(given, client_config(given), base.view, base.clock, registry.alerts, registry.minutes)
+        if given.stats_health_port is None:
+            return await run_stats(env)
+        health = _health(given.stats_health_port, given, base, dict)
+        await health.start()
+        try:
+            return await run_stats(env)
+        finally:
+            await health.stop()
 
 
 async def _stage(given: settings.StreamsSettings, group: str) -> int:
     async with foundation("streams", given) as base:
-        metrics, state = Metrics(), Health()
-        health = HealthServer(given.streams_host, given.streams_health_port, state.ready, metrics)
+        metrics, state = base.metrics, Health()
+        vitals.name_objects(metrics, base.view)
+        health = _health(given.streams_health_port, given, base, state.ready)
         await health.start()
         alerts, kafka = base.registry.alerts, client_config(given)
         pressure = PressureTopic(kafka, Topics(given).ensure_cluster_topics, base.clock.monotonic)
@@ -68,6 +75,20 @@ async def _stage(given: settings.StreamsSettings, group: str) -> int:
             await asyncio.gather(asyncio.to_thread(jobs.stop), asyncio.to_thread(own.stop))
             await asyncio.to_thread(pressure.close)
             await health.stop()
+
+
+def _health(
+    port: int, given: settings.StreamsSettings, base: Foundation, state: Callable[[], Mapping[str, str]]
+) -> HealthServer:
+    """Return the health page of one process of the host; `state` tells what is wrong with what it does."""
+
+    def checks() -> dict[str, str]:
+        unread = base.view.current().revision < 0
+        return {"registry": "not read yet" if unread else "", "stage": "", **state()}
+
+    vitals.watch_disks(base.metrics, {"state": str(given.state_dir)})
+    base.metrics.read("hookberg_check_failed", readiness.failed(checks))
+    return HealthServer(given.streams_host, port, checks, base.metrics, lambda: base.view.current().keys)
 
 
 def _kinds(given: settings.StreamsSettings, base: Foundation) -> Mapping[str, Work]:

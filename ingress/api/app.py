@@ -13,13 +13,14 @@ from prometheus_client import generate_latest
 
 from ingress.api import merge_patch, openapi, problems, reading, requests
 from ingress.api.call import Threads
+from ingress.api.counts import Counts
 from ingress.api.dispatch import Dispatcher
 from ingress.api.docs import add_docs
 from ingress.api.env import ApiEnv
 from ingress.api.iceberg import add_iceberg
 from ingress.api.routes import PREFIX
 from ingress.api.table import ROUTES
-from schemas import logs
+from schemas import logs, readiness
 from schemas.errors import HookbergError
 
 THREADS = 16
@@ -53,8 +54,15 @@ def build_app(env: ApiEnv) -> web.Application:
 
 
 def _guard(env: ApiEnv) -> Middleware:
+    counts = Counts(env.metrics, env.clock)
+
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        with counts.one(request) as told:
+            response = told.response = await guarded(request, handler)
+        return response
+
+    async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         request_id = requests.assign(request, env.clock, env.random_bytes(10))
         try:
             response = await handler(request)
@@ -80,14 +88,12 @@ def _add_health(app: web.Application, env: ApiEnv) -> None:
     async def livez(_request: web.Request) -> web.Response:
         return web.json_response({"status": "live"})
 
-    async def readyz(_request: web.Request) -> web.Response:
-        found = dict(env.ready())
-        return web.json_response(
-            {"status": "unready" if found else "ready", "problems": found}, status=503 if found else 200
-        )
+    async def readyz(request: web.Request) -> web.Response:
+        detailed = readiness.holds_key(request.headers.getall("Authorization", ()), env.view.current().keys)
+        status, body = readiness.answer(env.ready(), detailed=detailed)
+        return web.json_response(body, status=status)
 
     async def metrics(_request: web.Request) -> web.Response:
-        env.export()
         return web.Response(body=generate_latest(env.metrics.registry), content_type="text/plain", charset="utf-8")
 
     app.router.add_get("/livez", livez)

@@ -30,6 +30,7 @@ class Dispatcher:
         self._threads = threads
         self._once = Once(env.registry.idempotency, threads)
         self._in_flight = 0
+        env.metrics.read("hookberg_api_in_flight_requests", lambda: {(): self._in_flight})
 
     def handler(self, route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
         """Return the server's handler of a route."""

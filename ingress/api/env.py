@@ -43,10 +43,9 @@ class TopicsAdmin(Protocol):
 class ApiEnv:
     """The world of one API process.
 
-    `ready()` returns problems by name, empty = ready. `random_bytes` makes request ids. `static` holds Swagger UI's
-    files where `swagger_ui.fetch` put them; without them `/docs` says so. `export` brings counters of the data plane
-    that runs in the same process up to date before a scrape. `keys`: the key sets of token issuers that are at hand.
-    `receipt_key`: by which the doors' receipts are told.
+    `ready()` returns what is wrong by check, "" or nothing = ready. `random_bytes` makes request ids. `static` holds
+    Swagger UI's files where `swagger_ui.fetch` put them; without them `/docs` says so. `keys`: the key sets of token
+    issuers that are at hand. `receipt_key`: by which the doors' receipts are told.
     `rates`: those of the data plane in the same process, so that a key has one bucket for both.
     """
 
@@ -65,5 +64,4 @@ class ApiEnv:
     keys: KeySource = field(default_factory=NoKeys)
     lags: Waiting | None = None
     static: Path = STATIC
-    export: Callable[[], None] = lambda: None
     rates: Rates = field(default_factory=Rates)

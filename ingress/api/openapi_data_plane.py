@@ -132,7 +132,9 @@ PATHS: dict[str, dict[str, Any]] = {
     ),
     "/livez": _health("livez", "Is the process alive", {"200": _json("it is")}),
     "/readyz": _health(
-        "readyz", "Can the process do its work", {"200": _json("it can"), "503": _json("what is missing")}
+        "readyz",
+        "Can the process do its work; `checks` say more to who sends an API key",
+        {"200": _json("it can"), "503": _json("it cannot now")},
     ),
     "/metrics": _health(
         "metrics",

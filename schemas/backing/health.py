@@ -1,6 +1,6 @@
 """The health page of a process without an HTTP door of its own: /livez, /readyz, /metrics.
 
-Lives here: the server. Not here: what makes a process ready (a callable says so).
+Lives here: the server. Not here: what makes a process ready (a callable says so), what is answered (readiness.py).
 https://kubernetes.io/docs/reference/using-api/health-checks/
 """
 
@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from schemas import readiness
+from schemas.definitions.view import KeyView
 from schemas.errors import ConfigurationError
 from schemas.metrics import Metrics
 from schemas.reasons import Reason
@@ -18,12 +20,22 @@ _TAKEN = frozenset({errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL})
 
 
 class HealthServer:
-    """Serves on `host:port` (0 = any free one); `ready()` returns problems by name, empty = ready."""
+    """Serves on `host:port` (0 = any free one); `ready()` returns what is wrong by check, "" or nothing = ready.
 
-    def __init__(self, host: str, port: int, ready: Callable[[], Mapping[str, str]], metrics: Metrics) -> None:
+    `keys()` returns the API keys by digest: their holders see each check.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        ready: Callable[[], readiness.Checks],
+        metrics: Metrics,
+        keys: Callable[[], Mapping[bytes, KeyView]] = dict,
+    ) -> None:
         self._host = host
         self._ready = ready
-        self._metrics = metrics
+        self._metrics, self._keys = metrics, keys
         self._runner: web.AppRunner | None = None
         self.port = port
 
@@ -55,13 +67,12 @@ class HealthServer:
             self._runner = None
 
     async def _livez(self, _request: web.Request) -> web.Response:
-        return web.json_response({"status": "alive"})
+        return web.json_response({"status": "live"})
 
-    async def _readyz(self, _request: web.Request) -> web.Response:
-        problems = dict(self._ready())
-        if problems:
-            return web.json_response({"status": "not ready", "problems": problems}, status=503)
-        return web.json_response({"status": "ready"})
+    async def _readyz(self, request: web.Request) -> web.Response:
+        detailed = readiness.holds_key(request.headers.getall("Authorization", ()), self._keys())
+        status, body = readiness.answer(self._ready(), detailed=detailed)
+        return web.json_response(body, status=status)
 
     async def _metrics_page(self, _request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -130,6 +130,9 @@ class DoorSettings(KafkaSettings, RegistrySettings, EgressSettings, LogSettings,
     source_burst_requests: int = Field(default=100, ge=1, le=1_000_000, description="at once, to one that was quiet")
     body_grace_s: float = Field(default=10.0, gt=0, le=300, description="before a body must flow at the least rate")
     body_min_rate_bytes_s: int = Field(default=64 << 10, ge=1, description="least rate of a body")
+    drain_notice_s: float = Field(
+        default=0.0, ge=0, le=300, description="after SIGTERM /readyz fails and requests are still served for so long"
+    )
     keepalive_s: float = Field(default=30.0, gt=0, le=3600, description="idle and header time limit of a connection")
     self_registered_sources: int = Field(
         default=100, ge=0, le=10_000, description="a tenant's sources that API keys may make by posting; 0: none"
@@ -200,6 +203,9 @@ class StreamsSettings(KafkaSettings, RegistrySettings, LakeSettings, LogSettings
     state_dir: Path = Field(default=Path(".hookberg/state"), description="RocksDB of each worker group")
     streams_host: str = Field(default="127.0.0.1", description="address of the stage's health page")
     streams_health_port: Port = Field(default=8082, description="its port; of several groups the first one's")
+    stats_health_port: Port | None = Field(
+        default=None, description="port of the health page of what counts minutes; none: no page"
+    )
     groups_run: str = Field(default="all", description="worker groups this host runs: all, or 0,1,2")
     commit_interval_s: float = Field(default=0.25, ge=0.05, le=5, description="one Kafka transaction an interval")
     transaction_max_records: int = Field(default=20_000, ge=100, le=1_000_000, description="closes an interval early")

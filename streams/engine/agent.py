@@ -106,10 +106,11 @@ class Ledger:
         now_us: Callable[[], int],
         count: Callable[[dict[str, int]], None],
         note: Callable[[dict[str, tuple[int, int]]], None] = lambda _failures: None,
+        reasons: Callable[[dict[str, int]], None] = lambda _reasons: None,
         registry: Callable[[], Snapshot] = lambda: EMPTY,
     ) -> None:
         self._transactions, self._group, self._registry = transactions, group, registry
-        self._now_us, self.count, self._note = now_us, count, note
+        self._now_us, self.count, self._note, self._reasons = now_us, count, note, reasons
         self._open: dict[Partition, Account] = {}
 
     def account(self, topic: LiveTopic, partition: int, first: int) -> Account:
@@ -125,6 +126,7 @@ class Ledger:
         account = self._open.pop(key)
         self.count(account.outcomes())
         self._note(account.failures())
+        self._reasons(account.reasons())
         record = account.record(str(topic.name), topic.topic_id, partition, self._group, self._now_us())
         where = f"{topic.name}:{partition}".encode()
         number = range_partition(where, *ledger_range(self._registry(), topic), topic.ledger_partitions)

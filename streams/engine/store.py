@@ -6,7 +6,7 @@ https://github.com/rocksdict/RocksDict
 """
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +14,18 @@ import rocksdict
 
 _BLOCK_CACHE = 64 << 20
 _WRITE_BUFFER = 32 << 20
+FIGURES = {
+    "tables": "total-sst-files-size",
+    "memtables": "cur-size-all-mem-tables",
+    "cache": "block-cache-usage",
+    "pending": "estimate-pending-compaction-bytes",
+    "keys": "estimate-num-keys",
+    "compactions": "num-running-compactions",
+    "flushes": "num-running-flushes",
+    "stopped": "is-write-stopped",
+    "slowed": "actual-delayed-write-rate",
+}
+"""What is told of a store: our word, RocksDB's property (its DB::Properties)."""
 
 
 class Store(Protocol):
@@ -27,6 +39,9 @@ class Store(Protocol):
 
     def scan(self, start: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yield entries from the first key that is not below `start`, in the order of keys."""
+
+    def figures(self) -> Mapping[str, int]:
+        """Return what it says of itself, by `FIGURES`; nothing where there is nothing to say."""
 
     def close(self) -> None:
         """Close it; what was written stays."""
@@ -77,6 +92,10 @@ class RocksStore:
         while iterator.valid():
             yield iterator.key(), iterator.value()
             iterator.next()
+
+    def figures(self) -> Mapping[str, int]:
+        """Return what it says of itself, by `FIGURES`."""
+        return {name: self._db.property_int_value(f"rocksdb.{named}") or 0 for name, named in FIGURES.items()}
 
     def close(self) -> None:
         """Close it; what was written stays."""

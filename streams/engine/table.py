@@ -96,6 +96,10 @@ class FirstSeenTable:
             raise RuntimeError("the table is not open")
         return self._store
 
+    def figures(self) -> Mapping[str, int]:
+        """Return what the database says of itself; nothing while it is closed."""
+        return {} if self._store is None else self._store.figures()
+
     # ---- look-ups: the open transactions first, then the disk
     def read(self, keys: Iterable[bytes]) -> "View":
         """Return a view in which `keys` are read already; other keys are read when they are asked for."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from schemas.backing.registry.objects.repository import Rim, page_of
 from schemas.backing.registry.record import SYSTEM, Page, PageRequest
@@ -98,6 +98,12 @@ class Alerts:
             query = query.where((ALERTS.c.opened_at_ms >= since_ms) | (ALERTS.c.status == AlertStatus.OPEN.value))
         with self.rim.database.read() as connection:
             return page_of(connection, query, ALERTS.c.opened_at_ms, ALERTS.c.id, page, _alert, newest_first=True)
+
+    def open_by_kind(self) -> dict[str, int]:
+        """Return how many alerts of all tenants are open, by kind."""
+        query = select(ALERTS.c.kind, func.count().label("n")).where(ALERTS.c.status == AlertStatus.OPEN.value)
+        with self.rim.database.read() as connection:
+            return {str(row.kind): row.n for row in connection.execute(query.group_by(ALERTS.c.kind))}
 
     def opened(self, kind: AlertKind, entity_ids: Iterable[str] | None = None) -> tuple[Alert, ...]:
         """Return the open alerts of a kind: all, or those about some entities."""

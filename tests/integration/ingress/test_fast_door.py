@@ -203,7 +203,10 @@ async def test_probes(edge: Edge) -> None:
         edge.publisher.away = "no broker can be reached"
         wire.send(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
         answer = await wire.answer()
-        assert (answer.status, answer.json()["problems"]) == (503, {"broker": "no broker can be reached"})
+        assert (answer.status, answer.json()) == (503, {"status": "unready"})
+        wire.send(b"GET /readyz HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer hbk_a\r\n\r\n")
+        checks = (await wire.answer()).json()["checks"]
+        assert checks == {"process": "ok", "broker": "no broker can be reached", "registry": "ok", "clock": "ok"}
         wire.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
         assert b'hookberg_deliveries_total{outcome="accepted",reason=""} 1.0' in (await wire.answer()).body
         wire.send(b"POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")

@@ -68,11 +68,22 @@ async def test_refusals_are_logged_a_bounded_number_a_second(edge: Edge, monkeyp
 async def test_scrapes_count_each_reply_once(edge: Edge) -> None:
     await edge.post("/in/unknown")
     for _ in range(2):
-        edge.tally.export()
-    value = edge.metrics.registry.get_sample_value(
-        "hookberg_deliveries_total", {"outcome": "refused", "reason": "not_found"}
-    )
-    assert value == 1
+        assert edge.tally.outcomes() == {("refused", "not_found"): 1}
+
+
+async def test_a_scrape_reads_deliveries_secrets_bytes_and_failed_proofs(edge: Edge) -> None:
+    await edge.post("/api/v1/webhooks/shop", b"12345", HEADERS)
+    await edge.post("/api/v1/webhooks/shop", b"1", {"X-Tenant-Id": "acme"})
+    source_id = PLACE[1]
+    assert edge.tally.by_source({source_id}) == {
+        (source_id, "accepted"): 1,
+        (source_id, "shed"): 0,
+        (source_id, "handshake"): 0,
+        (source_id, "refused"): 1,
+    }
+    assert edge.tally.secrets({source_id}) == {(source_id, "key-k"): 1_700_000_000}
+    assert (edge.tally.bytes, edge.tally.auth_failures()) == (5, {("unauthenticated",): 1})
+    assert edge.tally.by_source(()) == edge.tally.secrets(()) == {}
 
 
 def test_a_refusal_is_a_problem_document() -> None:
