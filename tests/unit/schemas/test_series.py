@@ -83,6 +83,6 @@ def test_only_declared_metrics_of_their_kind_are_served() -> None:
 
 def test_the_last_reader_of_a_metric_counts() -> None:
     metrics = Metrics()
-    for lag in (1.0, 2.0):
-        metrics.read(LAG, lambda lag=lag: {("a",): lag})  # type: ignore[misc]
+    metrics.read(LAG, lambda: {("a",): 1.0})
+    metrics.read(LAG, lambda: {("a",): 2.0})
     assert [line for line in page(metrics) if line.startswith(LAG + "{")] == [f'{LAG}{{stream="a"}} 2.0']
