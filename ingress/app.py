@@ -149,8 +149,7 @@ async def serve(
         await TlsSite(runner, tls_sock, listener, reload_s=reload_s, backlog=BACKLOG).start()
     counting = asyncio.create_task(counted(env, settings.tally_flush_s), name="tally")
     following = asyncio.create_task(followed(env, backlogs), name="following")
-    hurry = asyncio.Event()
-    _listen(stop, hurry, control)
+    hurry = _listen(stop, control)
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
@@ -161,19 +160,19 @@ async def serve(
     await until(stop, publisher.failed)
     door.draining = True
     await noticed(settings.drain_notice_s, hurry, publisher.failed)
-    env.overload.delays.end()
-    await stop_accepting(runner)
+    await stop_accepting(runner, env)
     await ended(following)
     await _drain(settings, env, publisher, counting)
     return EXIT_RESTART if publisher.failed.is_set() else 0
 
 
-async def stop_accepting(runner: web.BaseRunner) -> None:
+async def stop_accepting(runner: web.BaseRunner, env: Env) -> None:
     """Accept nothing more, answer what was accepted, then end idle connections and wait for handlers.
 
     In this order: a successor on the same socket takes new connections at once, and a connection that this worker took
     a moment ago is not closed before its request has come.
     """
+    env.overload.delays.end()
     for site in list(runner.sites):
         await site.stop()
     await asyncio.sleep(GRACE_S)
@@ -228,9 +227,9 @@ async def ended(task: "asyncio.Task[None]") -> None:
         await task
 
 
-def _listen(stop: asyncio.Event, hurry: asyncio.Event, control: Control | None) -> None:
-    """SIGTERM ends with notice; SIGINT, a supervisor's end and, of a single worker, SIGHUP without."""
-    loop = asyncio.get_running_loop()
+def _listen(stop: asyncio.Event, control: Control | None) -> asyncio.Event:
+    """SIGTERM ends with notice; SIGINT, a supervisor's end and, of a single worker, SIGHUP set what is returned too."""
+    loop, hurry = asyncio.get_running_loop(), asyncio.Event()
 
     def now() -> None:
         hurry.set()
@@ -244,6 +243,7 @@ def _listen(stop: asyncio.Event, hurry: asyncio.Event, control: Control | None) 
             loop.add_signal_handler(number, end)
     if control is not None:
         control.watch(loop, now)
+    return hurry
 
 
 async def noticed(notice_s: float, hurry: asyncio.Event, failed: asyncio.Event) -> None:
