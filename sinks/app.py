@@ -70,8 +70,7 @@ async def run(
 
         kafka = client_config(settings)
     owner = f"{socket.gethostname()}-{os.getpid()}"
-    config = dict(kafka)
-    telling = {**config, **told(metrics, "tails", TAILS_TELL_S)}
+    config, tailing = dict(kafka), {**kafka, **told(metrics, "tails", TAILS_TELL_S)}
     admin = AdminClient(config)
     advances = KafkaAdvances({**config, **told(metrics, "advances")}, clock, metrics)
     keeper = Keeper(catalog, clock, random.random, settings.expired_files_grace_s)
@@ -83,7 +82,7 @@ async def run(
         return Env(
             catalog,
             admin,
-            telling,
+            tailing,
             clock,
             metrics,
             owner,
