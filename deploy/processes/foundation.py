@@ -98,11 +98,17 @@ def stop_event(hurry: asyncio.Event | None = None) -> asyncio.Event:
     return stop
 
 
+def logging_of(process: str, given: LogSettings) -> None:
+    """Make everything that this process says a line of its log."""
+    logs.configure(process, level=given.log_level, fmt=given.log_format, per_minute=given.log_repeats_per_minute)
+    logs.take_over()
+
+
 def run(process: str, given: LogSettings, main: Callable[[], Awaitable[int]]) -> int:
     """Configure logs and run `main` on uvloop; return its exit code. The process has to end with it (ending.py)."""
     import uvloop
 
-    logs.configure(process, level=given.log_level, fmt=given.log_format)
+    logging_of(process, given)
 
     async def whole() -> int:
         code = 1

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from deploy.processes import vitals
-from deploy.processes.foundation import Foundation, foundation, run
-from schemas import logs, readiness, settings
+from deploy.processes.foundation import Foundation, foundation, logging_of, run
+from schemas import readiness, settings
 from schemas.backing.health import HealthServer
 from schemas.backing.kafka import Topics, client_config
 from schemas.backing.kafka.pressure import PressureTopic
@@ -27,7 +27,7 @@ from streams.stats_app import StatsEnv, run_stats
 
 def main(given: settings.StreamsSettings) -> int:
     """Run the host's worker groups until SIGTERM; return the exit code."""
-    logs.configure("streams", level=given.log_level, fmt=given.log_format)
+    logging_of("streams", given)
     return supervise.run(given, group_main, stats_main)
 
 

@@ -44,6 +44,9 @@ class LogSettings(Settings):
 
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="least level printed")
     log_format: str = Field(default="json", pattern="^(json|console)$", description="json lines, or for people")
+    log_repeats_per_minute: int = Field(
+        default=60, ge=0, le=100_000, description="of one line; what is said more often is counted; 0: no limit"
+    )
 
 
 class KafkaSettings(Settings):

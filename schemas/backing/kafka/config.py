@@ -3,6 +3,7 @@
 https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md
 """
 
+import logging
 from typing import Any
 
 from schemas.errors import ConfigurationError
@@ -16,6 +17,7 @@ def client_config(settings: KafkaSettings) -> dict[str, Any]:
         "security.protocol": settings.kafka_security_protocol,
         "client.id": "hookberg",
         "log.connection.close": False,
+        "logger": logging.getLogger("librdkafka"),  # else it writes to stderr past our logs
     }
     if settings.kafka_ssl_ca_file is not None:
         config["ssl.ca.location"] = str(settings.kafka_ssl_ca_file)
