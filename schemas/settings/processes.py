@@ -200,7 +200,7 @@ class ApiSettings(DoorSettings, LakeSettings):
     )
 
 
-class StreamsSettings(KafkaSettings, RegistrySettings, LakeSettings, LogSettings, TraceSettings):
+class StreamsSettings(KafkaSettings, RegistrySettings, LogSettings, TraceSettings, LakeSettings):
     """`hookberg streams`, the Faust stage."""
 
     state_dir: Path = Field(default=Path(".hookberg/state"), description="RocksDB of each worker group")
@@ -232,7 +232,7 @@ class StreamsSettings(KafkaSettings, RegistrySettings, LakeSettings, LogSettings
     )
 
 
-class SinksSettings(KafkaSettings, RegistrySettings, LakeSettings, LogSettings, TraceSettings):
+class SinksSettings(KafkaSettings, RegistrySettings, LogSettings, TraceSettings, LakeSettings):
     """`hookberg sinks`, the Iceberg writers."""
 
     sinks_host: str = Field(default="127.0.0.1", description="address of the writers' health page")
