@@ -6,6 +6,7 @@ https://cheatsheetseries.owasp.org/cheatsheets/Logging_Cheat_Sheet.html#data-to-
 
 import re
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 HIDDEN = "***"
@@ -81,8 +82,8 @@ def _many(value: Any, depth: int) -> Any:  # noqa: ANN401 an object or a list
 
 
 def _told(value: object) -> str:
-    if isinstance(value, str):
-        return value
+    if isinstance(value, str | PurePath):
+        return str(value)
     if isinstance(value, bytes | bytearray):
         return bytes(value[:4096]).decode("utf-8", "replace")
     try:
