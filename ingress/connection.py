@@ -22,8 +22,9 @@ from ingress.arrival import Arrival, Reply
 from ingress.env import Env
 from ingress.life import OFF_LOOP_BYTES, Life
 from ingress.record import Outgoing
-from ingress.request import TransportLink, WholeBody
+from ingress.request import HeldBody, TransportLink, WholeBody
 from ingress.target import Target
+from ingress.whole import WholeReader
 from schemas.ports import Stored
 
 
@@ -37,13 +38,16 @@ class Owner(Protocol):
 class Connection(RequestHandler):
     """One connection; `_pending` is the delivery answered here that Kafka has not reported yet: one at a time."""
 
-    __slots__ = ("_busy", "_held", "_left", "_link", "_owner", "_pending", "_spare", "_unfinished")
+    __slots__ = ("_busy", "_clean", "_held", "_left", "_link", "_owner", "_past", "_pending", "_reader", "_spare", "_unfinished")
 
     def __init__(self, manager: web.Server, owner: Owner, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:  # noqa: ANN401
         super().__init__(manager, loop=loop, **options)
         self._owner = owner
         self._link = TransportLink(self)
         self._unfinished = 0
+        self._reader = WholeReader()
+        self._clean = True
+        self._past: int | None = None
         self._busy = False
         self._held = 0
         self._pending: tuple[Life, Target, Outgoing] | None = None
@@ -56,11 +60,13 @@ class Connection(RequestHandler):
             return
         waiter = self._waiter
         if waiter is None or waiter.done():  # that task has a request in hand and asks for the next itself
-            super().data_received(data)
+            self._parse(data)
+            return
+        if self._clean and not self._busy and self._is_taken_whole(data):
             return
         self._waiter = None  # else the task would be woken for what may be answered here
         try:
-            super().data_received(data)
+            self._parse(data)
         finally:
             self._waiter = waiter
         if self._messages:
@@ -86,6 +92,42 @@ class Connection(RequestHandler):
         """Do what aiohttp does after each body that is read, where reading was paused at all."""
         if self._reading_paused:
             super().resume_reading(resume_parser)
+
+    def _is_taken_whole(self, data: bytes) -> bool:
+        """Answer, or begin to, what is one whole request for here; aiohttp's parser never sees it."""
+        owner = self._owner
+        if self._force_close or self._close or self._buffer_paused or owner.draining or len(data) > OFF_LOOP_BYTES:
+            return False
+        whole = self._reader.read(data)
+        if whole is None:
+            return False
+        path, query, read, content = whole
+        body = HeldBody(content)
+        arrival = Arrival("POST", path, query, read, len(content), body, self._link)
+        env = owner.env
+        target = env.known.find(arrival, env.view.current())
+        if target is None or not target.is_self_evident:
+            return False
+        self._busy = True
+        self._begin(Life(arrival, env, env.clock.monotonic()), target, body)
+        return True
+
+    def _parse(self, data: bytes) -> None:
+        """Hand bytes to aiohttp's parser, and note whether it is left in the middle of a request.
+
+        `_past` is how much came after the head of the one that it reads: as much as its body has, and nothing is left.
+        """
+        if self._clean:
+            end = data.find(b"\r\n\r\n")
+            self._past = None if end < 0 else len(data) - end - 4
+        elif self._past is not None:
+            self._past += len(data)
+        self._clean = False
+        super().data_received(data)
+        if self._past is not None and self._messages:
+            message, payload = self._messages[-1]
+            whole = isinstance(message, RawRequestMessage) and not message.chunked and payload.is_eof()
+            self._clean = whole and payload.total_bytes == self._past
 
     def _count(self, more: int) -> None:
         """Count what came since the last head: one that is still coming is bounded, and so are all of them together."""
@@ -147,7 +189,7 @@ class Connection(RequestHandler):
         self._begin(Life(arrival, env, env.clock.monotonic()), target, body)
         return True
 
-    def _begin(self, life: Life, target: Target, body: WholeBody) -> None:
+    def _begin(self, life: Life, target: Target, body: WholeBody | HeldBody) -> None:
         """Judge a request; hand its record to Kafka, or answer it."""
         try:
             life.admit(target)

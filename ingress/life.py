@@ -86,6 +86,12 @@ class Life(msgspec.Struct):
             arrival.headers.by_name,
         )
 
+    def _judged(self, received: bytes) -> SignedRequest:
+        """Return the same for schemes alone, which ask for headers by name."""
+        arrival = self.arrival
+        url = self.env.base_url(arrival) + arrival.url
+        return SignedRequest(arrival.method, url, (), received, arrival.headers.by_name)
+
     def now_s(self) -> float:
         """Return the time by which freshness is judged: seconds since the epoch."""
         return self.env.clock.time_ns() / _NS
@@ -123,7 +129,7 @@ class Life(msgspec.Struct):
         hello = self.greeted(target, received, proven=False)
         if hello is not None:
             return hello
-        proof = self.proven(target, authenticate(target, self.signed(received), self.now_s(), self.env.keys, NOBODY))
+        proof = self.proven(target, authenticate(target, self._judged(received), self.now_s(), self.env.keys, NOBODY))
         return self.greeted(target, received, proven=True) or self.outgoing(target, received, proof)
 
     def stored(self, target: Target, outgoing: record.Outgoing, stored: Stored) -> Reply:

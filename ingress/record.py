@@ -62,7 +62,7 @@ def make(
         delivery_id,
         now_ns // _NS_IN_US,
         redact.query(arrival.query, target.carriers),
-        arrival.headers.redacted(target.carriers),
+        arrival.headers.kept(target.carriers),
         proof,
         event_id,
         trace,

@@ -75,6 +75,24 @@ class WholeBody(msgspec.Struct, frozen=True, gc=False):
         """Do nothing: it is here."""
 
 
+class HeldBody(msgspec.Struct, gc=False):
+    """Implements BodyStream on the bytes themselves."""
+
+    _body: bytes
+
+    def whole(self) -> bytes:
+        """Return the body, once."""
+        body, self._body = self._body, b""
+        return body
+
+    async def chunk(self) -> bytes:
+        """Return what is left of it."""
+        return self.whole()
+
+    def go_on(self) -> None:
+        """Do nothing: it is here."""
+
+
 class HasTransport(Protocol):
     """A request or a connection of aiohttp."""
 

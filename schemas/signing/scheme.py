@@ -96,7 +96,8 @@ class Scheme:
 class SignedRequest(msgspec.Struct, frozen=True, gc=False):
     """What a signature is checked over: all of it as received, `url` as the sender knew it.
 
-    `by_name`: the same headers by lower-case name, the first value wins; given by who has them, else they are searched.
+    `by_name`: the same headers by lower-case name, the first value wins; given by who has them, else `headers` are
+    searched, which only signing and diagnosis need beside it.
     """
 
     method: str

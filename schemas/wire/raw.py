@@ -138,12 +138,12 @@ class Stencil:
         delivery_id: str,
         received_at_us: int,
         query: str,
-        headers: tuple[tuple[str, str], ...],
+        headers: bytes,
         auth: AuthResult,
         event_id: str | None = None,
         traceparent: str | None = None,
     ) -> list[Header]:
-        """Return the Kafka headers of one record, in a fixed order; text is UTF-8, request headers one JSON array."""
+        """Return the Kafka headers of one record, in a fixed order; text is UTF-8, `headers` JSON (RawMeta.headers)."""
         out: list[Header] = [
             _VERSION,
             (HB_DELIVERY_ID, delivery_id.encode()),
@@ -153,7 +153,7 @@ class Stencil:
             self._method,
             self._path,
             (HB_QUERY, query.encode("utf-8", "surrogateescape")) if query else _NO_QUERY,
-            (HB_HEADERS, orjson.dumps(headers)),
+            (HB_HEADERS, headers),
             _auth_to_wire(auth),
         ]
         if event_id is not None:
@@ -172,7 +172,7 @@ def encode(meta: RawMeta) -> list[Header]:
         meta.delivery_id,
         meta.received_at_us,
         meta.query,
-        meta.headers,
+        orjson.dumps(meta.headers),
         meta.auth,
         meta.event_id,
         meta.traceparent,
