@@ -45,7 +45,7 @@ class Connection(RequestHandler):
         self._owner = owner
         self._link = TransportLink(self)
         self._unfinished = 0
-        self._reader = WholeReader()
+        self._reader: WholeReader | None = None
         self._clean = True
         self._past: int | None = None
         self._busy = False
@@ -98,6 +98,8 @@ class Connection(RequestHandler):
         owner = self._owner
         if self._force_close or self._close or self._buffer_paused or owner.draining or len(data) > OFF_LOOP_BYTES:
             return False
+        if self._reader is None:
+            self._reader = WholeReader()
         whole = self._reader.read(data)
         if whole is None:
             return False

@@ -28,7 +28,7 @@ Pairs = tuple[tuple[str, str], ...]
 class Names(msgspec.Struct, frozen=True, gc=False):
     """A row of header names: as received, in lower case, their bytes; each there once, any secret.
 
-    `plain`: distinct, with a length, and none that says how the message is framed or what the connection becomes.
+    `plain`: distinct, with Host and a length, none that says how the body is framed or what the connection becomes.
     `kept`: the JSON of headers of these names, with a place for each value.
     """
 
@@ -77,14 +77,17 @@ _ROWS: dict[tuple[bytes, ...], Names] = {}
 def read(raw: Sequence[tuple[bytes, bytes]]) -> Headers:
     """Read headers as they stood on the wire."""
     row, given = zip(*raw, strict=True) if raw else ((), ())
-    return read_fields(row, given)
+    return of(_ROWS.get(row) or _remembered(row), given)
 
 
-def read_fields(row: tuple[bytes, ...], given: tuple[bytes, ...]) -> Headers:
-    """Read headers by their names and their values, both in wire order."""
-    names = _ROWS.get(row)
-    if names is None:
-        names = _remembered(row)
+def known(row: tuple[bytes, ...]) -> Names | None:
+    """Return what is remembered of a row of names that was read before."""
+    return _ROWS.get(row)
+
+
+def of(names: Names, given: tuple[bytes, ...]) -> Headers:
+    """Return the headers of a row of names with these values."""
+    row = names.given
     text = _BETWEEN.join(given)
     values = text.decode("latin-1").split(_MARK)  # one call for all: a third of the time of one call each
     if len(values) != len(row):
@@ -104,7 +107,7 @@ def _remembered(row: tuple[bytes, ...]) -> Names:
     size = sum(map(len, row))
     secret = any(map(redact.is_secret, given))
     distinct = len(set(lower)) == len(lower)
-    plain = distinct and "content-length" in lower and _FRAMING.isdisjoint(lower)
+    plain = distinct and {"host", "content-length"} <= set(lower) and _FRAMING.isdisjoint(lower)
     parts = [b'[%b,"%%b"]' % orjson.dumps(name).replace(b"%", b"%%") for name in given]
     made = Names(given, lower, size, distinct, secret, plain, b"[%b]" % b",".join(parts))
     if len(row) <= MAX_NAMES and size <= MAX_NAME_BYTES:

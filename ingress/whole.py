@@ -2,8 +2,9 @@
 
 Lives here: which pieces are such requests, and what is read of one. aiohttp's parser makes a message, a multidict and
 a URL of each request, a quarter of what a small delivery costs; here llhttp (httptools) writes the headers into a dict.
-Whatever is not plainly one complete POST, with a length and nothing that changes framing or connection, is left to
-aiohttp untouched: each request is read by one parser. https://www.rfc-editor.org/rfc/rfc9112#section-6
+Whatever is not plainly one complete POST, with a row of names that aiohttp has read before, a length, and nothing that
+changes framing or connection, is left to aiohttp untouched: each request is read by one parser. Who takes a request
+from here has to know its path and query from one that aiohttp has read. https://www.rfc-editor.org/rfc/rfc9112#section-6
 """
 
 import httptools
@@ -12,8 +13,7 @@ from ingress import headers
 from ingress.headers import Headers
 
 MAX_HEAD = 8_190
-MAX_HEADERS = 128
-"""aiohttp's bounds of one line and of the number of headers; a head past either is its to refuse."""
+"""aiohttp's bound of one line; a head past it is its to judge."""
 _START = b"POST /"
 _END = b"\r\n\r\n"
 _VERSION = b" HTTP/1.1\r\n"
@@ -57,15 +57,17 @@ class WholeReader:
 
     def _plain(self, piece: bytes, end: int) -> Whole | None:
         fields, targets = self._fields, self._targets
-        if len(targets) != 1 or len(fields) > MAX_HEADERS:
-            return None  # the next one has begun in it
+        names = headers.known(tuple(fields))
+        if names is None or not names.plain or len(targets) != 1:  # or the next request has begun in it
+            return None
         target = targets[0]
-        read = headers.read_fields(tuple(fields), tuple(fields.values()))
+        read = headers.of(names, tuple(fields.values()))
         by_name = read.by_name
         start = end + len(_END)
         if (
             _LINE + len(target) + read.size + _AROUND * len(fields) != end  # a header that came twice, a strange space
-            or not read.names.plain
+            or piece.find(b" \r\n", 0, start) >= 0
+            or piece.find(b"\t\r\n", 0, start) >= 0  # which aiohttp takes off the value
             or not piece.startswith(_VERSION, _TARGET + len(target))
             or not target.isascii()
             or by_name["content-length"] != str(len(piece) - start)  # llhttp has the end of it here too
