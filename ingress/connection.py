@@ -38,7 +38,19 @@ class Owner(Protocol):
 class Connection(RequestHandler):
     """One connection; `_pending` is the delivery answered here that Kafka has not reported yet: one at a time."""
 
-    __slots__ = ("_busy", "_clean", "_held", "_left", "_link", "_owner", "_past", "_pending", "_reader", "_spare", "_unfinished")
+    __slots__ = (
+        "_busy",
+        "_clean",
+        "_held",
+        "_left",
+        "_link",
+        "_owner",
+        "_past",
+        "_pending",
+        "_reader",
+        "_spare",
+        "_unfinished",
+    )
 
     def __init__(self, manager: web.Server, owner: Owner, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:  # noqa: ANN401
         super().__init__(manager, loop=loop, **options)
@@ -261,15 +273,3 @@ class Connection(RequestHandler):
             self._left = self._loop.create_future()
             await asyncio.wait([self._left], timeout=timeout)
         await super().shutdown(timeout)
-
-
-class ConnectionServer(web.Server):
-    """A low-level server of such connections."""
-
-    def __init__(self, owner: Owner, handler: Any, **options: Any) -> None:  # noqa: ANN401 aiohttp's own
-        super().__init__(handler, **options)
-        self._owner = owner
-
-    def __call__(self) -> RequestHandler:
-        """Make the handler of a new connection."""
-        return Connection(self, self._owner, loop=self._loop, **self._kwargs)

@@ -15,7 +15,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from ingress import ack, answers
 from ingress.arrival import Reply
-from ingress.connection import Connection, ConnectionServer
+from ingress.connection import Connection, Owner
 from ingress.env import Env
 from ingress.probes import Probe
 from ingress.receive import receive
@@ -39,6 +39,18 @@ def _ours(record: logging.LogRecord) -> bool:
 
 _server_log = logging.getLogger("ingress.server")
 _server_log.addFilter(_ours)
+
+
+class ConnectionServer(web.Server):
+    """A low-level server of such connections."""
+
+    def __init__(self, owner: Owner, handler: Any, **options: Any) -> None:  # noqa: ANN401 aiohttp's own
+        super().__init__(handler, **options)
+        self._owner = owner
+
+    def __call__(self) -> RequestHandler:
+        """Make the handler of a new connection."""
+        return Connection(self, self._owner, loop=self._loop, **self._kwargs)
 
 
 class Door:
