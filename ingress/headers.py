@@ -16,7 +16,7 @@ from ingress.redact import Carriers
 MAX_ROWS = 2_048
 MAX_NAMES = 40
 MAX_NAME_BYTES = 1_024
-_FRAMING = frozenset({"transfer-encoding", "expect", "upgrade", "trailer", "te"})
+_FRAMING = frozenset({"transfer-encoding", "expect", "upgrade", "trailer"})
 _MARK = "\0"
 _BETWEEN = _MARK.encode()
 """No value holds it: aiohttp refuses such a request. One that did would be read the slow way."""
