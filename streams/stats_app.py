@@ -17,8 +17,9 @@ from schemas.errors import EXIT_RESTART
 from schemas.logs import logger
 from schemas.ports import AlertBook, Clock, MinuteBook, RegistryView
 from schemas.settings import StreamsSettings
+from streams.agents.evaluator import EVERY_S, Evaluator, Sight
 from streams.agents.silence import Silence
-from streams.agents.stats import Stats
+from streams.agents.stats import Both, Heard, Stats
 from streams.engine.directory import Directory
 from streams.engine.journal import Journal, ensure_journal
 from streams.engine.ledgers import LedgerApp, ledgers
@@ -40,7 +41,8 @@ _log = logger(__name__)
 class StatsEnv:
     """What the app needs of the world; `kafka` is the client configuration of confluent-kafka.
 
-    `name` is that of its group, state folder and changelog: one process in a cluster; worker groups are numbers.
+    Without `sight` nobody is told of anything but silence. `name` is that of its group, state folder and changelog: one
+    process in a cluster; worker groups are numbers.
     """
 
     settings: StreamsSettings
@@ -49,6 +51,7 @@ class StatsEnv:
     clock: Clock
     alerts: AlertBook
     minutes: MinuteBook
+    sight: Sight | None = None
     name: str = "stats"
 
 
@@ -61,12 +64,21 @@ def build(env: StatsEnv, directory: Directory) -> LedgerApp:
         "minutes", key_type=bytes, value_type=bytes, partitions=1, changelog_topic=kept, options=dict(_ROCKSDB)
     )
     silence = Silence(env.alerts, env.minutes, env.registry.current, env.clock)
+    heard: Heard = silence
+    if env.sight is not None:
+        evaluator = Evaluator(env.sight, env.registry.current, env.clock, directory.members)
+        heard = Both(silence, evaluator)
+
+        @app.timer(EVERY_S)  # type: ignore[untyped-decorator]
+        async def alert() -> None:
+            await evaluator.step()
+
     retention = settings.stats_retention_days * _DAY_MINUTES
     stats = Stats(
         Windows(Bounds(int(settings.stats_lateness_s * 1_000_000), retention, settings.stats_event_types)),
         Journal(app, minutes, app.end),
         env.minutes,
-        silence,
+        heard,
         live=lambda: app.live,
         taken=lambda: app.ledger_consumer.taken_to(),  # noqa: PLW0108 made when the app starts
         clock=env.clock,

@@ -11,10 +11,11 @@ from deploy.processes.foundation import Foundation, foundation, logging_of, run
 from schemas import readiness, settings
 from schemas.backing.health import HealthServer
 from schemas.backing.kafka import Topics, client_config
-from schemas.backing.kafka.pressure import PressureTopic
+from schemas.backing.kafka.pressure import PressureLog, PressureTopic
 from schemas.definitions.job import DRY_RUN, REDRIVE, Job
 from schemas.vendors import adapter
 from streams import supervise
+from streams.agents.evaluator import Sight
 from streams.app import Env, Health, run_group
 from streams.jobs import forget
 from streams.jobs.apart import Apart
@@ -43,16 +44,20 @@ def stats_main(given: settings.StreamsSettings, _name: str) -> int:
 
 async def _stats(given: settings.StreamsSettings) -> int:
     async with foundation("stats", given) as base:
-        registry = base.registry
-        env = StatsEnv(given, client_config(given), base.view, base.clock, registry.alerts, registry.minutes)
-        if given.stats_health_port is None:
-            return await run_stats(env)
-        health = _health(given.stats_health_port, given, base, dict)
-        await health.start()
+        registry, kafka = base.registry, client_config(given)
+        pressures = PressureLog(kafka)
+        sight = Sight(registry.alerts, registry.states, registry.tallies, pressures.newest)
+        env = StatsEnv(given, kafka, base.view, base.clock, registry.alerts, registry.minutes, sight)
+        health = None if given.stats_health_port is None else _health(given.stats_health_port, given, base, dict)
+        pressures.start()
+        if health is not None:
+            await health.start()
         try:
             return await run_stats(env)
         finally:
-            await health.stop()
+            await asyncio.to_thread(pressures.stop)
+            if health is not None:
+                await health.stop()
 
 
 async def _stage(given: settings.StreamsSettings, group: str) -> int:

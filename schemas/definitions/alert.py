@@ -29,9 +29,10 @@ class AlertStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One alert about an entity (`source`, `stream`); times in ms since the epoch, `details` the figures of the moment.
+    """One alert about an entity (`source`, `stream`, `group`); times in ms, `details` the figures of the moment.
 
-    An open one is kept up to date; what is wrong again after it was closed is another alert.
+    A group's id stands for a tenant and a worker group, which `details` names. An open one is kept up to date; what is
+    wrong again after it was closed is another alert.
     """
 
     id: str

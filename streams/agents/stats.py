@@ -6,7 +6,7 @@ here: what a minute is (streams/windows.py), how the table is written (engine/jo
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from faust.types import TP
 
@@ -15,7 +15,7 @@ from schemas.errors import Poison
 from schemas.logs import logger
 from schemas.ports import Clock, MinuteBook
 from schemas.wire import ledger
-from streams.agents.silence import Silence
+from schemas.wire.ledger import Ledger
 from streams.engine.journal import Journal
 from streams.engine.ledgers import LedgerTopic
 from streams.engine.links import Links
@@ -29,6 +29,25 @@ Taken = Callable[[], Awaitable[Mapping[TP, tuple[int, int, int | None]]]]
 """Of each ledger partition: where fetching stands, where it ends now, the newest offset handed to the agent."""
 
 
+class Heard(Protocol):
+    """Who is told what was decided, each ledger record once."""
+
+    def note(self, record: Ledger) -> None:
+        """Take it; on the event loop."""
+
+
+class Both:
+    """Tells several."""
+
+    def __init__(self, *heard: Heard) -> None:
+        self._heard = heard
+
+    def note(self, record: Ledger) -> None:
+        """Take it."""
+        for one in self._heard:
+            one.note(record)
+
+
 class Stats:
     """The minutes of all tenants: `count` is the agent's, `tell` the timer's; both run on one event loop.
 
@@ -40,7 +59,7 @@ class Stats:
         windows: Windows,
         journal: Journal,
         book: MinuteBook,
-        silence: Silence,
+        heard: Heard,
         live: Callable[[], Mapping[str, LedgerTopic]],
         taken: Taken,
         clock: Clock,
@@ -49,7 +68,7 @@ class Stats:
         late_us: int,
         retention_minutes: int,
     ) -> None:
-        self._windows, self._journal, self._book, self._silence = windows, journal, book, silence
+        self._windows, self._journal, self._book, self._heard = windows, journal, book, heard
         self._live, self._taken, self._clock = live, taken, clock
         self._links = links
         self._late_us, self._retention = late_us, retention_minutes
@@ -93,7 +112,7 @@ class Stats:
                 _log.exception("ledger_record_unreadable", topic=message.topic, offset=message.offset)
                 continue
             if self._windows.count((topic.topic_id, message.partition), message.offset, record):
-                self._silence.note(record)
+                self._heard.note(record)
         self._journal.write(self._windows.changed())
 
     async def tell(self) -> None:

@@ -16,7 +16,7 @@ from schemas.reasons import Reason
 _FILTERS = (
     Query("status", "string", "open or closed", maximum=8),
     Query("kind", "string", f"one of {', '.join(AlertKind)}", maximum=32),
-    Query("entityId", "string", "id of the source or stream that it is about", maximum=36),
+    Query("entityId", "string", "id of the source, stream or worker group that it is about", maximum=36),
     Query("since", "string", "opened at or after this RFC 3339 time, or open still", maximum=40),
 )
 

@@ -20,6 +20,8 @@ from schemas.reasons import Reason
 from schemas.wire.change import FieldChange, Op
 
 MAX_MESSAGE = 500
+LEVEL = "level"
+"""The member of `details` whose change is told: `warn` or `alarm`, of kinds that have two thresholds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +33,21 @@ class Alerts:
     def open(
         self, tenant: str, kind: AlertKind, entity: tuple[str, str], message: str, details: Mapping[str, Any]
     ) -> Alert:
-        """Open an alert about `entity` (type, id), or bring the open one up to date; twice is once."""
+        """Open an alert about `entity` (type, id), or bring the open one up to date; twice is once.
+
+        Another `details.level` than the open one's is told in the log of changes.
+        """
         now = self.rim.now_ms()
         values = {"message": message[:MAX_MESSAGE], "details": orjson.dumps(dict(details)).decode()}
         with self.rim.database.change() as connection:
             row = _open(connection, kind, entity)
             if row is not None:
-                changed = update(ALERTS).where(ALERTS.c.id == row.id).values(**values, updated_at_ms=now)
+                before, after = orjson.loads(row.details).get(LEVEL), details.get(LEVEL)
+                version = row.version + (before != after)
+                changed = update(ALERTS).where(ALERTS.c.id == row.id)
+                changed = changed.values(**values, updated_at_ms=now, version=version)
+                if before != after:
+                    self._told(connection, row, version, FieldChange(f"/details/{LEVEL}", before, after))
                 return _alert(connection.execute(changed.returning(*ALERTS.c)).one())
             made = insert(ALERTS).values(
                 id=self.rim.new_id(),
@@ -61,14 +71,19 @@ class Alerts:
             row = _open(connection, kind, entity)
             if row is None:
                 return False
-            values = {"status": AlertStatus.CLOSED.value, "updated_at_ms": now, "closed_at_ms": now}
+            version = row.version + 1
+            values = {"status": AlertStatus.CLOSED.value, "updated_at_ms": now, "closed_at_ms": now, "version": version}
             connection.execute(update(ALERTS).where(ALERTS.c.id == row.id).values(**values))
-            field = FieldChange("/status", AlertStatus.OPEN.value, AlertStatus.CLOSED.value)
-            named = ("alert", row.id, kind.value)
-            self.rim.changes.append(
-                connection, SYSTEM, named, Op.UPDATED, tenant=row.tenant_id, version=2, fields=(field,)
+            self._told(
+                connection, row, version, FieldChange("/status", AlertStatus.OPEN.value, AlertStatus.CLOSED.value)
             )
         return True
+
+    def _told(self, connection: Connection, row: Row[Any], version: int, field: FieldChange) -> None:
+        named = ("alert", row.id, row.kind)
+        self.rim.changes.append(
+            connection, SYSTEM, named, Op.UPDATED, tenant=row.tenant_id, version=version, fields=(field,)
+        )
 
     def get(self, tenant: str, alert_id: str) -> Alert:
         """Return an alert; raises `Refused(not_found)`."""

@@ -220,6 +220,7 @@ ALERTS = Table(
     Column("opened_at_ms", BigInteger, nullable=False),
     Column("updated_at_ms", BigInteger, nullable=False),
     Column("closed_at_ms", BigInteger),
+    Column("version", Integer, nullable=False, server_default="1"),
     Index("alerts_newest", "tenant_id", "opened_at_ms", "id"),
     Index("alerts_entity", "entity_id", "status", "kind"),
 )

@@ -27,6 +27,18 @@ def test_an_alert_opens_once_is_kept_up_to_date_and_closes_once(registry: Regist
     assert [(field.pointer, field.new) for field in told[1].fields] == [("/status", "closed")]
 
 
+def test_another_level_of_an_open_alert_is_told_and_every_change_has_its_version(registry: Registry) -> None:
+    first = registry.alerts.open("acme", AlertKind.DEPTH, SOURCE, "much waits", {"level": "warn"})
+    registry.alerts.open("acme", AlertKind.DEPTH, SOURCE, "more waits", {"level": "warn"})
+    again = registry.alerts.open("acme", AlertKind.DEPTH, SOURCE, "too much waits", {"level": "alarm"})
+    registry.alerts.close(AlertKind.DEPTH, SOURCE)
+    assert again.id == first.id
+    told = [change for change in registry.changes.page(0, 100) if change.entity_id == first.id]
+    assert [(change.op, change.version) for change in told] == [(Op.CREATED, 1), (Op.UPDATED, 2), (Op.UPDATED, 3)]
+    field = told[1].fields[0]
+    assert (field.pointer, field.old, field.new) == ("/details/level", "warn", "alarm")
+
+
 def test_what_is_wrong_again_is_another_alert(registry: Registry) -> None:
     first = registry.alerts.open("acme", FLOOD, SOURCE, "one", {})
     registry.alerts.close(FLOOD, SOURCE)

@@ -4,12 +4,12 @@ Lives here: storing and summing. Volatile: no change rows, no revision. A flush 
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas.backing.registry.objects.refusals import Refusals
@@ -62,6 +62,16 @@ class Tallies:
         """Return the sums of a source; zeros when it never saw anything."""
         with self.rim.database.read() as connection:
             return read_tally(connection, source_id)
+
+    def losses(self, source_ids: Collection[str]) -> dict[str, tuple[int, int]]:
+        """Return how many deliveries of these sources were accepted, and how many of them shed; silent ones: absent."""
+        if not source_ids:
+            return {}
+        sums = func.sum(TALLIES.c.accepted).label("accepted"), func.sum(TALLIES.c.shed).label("shed")
+        query = select(TALLIES.c.source_id, *sums).where(TALLIES.c.source_id.in_(sorted(source_ids)))
+        with self.rim.database.read() as connection:
+            rows = connection.execute(query.group_by(TALLIES.c.source_id)).all()
+        return {row.source_id: (int(row.accepted), int(row.shed)) for row in rows}
 
 
 @dataclass(frozen=True, slots=True)
