@@ -114,6 +114,7 @@ class Reason(StrEnum):
     # ---- streams (state failed)
     OFFSETS_EXPIRED = "offsets_expired", 0, "The log no longer holds the records at the table's position"
     TABLE_FOREIGN = "table_foreign", 0, "The table was made by someone else"
+    UPSERT_INDEX_FULL = "upsert_index_full", 0, "The keys of an upsert table do not fit into the memory for them"
     WRITER_FAILED = "writer_failed", 0, "The writer failed; its message has the cause"
     # ---- local start
     PORT_TAKEN = "port_taken", 0, "A port is in use"

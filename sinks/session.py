@@ -19,6 +19,7 @@ from sinks.source import Expired, Reading
 from sinks.spec import Env, Spec
 from sinks.table import commit, leftovers, state
 from sinks.table.advanced import Book
+from sinks.table.moves import Moves
 from sinks.upsert.upserting import writing_of
 from sinks.writing import Wrote
 
@@ -45,9 +46,10 @@ class Again(Exception):
 
 
 class Watcher(Protocol):
-    """What a session tells and asks; `book`: who is told of the table's snapshots."""
+    """What a session tells and asks; `book`: who is told of the table's snapshots; `moves`: what upkeep did to it."""
 
     book: Book
+    moves: Moves
 
     def wait(self, seconds: float) -> None:
         """Sleep; raises `Stopped` when told to stop meanwhile."""
@@ -85,7 +87,7 @@ class Session:
         self._held: list[Built] = []
         self._records = self._bytes = self._unbuilt = 0
         self._due: float | None = None
-        self._writing = writing_of(spec, layout.first_schema(), table.metadata, tail.check_stop)
+        self._writing = writing_of(spec, layout.first_schema(), table.metadata, tail.check_stop, tail.moves, env.room)
         self._ends = source.ends()
         self._skipped = 0
         self._moved_since: float | None = None
@@ -221,8 +223,9 @@ class Session:
         book = self._tail.book
         notes = {**self._notes, **book.newest(built.rows)}
         return built, commit.Batch(
-            wrote.files, wrote.schema, self._base, self._ends, notes, kept, book.unsent(), wrote.deletes, wrote.onto
-        )
+            wrote.files, wrote.schema, self._base, self._ends, notes, kept, book.unsent(), wrote.deletes, wrote.onto,
+            wrote.follow,
+        )  # fmt: skip
 
     def _discard(self, built: Built) -> None:
         """Count what the contract takes no row of, or has left out of a row."""
@@ -250,7 +253,7 @@ class Session:
         written = sum(file.file_size_in_bytes for file in (*batch.files, *batch.deletes))
         self._env.metrics.counter("hookberg_written_bytes_total").labels(self._spec.id).inc(written)
         self._base = result.state.offsets
-        self._writing.landed(self._table.metadata)
+        self._writing.landed(self._table.metadata, result.tried)
         self._tail.book.look(self._table.metadata)
 
     def _count(self, rows: int, ages: list[float]) -> None:

@@ -24,6 +24,7 @@ from sinks.table.create import Identifier
 from sinks.table.partitions import Arrangement
 from sinks.upkeep.keeper import Upkeep
 from sinks.upsert.keys import Keys
+from sinks.upsert.room import DEFAULT_INDEX_BYTES, Room
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class Env:
     """What tails of one process share; `slots` bounds how many build and write at once; `source` opens the log.
 
     `advances` tells what the tables' new snapshots are; None: nobody is told. `upkeep` looks after them; None: nobody.
+    `room`: for the indexes of upsert tables.
     """
 
     catalog: Catalog
@@ -77,3 +79,4 @@ class Env:
     advances: Advances | None = None
     upkeep: Upkeep | None = None
     tracer: Tracer = OFF
+    room: Room = field(default_factory=lambda: Room(DEFAULT_INDEX_BYTES))

@@ -20,11 +20,16 @@ from sinks.source import Expired, options
 from sinks.spec import Env, Spec
 from sinks.status import StreamState
 from sinks.table import advanced, create, state
+from sinks.table.moves import Moves
 from sinks.table.partitions import Arrangement
+from sinks.upkeep.care import Keyed
 from sinks.upkeep.retain import Retention
+from sinks.upsert.lasting import Lasting
 from sinks.upsert.rebuild import Unindexed
+from sinks.upsert.room import Full
 
 FOREIGN_S = 5.0
+FULL_S = 60.0
 _BACKOFF_S, _LONGEST_BACKOFF_S = 0.5, 5.0
 _SAMPLES = 2000
 MESSAGE = 500
@@ -57,10 +62,12 @@ class Tail:
         self._ages: deque[float] = deque(maxlen=_SAMPLES)
         self._overflow = 0
         self.book = advanced.of(spec.identifier, spec.id, spec.stream_id, env.advances)
+        self.moves = Moves()
         self._care = None
         if env.upkeep is not None:
             retention = retention_of(spec, layout)
-            self._care = env.upkeep.open(spec.identifier, spec.id, compacts=spec.keys is None, retention=retention)
+            keyed = None if spec.keys is None else Keyed(self.moves, Lasting(layout.first_schema()))
+            self._care = env.upkeep.open(spec.identifier, spec.id, retention=retention, keyed=keyed)
 
     # ---- asked from outside
     def start(self) -> None:
@@ -145,6 +152,9 @@ class Tail:
             except Expired as error:  # a person must decide: wait for another generation
                 self._fail(error.reason, error.message)
                 self._stop.wait()
+            except Full as error:  # there may be room at any time, but each try reads the table
+                self._fail(error.reason, error.message)
+                self._stop.wait(FULL_S)
             except (create.Foreign, state.Unplaced, Unindexed) as error:  # whose it is may put it right at any time
                 self._fail(error.reason, error.message)
                 self._stop.wait(FOREIGN_S)
@@ -190,6 +200,7 @@ class Tail:
             Session(env, spec, self._layout, self, source, table, lost).run(complete=len(topics) == len(spec.topics))
         finally:
             source.close()
+            env.room.free(spec.id)
 
     def committed(self, table: state.TableState, ages: list[float], overflow: int) -> None:
         """Take note of a commit."""

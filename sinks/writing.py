@@ -24,6 +24,7 @@ class Wrote:
     schema: Schema
     deletes: Sequence[DataFile] = field(default=())
     onto: int | None = commit.ANYWHERE
+    follow: commit.Follow | None = None
 
 
 class Appending:
@@ -41,8 +42,8 @@ class Appending:
         """Write a batch that has rows; blocks on storage."""
         return self._write(rows, schema, metadata, io)
 
-    def landed(self, metadata: TableMetadata) -> None:
-        """Take note that what was written is in; `metadata`: the table since."""
+    def landed(self, metadata: TableMetadata, tried: frozenset[int]) -> None:
+        """Take note that what was written is in; `metadata`: the table since, `tried`: see `commit.Committed`."""
 
     def _write(
         self, rows: pa.Table, schema: Schema, metadata: TableMetadata, io: FileIO,

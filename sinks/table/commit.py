@@ -14,6 +14,7 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.io import FileIO
 from pyiceberg.manifest import DataFile
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
@@ -25,6 +26,8 @@ from schemas import logs
 from sinks.table import snapshot, state
 from sinks.table.leftovers import Leftovers
 
+Follow = Callable[[TableMetadata, FileIO], Sequence[DataFile] | None]
+"""Returns delete files for the head of this metadata, written through this FileIO; None: somebody else was there."""
 TRIES = 8
 ANYWHERE = -1
 """No snapshot's id: what is committed holds on any."""
@@ -35,16 +38,21 @@ log = logs.logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """The commit is in, and it was this call that put it there."""
+    """The commit is in, and it was this call that put it there; `tried`: the snapshots that its tries asked for."""
 
     state: state.TableState
+    tried: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class AlreadyThere:
-    """The commit is in; the answer to an earlier try had been lost."""
+    """The commit is in; the answer to an earlier try had been lost, or somebody else made the same of the log.
+
+    It was one of `tried`, or else somebody else's.
+    """
 
     state: state.TableState
+    tried: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +68,8 @@ class Batch:
 
     `kept`: what stands in the summary and as a property too, beside the offsets.
     `unsent`: snapshots that this commit must not expire. `deletes`: position delete files; they and the choice of rows
-    hold for one state of the table only, so the commit is `Fenced` when its head is another than `onto`.
+    hold for one state of the table only, so the commit is `Fenced` when its head is another than `onto`; unless
+    `follow` knows what was done to the table since, and writes the deletes anew for the head that it has now.
     """
 
     files: Sequence[DataFile]
@@ -72,6 +81,7 @@ class Batch:
     unsent: frozenset[int] = frozenset()
     deletes: Sequence[DataFile] = ()
     onto: int | None = ANYWHERE
+    follow: Follow | None = None
 
 
 class RefsStand(AssertTableUUID):
@@ -148,15 +158,22 @@ def _once(
         table.refresh()
     have = state.offsets(table.metadata, owner_id)
     if have == wanted and wanted != batch.base:
-        return AlreadyThere(state.read(table.metadata, owner_id))
+        return AlreadyThere(state.read(table.metadata, owner_id), left.asked)
     if have != batch.base or state.owner(table.metadata) != owner_id or state.unplaced(table.metadata, owner_id):
         return Fenced(have)
     schema = _schema(table, batch.schema)
-    if schema is None or batch.onto not in {ANYWHERE, table.metadata.current_snapshot_id}:
+    if schema is None:
         return Fenced(have)
+    deletes, io = batch.deletes, left.begin()
+    if batch.onto not in {ANYWHERE, table.metadata.current_snapshot_id}:
+        followed = None if batch.follow is None else batch.follow(table.metadata, io)
+        if followed is None:
+            return Fenced(have)
+        left.instead([file.file_path for file in deletes])
+        deletes = followed
     made = snapshot.build(
         table.metadata,
-        left.begin(),
+        io,
         batch.files,
         schema,
         batch.notes,
@@ -165,11 +182,11 @@ def _once(
         now_ms(),
         batch.kept,
         batch.unsent,
-        batch.deletes,
+        deletes,
     )
     left.sent(made.snapshot_id)
     call(catalog, table, made)
-    return Committed(state.read(table.metadata, owner_id))
+    return Committed(state.read(table.metadata, owner_id), left.asked)
 
 
 def _give_up(table: Table, left: Leftovers) -> None:

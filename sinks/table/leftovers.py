@@ -8,6 +8,7 @@ read again, does not know its snapshot (rule 21).
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from pyiceberg.io import FileIO, InputFile, OutputFile
 from pyiceberg.table import Table
@@ -45,6 +46,8 @@ class _Try:
     snapshot_id: int | None = None
     """Set once the catalog was asked."""
     refused: bool = False
+    first: bool = False
+    """The first one without the files that others took the place of."""
 
 
 class Leftovers:
@@ -53,6 +56,7 @@ class Leftovers:
     def __init__(self, io: FileIO, data: Sequence[str]) -> None:
         self._io, self._data = io, list(data)
         self._tries: list[_Try] = []
+        self._earlier: list[str] = []
 
     def begin(self) -> Recording:
         """Return the FileIO for the next try's manifest and list."""
@@ -63,6 +67,11 @@ class Leftovers:
         """Note that the catalog is asked now: from here on the outcome is unknown."""
         self._tries[-1].snapshot_id = snapshot_id
 
+    @property
+    def asked(self) -> frozenset[int]:
+        """Return the snapshots that the catalog was asked for."""
+        return frozenset(one.snapshot_id for one in self._tries if one.snapshot_id is not None)
+
     def refused(self) -> None:
         """Note that the answer to the last try was no."""
         if self._tries:
@@ -72,6 +81,13 @@ class Leftovers:
         """Note that the last try ended before the catalog did anything."""
         if self._tries:
             self._tries[-1].snapshot_id = None
+
+    def instead(self, paths: Sequence[str]) -> None:
+        """Note that from the last try on others take the place of these files."""
+        if not self._earlier:
+            self._earlier = list(paths)
+            self._tries[-1].first = True
+            self._data = [path for path in self._data if path not in set(paths)]
 
     @property
     def refused_all(self) -> bool:
@@ -84,7 +100,7 @@ class Leftovers:
         if any(one.snapshot_id is not None for one in self._tries):
             self._left(len(self._data))
             return
-        self._delete([*self._data, *(path for one in self._tries for path in one.io.written)])
+        self._delete([*self._data, *self._earlier, *(path for one in self._tries for path in one.io.written)])
 
     def read(self, table: Table, *, landed: bool) -> None:
         """Delete what `table`, read after the last try, shows not to be in it."""
@@ -95,13 +111,15 @@ class Leftovers:
         certain = [one for one in self._tries if one.snapshot_id is None or (one in asked and one.refused)]
         gone = [path for one in certain for path in one.io.written]
         drop = not landed and not unknown
+        if all(one in certain for one in takewhile(lambda one: not one.first, self._tries)):
+            gone += self._earlier
         if drop:
             gone += self._data
         elif not landed:
             self._left(len(self._data))
         if gone and asked:  # a second proof, for the case that the catalog said no to what it had done
             try:
-                referred = _referred(table, data=drop)
+                referred = _referred(table, data=drop or any(path.endswith(".parquet") for path in gone))
             except Exception as error:  # noqa: BLE001 nothing is deleted then
                 log.warning("leftovers_kept", files=len(gone), error=str(error))
                 return

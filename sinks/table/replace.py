@@ -2,26 +2,19 @@
 
 Lives here: the snapshot (`replace`, or `delete` where rows go) and the loop that puts it in. Not here: which files, and
 what is in the new ones (sinks/upkeep). A change is tried again on a newer head as long as every file that it removes is
-still live there and no delete file came meanwhile; else it is dropped. Offsets are those of the head, whoever wrote
-them: nothing moves. Iceberg spec, "Snapshots" (operations), "Manifest Entry Fields" (deleted entries).
+still live there, and deletes that came meanwhile are settled; else it is dropped. Offsets are those of the head,
+whoever wrote them: nothing moves. Iceberg spec, "Snapshots" (operations), "Manifest Entry Fields" (deleted entries).
 """
 
 import secrets
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.io import FileIO
-from pyiceberg.manifest import (
-    DataFile,
-    ManifestContent,
-    ManifestEntry,
-    ManifestFile,
-    write_manifest,
-    write_manifest_list,
-)
+from pyiceberg.manifest import DataFile, ManifestContent, ManifestFile, write_manifest_list
 from pyiceberg.table import Table
 from pyiceberg.table.locations import load_location_provider
 from pyiceberg.table.metadata import TableMetadata, TableMetadataV2
@@ -40,7 +33,8 @@ from pyiceberg.table.update import (
 )
 
 from schemas import logs
-from sinks.table import commit, kept, manifests, snapshot, state
+from sinks.table import commit, contents, kept, manifests, snapshot, state
+from sinks.table.contents import Contents
 from sinks.table.leftovers import Leftovers
 
 log = logs.logger(__name__)
@@ -50,8 +44,11 @@ log = logs.logger(__name__)
 class Change:
     """Data files to remove by path and files to add, under the partition spec that the table is written with.
 
-    `what` stands in the summary. `deletes`: paths of the delete manifests that the new files have been made with.
-    `kept`: running totals, for the summary and as properties. `retained_ms`: rows received before it go with the files.
+    `what` stands in the summary. `deletes`: paths of the delete manifests that the change goes with as they are.
+    `settle`: works out for each try, from what the head holds then, which files of deletes go and come (it may raise
+    `Dropped`); with it new deletes are no hindrance. `folds`: files of deletes that go in any case. `sending` is told
+    the snapshot's id before the catalog is asked. `kept`: running totals, for the summary and as properties.
+    `retained_ms`: rows received before it go with the files.
     """
 
     what: str
@@ -59,8 +56,19 @@ class Change:
     added: Sequence[DataFile]
     operation: Operation = Operation.REPLACE
     deletes: frozenset[str] = frozenset()
+    settle: "Callable[[TableMetadata, FileIO, Contents], Settled] | None" = None
+    folds: frozenset[str] = frozenset()
+    sending: Callable[[int], None] = lambda _snapshot_id: None
     kept: Mapping[str, str] = field(default_factory=dict)
     retained_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Files of deletes that go, by path, and those that come in their place."""
+
+    removed: frozenset[str] = frozenset()
+    added: Sequence[DataFile] = ()
 
 
 class Dropped(Exception):
@@ -142,32 +150,17 @@ def _once(
     if again and _landed(io, before, change):
         return
     made = _build(metadata, io, head, before, change, owner_id, now_ms())
+    change.sending(made.snapshot_id)
     left.sent(made.snapshot_id)
     commit.call(catalog, table, made)
 
 
-def live(io: FileIO, manifest: ManifestFile) -> Iterator[ManifestEntry]:
-    """Yield the entries of a manifest that are not deleted."""
-    yield from manifest.fetch_manifest_entry(io, discard_deleted=True)
-
-
-def is_data(manifest: ManifestFile) -> bool:
-    """Tell whether a manifest lists data files, not files of deletes."""
-    return manifest.content == ManifestContent.DATA
-
-
-def deletes_of(before: Sequence[ManifestFile]) -> frozenset[str]:
-    """Return the paths of the delete manifests that hold anything."""
-    held = (m for m in before if not is_data(m) and (m.has_added_files() or m.has_existing_files()))
-    return frozenset(m.manifest_path for m in held)
-
-
 def _landed(io: FileIO, before: Sequence[ManifestFile], change: Change) -> bool:
     """Tell whether an earlier try is in: its files are there, or, where it adds none, all that it removes are gone."""
-    if not change.added:
-        return not _touched(io, before, change.removed)[1]
-    wanted = change.added[0].file_path
-    return any(entry.data_file.file_path == wanted for m in before if is_data(m) for entry in live(io, m))
+    held = contents.read(io, before, deletes=bool(change.folds))
+    if change.added:
+        return change.added[0].file_path in held.files()
+    return not contents.found(held.data, change.removed) and not contents.found(held.deletes, change.folds)
 
 
 def _build(
@@ -182,23 +175,30 @@ def _build(
     """Write manifests and list, return the catalog call; raises `Dropped`. Blocks on storage."""
     if not isinstance(metadata, TableMetadataV2):
         raise TypeError("only tables of format version 2 are written")
-    if not deletes_of(before) <= change.deletes:
+    if change.settle is None and not contents.deletes_of(before) <= change.deletes:
         raise Dropped("rows were deleted meanwhile")
     made_for, made, number = state.as_made(metadata), uuid.uuid4(), secrets.randbits(62)
     locations = load_location_provider(metadata.location, metadata.properties)
-    touched, gone = _touched(io, before, change.removed)
+    list_path = locations.new_metadata_location(f"snap-{number}-0-{made}.avro")
+    held = contents.read(io, before, deletes=change.settle is not None)
+    gone = contents.found(held.data, change.removed)
     if len(gone) != len(change.removed):
         raise Dropped(f"{len(change.removed) - len(gone)} of the files are not in the table any more")
-    path = locations.new_metadata_location(f"{made}-m%d.avro")
-    after = _manifests(made_for, io, touched, change, path, number)
-    replaced = {manifest.manifest_path for manifest, _entries in touched}
-    after += [manifest for manifest in before if manifest.manifest_path not in replaced]
+    settled = Settled() if change.settle is None else change.settle(made_for, io, held)
+    after, replaced = contents.changed(
+        made_for, io, held.data, change.removed, change.added,
+        lambda at: locations.new_metadata_location(f"{made}-m{at}.avro"), number,
+    )  # fmt: skip
+    hiding, unhiding = contents.changed(
+        made_for, io, held.deletes, settled.removed, settled.added,
+        lambda at: locations.new_metadata_location(f"{made}-d{at}.avro"), number, ManifestContent.DELETES,
+    )  # fmt: skip
+    after += hiding + [one for one in before if one.manifest_path not in replaced | unhiding]
     also = dict(change.kept)
     if change.retained_ms is not None:
         also |= kept.shortened(metadata, owner_id, change.retained_ms, sum(file.record_count for file in gone))
     said = {**kept.by_upkeep(metadata, owner_id), **also, state.UPKEEP: change.what}
     sequence = metadata.last_sequence_number + 1
-    list_path = locations.new_metadata_location(f"snap-{number}-0-{made}.avro")
     with write_manifest_list(
         2, io.new_output(list_path), number, head.snapshot_id, sequence, manifests.COMPRESSION
     ) as writer:
@@ -208,7 +208,14 @@ def _build(
         parent_snapshot_id=head.snapshot_id,
         manifest_list=list_path,
         sequence_number=sequence,
-        summary=_summary(made_for, head, change, gone, said),
+        summary=_summary(
+            made_for,
+            head,
+            change,
+            (*change.added, *settled.added),
+            (*gone, *contents.found(held.deletes, settled.removed)),
+            said,
+        ),
         schema_id=metadata.current_schema_id,
         timestamp_ms=max(now_ms, metadata.last_updated_ms),
     )
@@ -225,54 +232,18 @@ def _build(
     return snapshot.Commit(number, False, updates, requirements)
 
 
-Touched = list[tuple[ManifestFile, list[ManifestEntry]]]
-
-
-def _touched(io: FileIO, before: Sequence[ManifestFile], removed: frozenset[str]) -> tuple[Touched, list[DataFile]]:
-    """Return the manifests that hold a removed file, with their live entries, and the files found."""
-    touched: Touched = []
-    gone: list[DataFile] = []
-    for manifest in before:
-        if not is_data(manifest):
-            continue
-        entries = list(live(io, manifest))
-        found = [entry.data_file for entry in entries if entry.data_file.file_path in removed]
-        if found:
-            touched.append((manifest, entries))
-            gone += found
-    return touched, gone
-
-
-def _manifests(
-    metadata: TableMetadata, io: FileIO, touched: Touched, change: Change, path: str, number: int
-) -> list[ManifestFile]:
-    """Write what the touched manifests held and the added files: one manifest a partition spec."""
-    specs, ours = {spec.spec_id: spec for spec in metadata.partition_specs}, metadata.default_spec_id
-    by_spec: dict[int, list[ManifestEntry]] = {ours: []} if change.added else {}
-    for manifest, entries in touched:
-        by_spec.setdefault(manifest.partition_spec_id, []).extend(entries)
-    written = []
-    for at, (spec_id, entries) in enumerate(by_spec.items()):
-        output = io.new_output(path % at)
-        with write_manifest(2, specs[spec_id], metadata.schema(), output, number, manifests.COMPRESSION) as writer:
-            for file in change.added if spec_id == ours else ():
-                writer.add(manifests.added(file, number))
-            for entry in entries:
-                if entry.data_file.file_path in change.removed:
-                    writer.delete(entry)
-                else:
-                    writer.existing(entry)
-        written.append(writer.to_manifest_file())
-    return written
-
-
 def _summary(
-    metadata: TableMetadata, head: Snapshot, change: Change, gone: Sequence[DataFile], said: Mapping[str, str]
+    metadata: TableMetadata,
+    head: Snapshot,
+    change: Change,
+    come: Sequence[DataFile],
+    gone: Sequence[DataFile],
+    said: Mapping[str, str],
 ) -> Summary:
     collector, schema = SnapshotSummaryCollector(), metadata.schema()
-    for file in change.added:
-        collector.add_file(file, schema, metadata.spec())
     specs = {spec.spec_id: spec for spec in metadata.partition_specs}
+    for file in come:
+        collector.add_file(file, schema, specs[file.spec_id])
     for file in gone:
         collector.remove_file(file, schema, specs[file.spec_id])
     before = head.summary.additional_properties if head.summary else None

@@ -7,10 +7,12 @@ by rows, so each row is rewritten some log(rows / rows of a commit) / log(`MIN_I
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyiceberg.expressions import AlwaysTrue
 from pyiceberg.io import FileIO
 from pyiceberg.io.pyarrow import ArrowScan
@@ -21,7 +23,9 @@ from pyiceberg.typedef import Record
 
 from schemas.errors import Poison
 from schemas.reasons import Reason
-from sinks.table import files, partitions, replace
+from sinks.table import contents, files, moves, partitions
+from sinks.table.deletes import place_of
+from sinks.table.moves import Move
 
 MIN_INPUTS = 16
 """So many files of one tier and partition become one; also the factor between tiers."""
@@ -30,7 +34,13 @@ TARGET_BYTES = 32 << 20
 """Files of half of it are left alone; a round stops at it."""
 ROUND_BYTES = 256 << 20
 """Of rows in memory; a round stops past it, so it holds one file's rows more at most."""
+WORTH = 8
+"""Files that do not become fewer are rewritten all the same where one row in so many goes."""
 _REMEMBERED = 10_000
+_FILE, _AT, _HIDDEN = "#file", "#at", "#hidden"
+"""Columns that are in no schema: where a row comes from, and whether a delete hides it."""
+Stays = Callable[[TableMetadata, pa.Table, pa.Array], pa.Array]
+"""Which rows that are hidden are written all the same: from all rows of a round, and which of them are hidden."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +61,7 @@ class Inventory:
 
     def look(self, before: Sequence[ManifestFile], io: FileIO) -> list[Small]:
         """Return the small data files of these manifests. Blocks on storage."""
-        data = [manifest for manifest in before if replace.is_data(manifest)]
+        data = [manifest for manifest in before if contents.is_data(manifest)]
         known = {}
         for manifest in data:
             path = manifest.manifest_path
@@ -67,16 +77,20 @@ class Inventory:
 
 
 def _small(manifest: ManifestFile, io: FileIO) -> Iterable[Small]:
-    for entry in replace.live(io, manifest):
+    for entry in contents.live(io, manifest):
         if entry.data_file.file_size_in_bytes < TARGET_BYTES // 2:
             yield Small(entry.sequence_number or 0, entry.data_file)
 
 
-def choose(small: Iterable[Small]) -> list[DataFile]:
-    """Return the files of one round, oldest first; none while no tier of a partition has enough. Pure."""
+def choose(small: Iterable[Small], hidden: Mapping[str, int] = MappingProxyType({})) -> list[DataFile]:
+    """Return the files of one round, oldest first; none while no tier of a partition has enough. Pure.
+
+    `hidden`: how many rows of a file do not count, by path.
+    """
     tiers: defaultdict[tuple[int, Record, int], list[Small]] = defaultdict(list)
     for one in small:
-        tiers[one.file.spec_id, one.file.partition, tier(one.file.record_count)].append(one)
+        rows = one.file.record_count - hidden.get(one.file.file_path, 0)
+        tiers[one.file.spec_id, one.file.partition, tier(rows)].append(one)
     for many in sorted(tiers.values(), key=len, reverse=True):
         chosen = _bounded(sorted(many, key=lambda one: (one.sequence, one.file.file_path)))
         if chosen:
@@ -102,10 +116,15 @@ def _bounded(many: Sequence[Small]) -> list[DataFile]:
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """New files and what they replace; nothing where the rows cannot become fewer files."""
+    """New files and what they replace; nothing where the rows cannot become fewer files, nor much fewer rows.
 
-    removed: Sequence[DataFile]
-    added: Sequence[DataFile]
+    `move`, `stayed`: where the rows went, and how many hidden ones each new file has, where deletes were told.
+    """
+
+    removed: Sequence[DataFile] = ()
+    added: Sequence[DataFile] = ()
+    move: Move = field(default_factory=Move)
+    stayed: Mapping[str, int] = field(default_factory=dict)
 
 
 class Unequal(Poison):
@@ -115,53 +134,95 @@ class Unequal(Poison):
         super().__init__(Reason.WRITER_FAILED, f"{had} rows became {got} while small files were joined")
 
 
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """Positions that are hidden, by data file, and which of these rows stay."""
+
+    positions: Mapping[str, pa.Array]
+    stays: Stays
+
+
 def rewrite(
     metadata: TableMetadata,
     io: FileIO,
     chosen: Sequence[DataFile],
     name: Callable[[], str],
     check: Callable[[], None],
-    *,
-    keep: Callable[[pa.Table], pa.Table] = lambda rows: rows,
-    deletes: Mapping[str, Collection[DataFile]] | None = None,
-    fewer: bool = True,
+    hidden: Hidden | None = None,
 ) -> Rewritten:
     """Write the rows of `chosen` (as many files as fit into memory) anew; `metadata` as `state.as_made` returns it.
 
-    `keep` takes rows away, on purpose. `deletes`: files of position deletes by data file. `fewer`: write nothing unless
-    files become fewer. `check` may raise to give up. Raises `Unequal`, and what storage raises; files written by then
-    are the caller's to delete.
+    `hidden`: of a table with deletes, whose hidden rows are left out. `check` may raise to give up. Raises `Unequal`,
+    and what storage raises; files written by then are the caller's to delete.
     """
     made = files.plan(metadata, metadata.schema())
     parts: list[pa.Table] = []
     taken: list[DataFile] = []
-    size = had = 0
+    size = 0
     for file in chosen:
         check()
-        rows = _read(metadata, io, file, (deletes or {}).get(file.file_path, ()), made)
-        if not (deletes or {}).get(file.file_path) and rows.num_rows != file.record_count:
+        rows = _read(metadata, io, file, made)
+        if rows.num_rows != file.record_count:
             raise Unequal(file.record_count, rows.num_rows)
-        parts.append(keep(rows))
-        had += parts[-1].num_rows
+        parts.append(rows if hidden is None else _placed(rows, len(taken), hidden.positions.get(file.file_path)))
         taken.append(file)
-        size += parts[-1].nbytes
+        size += rows.nbytes
         if size >= ROUND_BYTES:
             break
     whole = pa.concat_tables(parts)
-    if not whole.num_rows:
-        return Rewritten(taken, ())
-    if fewer and sum(1 for _ in partitions.split(whole, metadata, made.schema)) >= len(taken):
-        return Rewritten((), ())
+    had = whole.num_rows
+    if hidden is not None:
+        gone = whole.column(_HIDDEN).combine_chunks()
+        whole = whole.filter(pc.or_(pc.invert(gone), hidden.stays(metadata, whole, gone)))
+    count = sum(1 for _ in partitions.split(whole, metadata, made.schema)) if whole.num_rows else 0
+    if count >= len(taken) and (had - whole.num_rows) * WORTH < had:
+        return Rewritten()
     check()
-    added = files.write(whole, metadata, io, made, name)
-    if (got := sum(file.record_count for file in added)) != had:
-        raise Unequal(had, got)
-    return Rewritten(taken, added)
+    traced = _Traced(taken)
+    added = files.write(
+        whole, metadata, io, made, name, None if hidden is None else traced.note
+    ) if whole.num_rows else []  # fmt: skip
+    if (got := sum(file.record_count for file in added)) != whole.num_rows:
+        raise Unequal(whole.num_rows, got)
+    return Rewritten(taken, added, traced.move(), traced.stayed)
 
 
-def _read(
-    metadata: TableMetadata, io: FileIO, file: DataFile, deletes: Collection[DataFile], made: files.Plan
-) -> pa.Table:
-    """Return a file's rows under the names and types of today; columns it has not are null."""
+def _placed(rows: pa.Table, number: int, hidden: pa.Array | None) -> pa.Table:
+    at = pa.arange(0, rows.num_rows)
+    gone = pa.repeat(False, rows.num_rows) if hidden is None else pc.is_in(at, value_set=hidden)
+    rows = rows.append_column(_FILE, pa.repeat(pa.scalar(number, pa.int32()), rows.num_rows))
+    return rows.append_column(_AT, at).append_column(_HIDDEN, gone)
+
+
+@dataclass(slots=True)
+class _Traced:
+    """Follows rows into the files that they are written to."""
+
+    taken: Sequence[DataFile]
+    made: list[tuple[DataFile, pa.Array]] = field(default_factory=list)
+    stayed: dict[str, int] = field(default_factory=dict)
+
+    def note(self, file: DataFile, rows: pa.Table) -> None:
+        columns = [rows.column(name).combine_chunks() for name in (_FILE, _AT, _HIDDEN)]
+        self.made.append((file, moves.coded(columns[0], columns[1])))
+        self.stayed[file.file_path] = columns[2].true_count
+
+    def move(self) -> Move:
+        """Return where the rows went."""
+        old, new = [place_of(file) for file in self.taken], [place_of(file) for file, _codes in self.made]
+        if not self.made:
+            return Move(old)
+        counts = [len(codes) for _file, codes in self.made]
+        return Move(
+            old,
+            new,
+            pa.concat_arrays([codes for _file, codes in self.made]),
+            pa.concat_arrays([pa.repeat(pa.scalar(at, pa.int32()), count) for at, count in enumerate(counts)]),
+            pa.concat_arrays([pa.arange(0, count).cast(pa.int32()) for count in counts]),
+        )
+
+
+def _read(metadata: TableMetadata, io: FileIO, file: DataFile, made: files.Plan) -> pa.Table:
+    """Return all rows of a file in its order, under the names and types of today; columns it has not are null."""
     scan = ArrowScan(metadata, io, made.schema, AlwaysTrue())
-    return scan.to_table([FileScanTask(file, delete_files=set(deletes))]).select(made.memory.names).cast(made.memory)
+    return scan.to_table([FileScanTask(file)]).select(made.memory.names).cast(made.memory)

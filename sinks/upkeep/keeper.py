@@ -8,7 +8,6 @@ hangs holds up the upkeep of this process and no commit. Rule 21.
 import threading
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from dataclasses import replace as changed
 from typing import Protocol
 
@@ -20,11 +19,12 @@ from pyiceberg.table.snapshots import Operation
 from schemas import logs
 from schemas.ports import Clock
 from sinks.status import TableUpkeep
-from sinks.table import kept, leftovers, replace, state
-from sinks.upkeep import collect, compact
+from sinks.table import contents, kept, replace, state
+from sinks.upkeep import collect, compact, rounds
 from sinks.upkeep import journal as journals
+from sinks.upkeep.care import Care, Closed, Keyed
 from sinks.upkeep.journal import Journal
-from sinks.upkeep.retain import Ages, Retention
+from sinks.upkeep.retain import Retention
 
 COMMITS = compact.MIN_INPUTS
 """A table is looked at after so many commits,"""
@@ -39,47 +39,18 @@ _WAKE_S = 1.0
 log = logs.logger(__name__)
 
 
-class Closed(Exception):
-    """The table is no longer this process's to look after."""
-
-
-@dataclass(slots=True)
-class Care:
-    """One table's: its tail writes `commits`, the keeper's thread the rest; `report` may be read by anyone.
-
-    `compacts`: not where the writer knows its rows by file and place (upsert). `retention`: None: rows stay.
-    """
-
-    identifier: tuple[str, str]
-    owner_id: str
-    due: float
-    compacts: bool = True
-    retention: Retention | None = None
-    commits: int = 0
-    report: TableUpkeep = field(default_factory=TableUpkeep)
-    inventory: compact.Inventory = field(default_factory=compact.Inventory)
-    ages: Ages = field(default_factory=Ages)
-    journal: Journal | None = None
-    closed: threading.Event = field(default_factory=threading.Event)
-
-    def check(self) -> None:
-        """Raise `Closed` once the table is somebody else's to look after."""
-        if self.closed.is_set():
-            raise Closed
-
-    def wait(self, seconds: float) -> None:
-        """Sleep; raises `Closed`."""
-        if self.closed.wait(seconds):
-            raise Closed
-
-
 class Upkeep(Protocol):
     """What a tail needs of it."""
 
     def open(
-        self, identifier: tuple[str, str], owner_id: str, *, compacts: bool = True, retention: Retention | None = None
+        self,
+        identifier: tuple[str, str],
+        owner_id: str,
+        *,
+        retention: Retention | None = None,
+        keyed: Keyed | None = None,
     ) -> Care:
-        """Look after a table from now on; `compacts`: join its small files; `retention`: remove its old ones."""
+        """Look after a table from now on; `retention`: remove its old files; `keyed`: it is upserted into."""
 
     def committed(self, care: Care) -> None:
         """Say that the table has one more commit; never blocks."""
@@ -118,10 +89,15 @@ class Keeper:
             self._thread.join(timeout_s)
 
     def open(
-        self, identifier: tuple[str, str], owner_id: str, *, compacts: bool = True, retention: Retention | None = None
+        self,
+        identifier: tuple[str, str],
+        owner_id: str,
+        *,
+        retention: Retention | None = None,
+        keyed: Keyed | None = None,
     ) -> Care:
         """Look after a table from now on; first within `RETRY_S`, spread over it."""
-        care = Care(identifier, owner_id, self._clock.monotonic() + RETRY_S * self._random(), compacts, retention)
+        care = Care(identifier, owner_id, self._clock.monotonic() + RETRY_S * self._random(), retention, keyed)
         with self._change:
             self._cares.append(care)
         return care
@@ -225,7 +201,7 @@ class Keeper:
         if not old:
             return
         change = replace.Change(
-            "retention", old, (), Operation.DELETE, replace.deletes_of(before), retained_ms=cut_ms
+            "retention", old, (), Operation.DELETE, contents.deletes_of(before), retained_ms=cut_ms
         )  # fmt: skip
         self._put(care, table, change)
         log.info("rows_expired", table=".".join(care.identifier), files=len(old), before_ms=cut_ms)
@@ -236,29 +212,14 @@ class Keeper:
         )
 
     def _compact(self, care: Care, table: Table) -> bool:
-        """Join one round of small files; False when there is none."""
+        """Do one round of compaction; False when there is none."""
         care.check()
-        if not care.compacts:
+        made = rounds.choose(care, table)
+        if made is None:
             return False
-        head = table.metadata.current_snapshot()
-        before = [] if head is None else head.manifests(table.io)
-        if replace.deletes_of(before):  # rows that are deleted by position would need to be followed
-            return False
-        chosen = compact.choose(care.inventory.look(before, table.io))
-        if not chosen:
-            return False
-        metadata, written = state.as_made(table.metadata), leftovers.Recording(table.io)
-        try:
-            made = compact.rewrite(metadata, written, chosen, lambda: str(uuid.uuid4()), care.check)
-        except BaseException:
-            leftovers.delete(table.io, written.written)
-            raise
-        if not made.added:
-            care.inventory.leave(file.file_path for file in chosen)
-            return True
-        change = replace.Change("compaction", frozenset(file.file_path for file in made.removed), made.added)
-        self._put(care, table, change)
-        log.info("compacted", table=".".join(care.identifier), files=len(made.removed), into=len(made.added))
+        if made.change is not None:
+            self._put(care, table, made.change)
+            log.info("compacted", table=".".join(care.identifier), files=made.files, into=made.into)
         return True
 
     def _tell(self, care: Care, table: Table, compacted_at: int | None, error: str | None) -> None:

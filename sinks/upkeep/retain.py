@@ -12,7 +12,7 @@ from pyiceberg.io import FileIO
 from pyiceberg.manifest import DataFile, ManifestFile
 from pyiceberg.table.metadata import TableMetadata
 
-from sinks.table import replace
+from sinks.table import contents
 
 MOST_FILES = 2_000
 """Removed in one look."""
@@ -58,14 +58,14 @@ class Ages:
         columns = frozenset({retention.field_id, *named})
         had = self._known if columns == self._columns else {}
         self._columns = columns
-        paths = {one.manifest_path: one for one in before if replace.is_data(one)}
+        paths = {one.manifest_path: one for one in before if contents.is_data(one)}
         self._known = {path: had[path] if path in had else self._read(one, io) for path, one in paths.items()}
         old = [one for many in self._known.values() for one in many if one.last_us < cut_ms * 1000]
         old.sort(key=lambda one: (one.last_us, one.path))
         return frozenset(one.path for one in old[:MOST_FILES])
 
     def _read(self, manifest: ManifestFile, io: FileIO) -> tuple[Aged, ...]:
-        files = (entry.data_file for entry in replace.live(io, manifest))
+        files = (entry.data_file for entry in contents.live(io, manifest))
         found = ((self._last(file), file.file_path) for file in files)
         return tuple(Aged(last, path) for last, path in found if last is not None)
 

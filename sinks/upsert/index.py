@@ -8,7 +8,7 @@ in practice: 2^64 keys for even odds.
 import struct
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -18,6 +18,8 @@ import pyarrow.compute as pc
 from sinks.upsert import scalars
 
 BYTES_A_KEY = 49
+BYTES_A_NEW_KEY, BYTES_AN_ODD = 400, 200
+"""Of a key that waits in the dict, and besides of one whose sequence is no whole number of 64 bits."""
 NEW = 1 << 16
 """Keys in the dict before they go into the arrays; more where the arrays are larger, so that sorting stays cheap."""
 _SHARE = 8
@@ -60,6 +62,11 @@ class Index:
         """Return how many keys have a sequence that is no whole number of 64 bits: those cost some 200 bytes more."""
         return len(self._odd)
 
+    @property
+    def size(self) -> int:
+        """Return how many bytes of memory it takes, about."""
+        return BYTES_A_KEY * len(self._columns["hi"]) + BYTES_A_NEW_KEY * len(self._new) + BYTES_AN_ODD * len(self._odd)
+
     def get(self, key: bytes) -> Entry | None:
         """Return a key's latest version; None: never met."""
         found = self._new.get(key)
@@ -80,7 +87,7 @@ class Index:
         if row is None:
             self._new[key] = entry
             if len(self._new) >= max(NEW, len(self._columns["hi"]) // _SHARE):
-                self._settle()
+                self.settle()
             return
         self._odd.pop(key, None)
         value = _plain(entry.version[1])
@@ -92,6 +99,29 @@ class Index:
         column["value"][row] = value or 0
         column["event"][row], column["received"][row] = entry.version[2:]
 
+    def move(self, files: Collection[int], to: Callable[[pa.Array, pa.Array], tuple[pa.Array, pa.Array]]) -> bool:
+        """Give all entries of `files` other places; False, and nothing changes, where one of them has none.
+
+        `to` returns the new (file, position) of many by their old ones, null for none.
+        """
+        file, at = (_arrow(self._columns[name], "i") for name in ("file", "at"))
+        chosen = pc.is_in(file, value_set=pa.array(sorted(files), pa.int32()))
+        waiting = [(key, entry) for key, entry in self._new.items() if entry.file in files]
+        new_file, new_at = to(
+            pa.concat_arrays([file.filter(chosen), pa.array([entry.file for _key, entry in waiting], pa.int32())]),
+            pa.concat_arrays([at.filter(chosen), pa.array([entry.at for _key, entry in waiting], pa.int32())]),
+        )
+        if new_file.null_count or new_at.null_count:
+            return False
+        known = len(new_file) - len(waiting)
+        if known:
+            self._columns["file"] = _array(pc.replace_with_mask(file, chosen, new_file[:known]), "i")
+            self._columns["at"] = _array(pc.replace_with_mask(at, chosen, new_at[:known]), "i")
+        places = zip(new_file[known:].to_pylist(), new_at[known:].to_pylist(), strict=True)
+        for (key, entry), (number, row) in zip(waiting, places, strict=True):
+            self._new[key] = entry._replace(file=number, at=row)
+        return True
+
     def _row(self, key: bytes) -> int | None:
         hi, lo = _KEY.unpack(key)
         his, los = self._columns["hi"], self._columns["lo"]
@@ -102,8 +132,8 @@ class Index:
             at += 1
         return None
 
-    def _settle(self) -> None:
-        """Bring the dict's keys into the arrays."""
+    def settle(self) -> None:
+        """Bring the dict's keys into the arrays, where they take an eighth of the memory."""
         loading = Loading()
         loading.take(self._columns, self._odd)
         for key, entry in self._new.items():
@@ -113,11 +143,17 @@ class Index:
 
 
 class Loading:
-    """Gathers versions in any order; of each key the latest stays, of equal ones that which came last."""
+    """Gathers versions in any order; of each key the latest stays, of equal ones that which is no deletion.
+
+    For a table shows no row of a key that was deleted after it; of two equal deletions either will do.
+    """
 
     def __init__(self) -> None:
         self._columns: dict[str, Any] = {name: array(kind) for name, kind in _TYPES.items()}
         self._odd: dict[int, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self._columns["hi"])
 
     def add(self, key: bytes, entry: Entry) -> None:
         """Add one version."""
@@ -193,7 +229,7 @@ class Loading:
         gone: set[int] = set()
         for first, last in _runs(places):
             rows = order[first : last + 1].to_pylist()
-            best = max(rows, key=lambda row: (self._version(row), row))
+            best = max(rows, key=lambda row: (self._version(row), not self._columns["rank"][row] & _DEAD, row))
             gone.update(first + number for number, row in enumerate(rows) if row != best)
         mask = array("b", b"\1" * len(order))
         for place in gone:

@@ -20,13 +20,14 @@ HERE = -1
 class Merged:
     """`rows`: numbers of those to write, in order; `hidden`: (file, position) of older rows; `latest`: by hashed key.
 
-    `counts`: events that are no rows, by why: `superseded` by a later version, `deleted` by a later tombstone, and
-    `tombstones` themselves; `keyless` ones are rows.
+    `fresh`: how many keys were never met before. `counts`: events that are no rows, by why: `superseded` by a later
+    version, `deleted` by a later tombstone, and `tombstones` themselves; `keyless` ones are rows.
     """
 
     rows: list[int] = field(default_factory=list)
     hidden: list[tuple[int, int]] = field(default_factory=list)
     latest: dict[bytes, Entry] = field(default_factory=dict)
+    fresh: int = 0
     counts: Counter[str] = field(default_factory=Counter)
 
 
@@ -59,6 +60,7 @@ def decide(
         made.latest[name] = entry
         made.rows.append(entry.at)
         older = before[name]
+        made.fresh += older is None
         if older is not None and not older.dead:
             made.hidden.append((older.file, older.at))
     made.rows.sort()

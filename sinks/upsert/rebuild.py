@@ -5,7 +5,6 @@ late must not bring it back. Columns are known by their field ids (Iceberg spec,
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
@@ -20,10 +19,11 @@ from schemas.errors import Poison
 from schemas.reasons import Reason
 from sinks.rows import system
 from sinks.table import deletes
-from sinks.table.deletes import Place, place_of
+from sinks.table.deletes import place_of
 from sinks.table.schema import name_in
 from sinks.upsert import scalars
 from sinks.upsert.index import Index, Loading
+from sinks.upsert.indexed import Indexed
 
 NO_TIME = -(2**63)
 """Before every time: a row without one."""
@@ -39,19 +39,17 @@ class Unindexed(Poison):
         super().__init__(Reason.WRITER_FAILED, f"table {name} cannot be upserted into any more: {what}")
 
 
-@dataclass(slots=True)
-class Indexed:
-    """An index, the files that its entries name by number, and the snapshot that it is true of."""
-
-    index: Index
-    places: list[Place]
-    head: int | None
-
-
-def rebuild(metadata: TableMetadata, first: Schema, io: FileIO, check: Callable[[], None]) -> Indexed:
+def rebuild(
+    metadata: TableMetadata,
+    first: Schema,
+    io: FileIO,
+    check: Callable[[], None],
+    hold: Callable[[int], None] = lambda _keys: None,
+) -> Indexed:
     """Return the index of the table's current snapshot; `first`: the schema of a new table, which knows the columns.
 
-    `check` is called between files and may raise to give up. Raises `Unindexed`. Blocks on storage.
+    `check` is called between files and may raise to give up; so may `hold`, which is told how many keys there are so
+    far. Raises `Unindexed`. Blocks on storage.
     """
     ids = columns(metadata, first)
     snapshot = metadata.current_snapshot()
@@ -72,6 +70,7 @@ def rebuild(metadata: TableMetadata, first: Schema, io: FileIO, check: Callable[
     for number, file in enumerate(data):
         check()
         _load(loading, number, file.file_path, ids, io, hidden.get(file.file_path, set()))
+        hold(len(loading))
     return Indexed(loading.done(), [place_of(file) for file in data], snapshot.snapshot_id)
 
 

@@ -1,14 +1,15 @@
 """Rows into an upsert table: the latest version of each key as rows, older ones hidden, all in one commit.
 
 Lives here: what a session writes for such a table, and the index that it keeps between commits. The index is true of
-one snapshot; when the table's head is another (a foreign commit, a lost answer, a new owner), it is read again.
+one snapshot. When the table's head is another it follows what upkeep did (table/moves.py), and after anything else (a
+foreign commit, a new owner, a rollback) it is read again.
 """
 
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 from pyiceberg.io import FileIO
@@ -21,11 +22,14 @@ from sinks.rows import system
 from sinks.spec import Spec
 from sinks.table import deletes, state
 from sinks.table.deletes import Place, place_of
+from sinks.table.moves import Move, Moves
 from sinks.table.schema import name_in
 from sinks.upsert import scalars
-from sinks.upsert.index import Version
-from sinks.upsert.merge import HERE, Merged, decide
-from sinks.upsert.rebuild import Indexed, columns, rebuild, times
+from sinks.upsert.index import BYTES_A_KEY, BYTES_A_NEW_KEY, Index, Version
+from sinks.upsert.indexed import Indexed, Written
+from sinks.upsert.merge import KEYLESS, Merged, decide
+from sinks.upsert.rebuild import columns, rebuild, times
+from sinks.upsert.room import Full, Held, Room
 from sinks.writing import Appending, Wrote, name
 
 _ROW = "#row"
@@ -33,35 +37,53 @@ _ROW = "#row"
 log = logs.logger(__name__)
 
 
-def writing_of(spec: Spec, first: Schema, metadata: TableMetadata, check: Callable[[], None]) -> Appending:
+def writing_of(
+    spec: Spec, first: Schema, metadata: TableMetadata, check: Callable[[], None], moves: Moves, room: Room
+) -> Appending:
     """Return what turns a session's rows into files; `check` may raise to give up."""
-    return Appending(first) if spec.keys is None else Upserting(first, spec.id, metadata, check)
+    return Appending(first) if spec.keys is None else Upserting(first, spec.id, metadata, check, moves, room)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A batch that is written and not known to be in: its versions, its files, and which rows hide themselves."""
+
+    merged: Merged
+    files: Written
+    own: Sequence[tuple[Place, int]]
 
 
 class Upserting(Appending):
-    """Writes batches of one table for one session."""
+    """Writes batches of one table for one session.
 
-    def __init__(self, first: Schema, owner_id: str, metadata: TableMetadata, check: Callable[[], None]) -> None:
+    `moves`: what upkeep of this process does to the table meanwhile, `room`: for the index.
+    """
+
+    def __init__(
+        self,
+        first: Schema,
+        owner_id: str,
+        metadata: TableMetadata,
+        check: Callable[[], None],
+        moves: Moves,
+        room: Room,
+    ) -> None:
         super().__init__(first)
-        self._owner, self._check = owner_id, check
+        self._owner, self._check, self._moves, self._room = owner_id, check, moves, room
         columns(metadata, first)
         self._totals = Counter(state.replaced(metadata, owner_id))
         self._indexed: Indexed | None = None
-        self._waiting: tuple[Merged, list[tuple[DataFile, list[int]]]] | None = None
+        self._waiting: _Waiting | None = None
 
     def kept(self) -> dict[str, str]:
         """Return what every commit's summary and the properties repeat."""
         return {state.REPLACED + self._owner: json.dumps(self._totals, sort_keys=True, separators=(",", ":"))}
 
     def write(self, rows: pa.Table, schema: Schema, metadata: TableMetadata, io: FileIO) -> Wrote:
-        """Write the latest versions of a batch and what hides those before them."""
-        head = metadata.current_snapshot_id
-        if self._indexed is None or self._indexed.head != head:
-            began = time.perf_counter()
-            self._indexed = rebuild(metadata, self._first, io, self._check)
-            took = round(time.perf_counter() - began, 3)
-            log.info("index_rebuilt", stream=self._owner, keys=len(self._indexed.index), seconds=took)
-        merged = decide(*self._facts(rows), self._indexed.index)
+        """Write the latest versions of a batch and what hides those before them; raises `Full`."""
+        indexed = self._at(metadata, io)
+        merged = decide(*self._facts(rows), indexed.index)
+        self._hold(indexed.index, merged.fresh)
         files: list[tuple[DataFile, list[int]]] = []
         chosen = rows.append_column(_ROW, pa.array(range(rows.num_rows), pa.int64())).take(
             pa.array(merged.rows, pa.int64())
@@ -69,35 +91,91 @@ class Upserting(Appending):
         wrote = self._write(
             chosen, schema, metadata, io, lambda file, part: files.append((file, part.column(_ROW).to_pylist()))
         )
-        hidden: list[tuple[Place, int]] = [(self._indexed.places[file], at) for file, at in merged.hidden]
         dead = {entry.at for entry in merged.latest.values() if entry.dead}
-        for file, numbers in files if dead else ():
-            hidden += ((place_of(file), at) for at, row in enumerate(numbers) if row in dead)
+        own = [(place_of(file), at) for file, numbers in files if dead for at, row in enumerate(numbers) if row in dead]
+        older = [(indexed.places[file], at) for file, at in merged.hidden]
         self._totals.update(merged.counts)
-        self._waiting = merged, files
-        return replace(wrote, deletes=deletes.write(hidden, metadata, io, name), onto=head)
+        self._waiting = _Waiting(merged, files, own)
+        hiding = deletes.write([*older, *own], metadata, io, name)
+        return replace(wrote, deletes=hiding, onto=metadata.current_snapshot_id, follow=self._follow)
 
-    def landed(self, metadata: TableMetadata) -> None:
-        """Bring the index to the commit that is in; drop it when the table has moved on since."""
+    def landed(self, metadata: TableMetadata, tried: frozenset[int]) -> None:
+        """Bring the index to the commit that is in, and to what upkeep did; drop it when the table is elsewhere."""
         indexed, waiting = self._indexed, self._waiting
         self._waiting = None
-        current = metadata.current_snapshot()
-        if indexed is None or current is None or current.parent_snapshot_id != indexed.head:
-            self._indexed = None
+        steps = None if indexed is None else self._moves.since(metadata, indexed.head)
+        others = [] if steps is None else [snapshot_id for snapshot_id, move in steps if move is None]
+        if indexed is None or steps is None or len(others) != 1 or others[0] not in tried:
+            self._drop()
             return
-        indexed.head = current.snapshot_id
-        if waiting is None:
-            return
-        merged, files = waiting
-        where: dict[int, tuple[int, int]] = {}
-        for file, rows in files:
-            number = len(indexed.places)
-            indexed.places.append(place_of(file))
-            where.update((row, (number, at)) for at, row in enumerate(rows))
-        for key, entry in merged.latest.items():
-            if entry.file == HERE:
-                number, at = where[entry.at]
-                indexed.index.put(key, entry._replace(file=number, at=at))
+        for snapshot_id, move in steps:
+            if move is not None:
+                if not self._step(indexed, snapshot_id, move):
+                    return
+            else:
+                indexed.head = snapshot_id
+                if waiting is not None:
+                    indexed.put(waiting.merged.latest.items(), waiting.files)
+
+    def _at(self, metadata: TableMetadata, io: FileIO) -> Indexed:
+        """Return the index of the table's head: moved on, or read from the table."""
+        if self._indexed is not None and self._moved(metadata):
+            return self._indexed
+        self._drop()
+        head = metadata.current_snapshot()
+        said = {} if head is None or head.summary is None else head.summary.additional_properties
+        self._count(state.rows(said) - self._totals[KEYLESS])  # too many are known before any file is read
+        began = time.perf_counter()
+        made = self._indexed = rebuild(metadata, self._first, io, self._check, self._count)
+        took = round(time.perf_counter() - began, 3)
+        log.info("index_rebuilt", stream=self._owner, keys=len(made.index), seconds=took)
+        return made
+
+    def _follow(self, metadata: TableMetadata, io: FileIO) -> Sequence[DataFile] | None:
+        """Hide the same rows in another head: upkeep has moved them. None: somebody else has changed the table."""
+        indexed, waiting = self._indexed, self._waiting
+        if indexed is None or waiting is None or not self._moved(metadata):
+            return None
+        hidden = [*indexed.older(waiting.merged.latest), *waiting.own]
+        return deletes.write(hidden, metadata, io, name)
+
+    def _moved(self, metadata: TableMetadata) -> bool:
+        """Bring the index to the table's head where upkeep alone has been there since; tell whether that is so."""
+        indexed = self._indexed
+        steps = None if indexed is None else self._moves.since(metadata, indexed.head)
+        if indexed is None or steps is None:
+            return False
+        moves = [(snapshot_id, move) for snapshot_id, move in steps if move is not None]
+        return len(moves) == len(steps) and all(self._step(indexed, *one) for one in moves)
+
+    def _step(self, indexed: Indexed, snapshot_id: int, move: Move) -> bool:
+        if not indexed.follow(move):
+            log.warning("index_not_moved", stream=self._owner, snapshot=snapshot_id)
+            self._drop()
+            return False
+        indexed.head = snapshot_id
+        self._moves.followed(snapshot_id)
+        return True
+
+    def _drop(self) -> None:
+        self._indexed = None
+        self._room.free(self._owner)
+
+    def _count(self, keys: int) -> None:
+        self._room.take(self._owner, Held(keys, keys * BYTES_A_KEY))
+
+    def _hold(self, index: Index, fresh: int) -> None:
+        """Say what the index takes with so many further keys; they are brought into order where that makes them fit."""
+        for last in (False, True):
+            held = Held(len(index) + fresh, index.size + fresh * BYTES_A_NEW_KEY)
+            try:
+                self._room.take(self._owner, held)
+            except Full:
+                if last:
+                    raise
+                index.settle()
+            else:
+                return
 
     def _facts(self, rows: pa.Table) -> tuple[list[str | None], list[Version], list[bool | None]]:
         key, sequence, tombstone = (rows.column(name_in(self._first, one.name)).to_pylist() for one in system.KEYED)

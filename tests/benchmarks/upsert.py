@@ -16,9 +16,11 @@ import pyarrow as pa
 from schemas.backing.lake import open_catalog
 from schemas.settings.processes import LakeSettings
 from sinks.table import commit, create, schema, state
+from sinks.table.moves import Moves
 from sinks.table.partitions import Arrangement
 from sinks.upsert.index import BYTES_A_KEY
 from sinks.upsert.rebuild import rebuild
+from sinks.upsert.room import Room
 from sinks.upsert.upserting import Upserting
 
 OWNER, STEP = "stream-1", 100_000
@@ -45,7 +47,7 @@ def run(count: int, keys: int, commits: int) -> Mapping[str, float]:
         )
         first = schema.events(keyed=True)
         table = create.take(catalog, ("acme", "t"), first, OWNER, lambda: {"T": {"0": 0}}, Arrangement(()))
-        writing = Upserting(first, OWNER, table.metadata, lambda: None)
+        writing = Upserting(first, OWNER, table.metadata, lambda: None, Moves(), Room(1 << 40))
 
         def put(batch: pa.Table) -> float:
             began = time.process_time()
@@ -54,7 +56,7 @@ def run(count: int, keys: int, commits: int) -> Mapping[str, float]:
             wrote = writing.write(batch, metadata.schema(), metadata, table.io)
             ends = {"T": {"0": base["T"]["0"] + batch.num_rows}}
             made = commit.Batch(
-                wrote.files, wrote.schema, base, ends, {}, writing.kept(), frozenset(), wrote.deletes, wrote.onto
+                wrote.files, wrote.schema, base, ends, {}, writing.kept(), frozenset(), wrote.deletes, wrote.onto, wrote.follow
             )
             done = commit.commit(
                 catalog,
@@ -67,7 +69,7 @@ def run(count: int, keys: int, commits: int) -> Mapping[str, float]:
             )
             if not isinstance(done, commit.Committed):
                 raise TypeError(done)
-            writing.landed(table.metadata)
+            writing.landed(table.metadata, done.tried)
             return (time.process_time() - began) * 1000
 
         for start in range(0, count, STEP):
