@@ -31,6 +31,7 @@ from sinks.slots import Slots
 from sinks.spec import Env
 from sinks.status import Lags, States
 from sinks.upkeep.keeper import Keeper
+from sinks.upsert.room import Room
 
 ROUND_S = 0.25
 TAILS_TELL_S = 120
@@ -74,6 +75,7 @@ async def run(
     admin = AdminClient(config)
     advances = KafkaAdvances({**config, **told(metrics, "advances")}, clock, metrics)
     keeper = Keeper(catalog, clock, random.random, settings.expired_files_grace_s)
+    room = Room(settings.upsert_index_bytes)
     slots = Slots(BUILDS, patience_s=BUILD_PATIENCE_S, most=MOST_BUILDS, monotonic=clock.monotonic)
 
     def env(tails: int) -> Env:
@@ -92,6 +94,7 @@ async def run(
             advances=advances,
             upkeep=keeper,
             tracer=tracer,
+            room=room,
         )
 
     fleet = Fleet(env)

@@ -20,6 +20,7 @@ from sinks.spec import Env, Spec
 from sinks.table import commit, leftovers, state
 from sinks.table.advanced import Book
 from sinks.table.moves import Moves
+from sinks.upsert.room import Share
 from sinks.upsert.upserting import writing_of
 from sinks.writing import Wrote
 
@@ -46,10 +47,14 @@ class Again(Exception):
 
 
 class Watcher(Protocol):
-    """What a session tells and asks; `book`: who is told of the table's snapshots; `moves`: what upkeep did to it."""
+    """What a session tells and asks; `book`: who is told of the table's snapshots; `moves`: what upkeep did to it.
+
+    `room`: for the index of an upsert table.
+    """
 
     book: Book
     moves: Moves
+    room: Share
 
     def wait(self, seconds: float) -> None:
         """Sleep; raises `Stopped` when told to stop meanwhile."""
@@ -87,7 +92,7 @@ class Session:
         self._held: list[Built] = []
         self._records = self._bytes = self._unbuilt = 0
         self._due: float | None = None
-        self._writing = writing_of(spec, layout.first_schema(), table.metadata, tail.check_stop, tail.moves, env.room)
+        self._writing = writing_of(spec, layout.first_schema(), table.metadata, tail.check_stop, tail.moves, tail.room)
         self._ends = source.ends()
         self._skipped = 0
         self._moved_since: float | None = None

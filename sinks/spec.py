@@ -24,7 +24,7 @@ from sinks.table.create import Identifier
 from sinks.table.partitions import Arrangement
 from sinks.upkeep.keeper import Upkeep
 from sinks.upsert.keys import Keys
-from sinks.upsert.room import DEFAULT_INDEX_BYTES, Room
+from sinks.upsert.room import Room
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,4 +79,4 @@ class Env:
     advances: Advances | None = None
     upkeep: Upkeep | None = None
     tracer: Tracer = OFF
-    room: Room = field(default_factory=lambda: Room(DEFAULT_INDEX_BYTES))
+    room: Room = field(default_factory=Room)

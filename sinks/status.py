@@ -40,6 +40,7 @@ def together(many: Sequence[TableUpkeep | None]) -> TableUpkeep | None:
         compacted_at_ms=max(compactions, default=None),
         error=next((one.error for one in told if one.error is not None), None),
         removed_rows=sum(one.removed_rows for one in told),
+        delete_files=sum(one.delete_files for one in told),
     )
 
 

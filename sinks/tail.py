@@ -62,7 +62,7 @@ class Tail:
         self._ages: deque[float] = deque(maxlen=_SAMPLES)
         self._overflow = 0
         self.book = advanced.of(spec.identifier, spec.id, spec.stream_id, env.advances)
-        self.moves = Moves()
+        self.moves, self.room = Moves(), env.room.share()
         self._care = None
         if env.upkeep is not None:
             retention = retention_of(spec, layout)
@@ -100,6 +100,7 @@ class Tail:
     def status(self) -> StreamState:
         """Return what there is to tell now."""
         ages = sorted(self._ages)
+        held = self.room.held
         table, now_ms = self._table_state, self._env.clock.time_ns() // 1_000_000
         return StreamState(
             stream_id=self.spec.id,
@@ -124,6 +125,8 @@ class Tail:
             discarded=sum(count for ends in table.discarded.values() for count in ends.values()),
             drift=tuple(self._layout.drift()),
             upkeep=None if self._care is None or self._care.report.looked_at_ms is None else self._care.report,
+            index_keys=None if held is None else held.keys,
+            index_bytes=None if held is None else held.bytes,
         )
 
     def _behind_s(self, now_ms: int) -> float | None:
@@ -200,7 +203,7 @@ class Tail:
             Session(env, spec, self._layout, self, source, table, lost).run(complete=len(topics) == len(spec.topics))
         finally:
             source.close()
-            env.room.free(spec.id)
+            self.room.free()
 
     def committed(self, table: state.TableState, ages: list[float], overflow: int) -> None:
         """Take note of a commit."""

@@ -242,6 +242,12 @@ class SinksSettings(KafkaSettings, RegistrySettings, LogSettings, TraceSettings,
     )
     owner_session_timeout_s: float = Field(default=6.0, ge=1, le=300, description="Kafka group session of writers")
     commit_timeout_s: float = Field(default=30.0, ge=1, le=300, description="of one catalog request")
+    upsert_index_bytes: int = Field(
+        default=1 << 30,
+        ge=1 << 20,
+        le=1 << 40,
+        description="memory for the keys of all upsert tables of a process; past it a stream fails, clearly",
+    )
     expired_files_grace_s: float = Field(
         default=10_800, ge=60, le=31_536_000, description="how long files of expired snapshots stay for running queries"
     )

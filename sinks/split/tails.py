@@ -106,6 +106,8 @@ class Split:
             freshness_p50_s=ages[len(ages) // 2] if ages else None,
             freshness_p95_s=ages[len(ages) * 95 // 100] if ages else None,
             drift=tuple(dict.fromkeys(pointer for one in states.values() for pointer in one.drift))[:_DRIFT],
+            index_keys=_sum([one.index_keys for one in states.values()]),
+            index_bytes=_sum([one.index_bytes for one in states.values()]),
             upkeep=together([one.upkeep for one in states.values()]),
         )
 
@@ -218,6 +220,11 @@ class Split:
 
     def _name(self, key: str) -> str:
         return ".".join((self.spec.identifier[0], self._names.get(key, self.spec.identifier[1])))
+
+
+def _sum(many: Sequence[int | None]) -> int | None:
+    told = [one for one in many if one is not None]
+    return sum(told) if told else None
 
 
 def _least(many: Sequence[Mapping[str, Mapping[str, int]]]) -> dict[str, dict[str, int]]:

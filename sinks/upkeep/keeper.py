@@ -236,6 +236,7 @@ class Keeper:
             looked_at_ms=self._now_ms(),
             compacted_at_ms=compacted_at,
             error=error,
+            delete_files=int(said.get("total-delete-files", 0)),
             removed_rows=kept.retained(table.metadata, care.owner_id).rows,
         )
 

@@ -42,25 +42,49 @@ def _mib(size: int) -> str:
 class Room:
     """`most_bytes`: of all tables together. May be used by all threads."""
 
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, most_bytes: int = DEFAULT_INDEX_BYTES) -> None:
         self._most_bytes = most_bytes
-        self._held: dict[str, Held] = {}
+        self._held: dict[Share, Held] = {}
         self._lock = threading.Lock()
 
-    def take(self, owner_id: str, held: Held) -> None:
-        """Set what a table's index holds; raises `Full`, and leaves what it held, where that is too much."""
+    def share(self) -> "Share":
+        """Return what one table takes of it: nothing yet."""
+        return Share(self)
+
+    def take(self, share: "Share", held: Held) -> None:
+        """Set what a share holds; raises `Full`, and leaves what it held, where that is too much."""
         with self._lock:
-            others = sum(one.bytes for owner, one in self._held.items() if owner != owner_id)
+            others = sum(one.bytes for other, one in self._held.items() if other is not share)
             if others + held.bytes > self._most_bytes:
                 raise Full(held, others, self._most_bytes)
-            self._held[owner_id] = held
+            self._held[share] = held
 
-    def free(self, owner_id: str) -> None:
-        """Forget a table's index."""
+    def free(self, share: "Share") -> None:
+        """Forget what a share holds."""
         with self._lock:
-            self._held.pop(owner_id, None)
+            self._held.pop(share, None)
 
-    def held(self, owner_id: str) -> Held | None:
-        """Return what a table's index holds; None: it has none."""
+    def held(self, share: "Share") -> Held | None:
+        """Return what a share holds; None: nothing."""
         with self._lock:
-            return self._held.get(owner_id)
+            return self._held.get(share)
+
+
+class Share:
+    """One table's part of a `Room`."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+
+    def take(self, held: Held) -> None:
+        """Set what the table's index holds; raises `Full`, and leaves what it held, where that is too much."""
+        self._room.take(self, held)
+
+    def free(self) -> None:
+        """Say that there is no index any more."""
+        self._room.free(self)
+
+    @property
+    def held(self) -> Held | None:
+        """What the index holds; None: there is none."""
+        return self._room.held(self)

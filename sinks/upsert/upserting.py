@@ -29,7 +29,7 @@ from sinks.upsert.index import BYTES_A_KEY, BYTES_A_NEW_KEY, Index, Version
 from sinks.upsert.indexed import Indexed, Written
 from sinks.upsert.merge import KEYLESS, Merged, decide
 from sinks.upsert.rebuild import columns, rebuild, times
-from sinks.upsert.room import Full, Held, Room
+from sinks.upsert.room import Full, Held, Share
 from sinks.writing import Appending, Wrote, name
 
 _ROW = "#row"
@@ -38,7 +38,7 @@ log = logs.logger(__name__)
 
 
 def writing_of(
-    spec: Spec, first: Schema, metadata: TableMetadata, check: Callable[[], None], moves: Moves, room: Room
+    spec: Spec, first: Schema, metadata: TableMetadata, check: Callable[[], None], moves: Moves, room: Share
 ) -> Appending:
     """Return what turns a session's rows into files; `check` may raise to give up."""
     return Appending(first) if spec.keys is None else Upserting(first, spec.id, metadata, check, moves, room)
@@ -66,7 +66,7 @@ class Upserting(Appending):
         metadata: TableMetadata,
         check: Callable[[], None],
         moves: Moves,
-        room: Room,
+        room: Share,
     ) -> None:
         super().__init__(first)
         self._owner, self._check, self._moves, self._room = owner_id, check, moves, room
@@ -159,17 +159,17 @@ class Upserting(Appending):
 
     def _drop(self) -> None:
         self._indexed = None
-        self._room.free(self._owner)
+        self._room.free()
 
     def _count(self, keys: int) -> None:
-        self._room.take(self._owner, Held(keys, keys * BYTES_A_KEY))
+        self._room.take(Held(keys, keys * BYTES_A_KEY))
 
     def _hold(self, index: Index, fresh: int) -> None:
         """Say what the index takes with so many further keys; they are brought into order where that makes them fit."""
         for last in (False, True):
             held = Held(len(index) + fresh, index.size + fresh * BYTES_A_NEW_KEY)
             try:
-                self._room.take(self._owner, held)
+                self._room.take(held)
             except Full:
                 if last:
                     raise

@@ -47,7 +47,7 @@ def run(count: int, keys: int, commits: int) -> Mapping[str, float]:
         )
         first = schema.events(keyed=True)
         table = create.take(catalog, ("acme", "t"), first, OWNER, lambda: {"T": {"0": 0}}, Arrangement(()))
-        writing = Upserting(first, OWNER, table.metadata, lambda: None, Moves(), Room(1 << 40))
+        writing = Upserting(first, OWNER, table.metadata, lambda: None, Moves(), Room(1 << 40).share())
 
         def put(batch: pa.Table) -> float:
             began = time.process_time()
@@ -56,7 +56,16 @@ def run(count: int, keys: int, commits: int) -> Mapping[str, float]:
             wrote = writing.write(batch, metadata.schema(), metadata, table.io)
             ends = {"T": {"0": base["T"]["0"] + batch.num_rows}}
             made = commit.Batch(
-                wrote.files, wrote.schema, base, ends, {}, writing.kept(), frozenset(), wrote.deletes, wrote.onto, wrote.follow
+                wrote.files,
+                wrote.schema,
+                base,
+                ends,
+                {},
+                writing.kept(),
+                frozenset(),
+                wrote.deletes,
+                wrote.onto,
+                wrote.follow,
             )
             done = commit.commit(
                 catalog,

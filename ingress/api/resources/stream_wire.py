@@ -41,6 +41,7 @@ class Upkeep(Definition):
     snapshots: int
     files: int
     small_files: int
+    delete_files: int
     live_bytes: int
     dead_files: int
     dead_bytes: int
@@ -48,6 +49,13 @@ class Upkeep(Definition):
     last_look_at: datetime | None
     last_compaction_at: datetime | None
     error: str | None
+
+
+class UpsertIndex(Definition):
+    """What the writer keeps in memory of a table of `writeMode: upsert`: keys ever met, and their bytes."""
+
+    keys: int
+    size_bytes: int
 
 
 class StatusAnswer(Definition):
@@ -74,6 +82,7 @@ class StatusAnswer(Definition):
     discarded: int | None
     drift: tuple[str, ...]
     upkeep: Upkeep | None
+    upsert_index: UpsertIndex | None
     updated_at: datetime | None
 
 
@@ -117,6 +126,9 @@ def status(call: Call, record: StreamRecord, said: StreamState | None) -> dict[s
         "discarded": known.discarded,
         "drift": known.drift,
         "upkeep": None if known.upkeep is None else _upkeep(known.upkeep),
+        "upsertIndex": None
+        if known.index_keys is None
+        else {"keys": known.index_keys, "sizeBytes": known.index_bytes or 0},
         "updatedAt": None if said is None else shapes.instant(said.updated_at_ms),
     }
 
@@ -126,6 +138,7 @@ def _upkeep(said: TableUpkeep) -> dict[str, Any]:
         "snapshots": said.snapshots,
         "files": said.files,
         "smallFiles": said.small_files,
+        "deleteFiles": said.delete_files,
         "liveBytes": said.live_bytes,
         "deadFiles": said.dead_files,
         "deadBytes": said.dead_bytes,

@@ -42,12 +42,15 @@ async def test_status_is_what_the_writer_said(api: Api) -> None:
         positions={"t": {"0": 5}},
         lag_records=3,
         freshness_p50_s=0.5,
+        index_keys=10,
+        index_bytes=490,
         updated_at_ms=2_000,
     )
     api.env.registry.states.put([said])
     found = (await api.send("GET", "/streams/slack-events/status")).json
     assert (found["state"], found["rows"], found["lagEvents"]) == ("running", 7, 3)
     assert (found["snapshotId"], found["positions"]) == (str(2**62), {"t": {"0": 5}})
+    assert (found["upsertIndex"], found["upkeep"]) == ({"keys": 10, "sizeBytes": 490}, None)
     assert found["lastCommitAt"] == "1970-01-01T00:00:01.000Z"
     listed = (await api.send("GET", "/streams")).json["items"]
     assert [each["state"] for each in listed] == ["running"]

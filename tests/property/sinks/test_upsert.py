@@ -8,18 +8,20 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sinks.columns.key import Key
 from sinks.rows.system import Record
 from sinks.table import state
+from sinks.upkeep import compact
 from sinks.upsert import scalars
 from sinks.upsert.index import Entry, Index, Loading, hashed
 from sinks.upsert.keys import KeyColumns, Keys
 from sinks.upsert.merge import decide
 from tests.integration.sinks.world import wire_event
-from tests.unit.sinks import wrapped
+from tests.unit.sinks import keyed, wrapped
 from tests.unit.sinks.ground import NAME, STREAM, TOPIC, Ground
 
 KEYS = Keys(Key(("id", "kind"), ("at", "n")), (("op",), ("gone", 0, True)))
@@ -107,6 +109,57 @@ def test_the_table_is_what_a_dict_would_be(
         assert len(rows) + gone == len(events)
 
 
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["put", "tend", "tend in put", "put in tend", "put, no answer", "tend, no answer", "restart"]),
+        st.lists(
+            st.tuples(st.sampled_from([None, 0, 1, 2, 3, 4]), st.sampled_from([None, 1, 2, 3]), st.booleans()),
+            min_size=1,
+            max_size=4,
+        ),
+    ),
+    min_size=4,
+    max_size=9,
+)
+
+
+@settings(max_examples=6, deadline=None)
+@given(STEPS)
+def test_a_table_that_upkeep_rewrites_meanwhile_is_what_a_dict_would_be(
+    steps: list[tuple[str, list[keyed.Event]]],
+) -> None:
+    """Commits and looks in any order, one inside the other, answers lost: rows, counts, deletes and index are right."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as early:
+        early.setattr(compact, "MIN_INPUTS", 2)
+        made = keyed.Table(Path(folder))
+        try:
+            for step, events in steps:
+                _do(made, step, events)
+            made.put((0, 1, False))
+            made.check()
+        finally:
+            made.close()
+
+
+def _do(made: keyed.Table, step: str, events: list[keyed.Event]) -> None:
+    if step.endswith("no answer"):
+        made.lose_answer()
+    if step == "restart":
+        made.writing = made.session()
+    elif step == "put in tend":
+        made.before_commit(lambda: made.put(*events))
+        made.tend()
+    elif step.startswith("tend,") or step == "tend":
+        made.tend()
+    else:
+        if step == "tend in put":
+            made.before_commit(made.tend)
+        made.put(*events)
+    made.nothing_more()
+    if made.writing._indexed is not None:
+        made.check_index()
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 40), st.sampled_from(SEQUENCES), st.integers(0, 3)), max_size=60),
     st.integers(1, 60),
@@ -121,7 +174,7 @@ def test_an_index_in_arrays_says_what_a_dict_says(puts: list[tuple[int, Any, int
         entry = Entry(n, n + 1, n % 3 == 0, (*scalars.of(text), moment, 0))
         if n < settled:
             loading.add(key, entry)
-            if key not in plain or entry.version >= plain[key].version:
+            if key not in plain or (entry.version, not entry.dead) >= (plain[key].version, not plain[key].dead):
                 plain[key] = entry
         else:
             if n == settled:

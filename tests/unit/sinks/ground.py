@@ -28,6 +28,7 @@ from sinks.spec import Env, Spec
 from sinks.table import state
 from sinks.tail import Tail
 from sinks.upsert.keys import Keys
+from sinks.upsert.room import Room
 from tests.fakes.clock import ManualClock
 from tests.integration.sinks.world import wire_event
 
@@ -276,6 +277,7 @@ class Ground:
         self.tail: Tail | None = None
         self.advances: Any = None
         self.upkeep: Any = None
+        self.room = Room()
         self.meanwhile: Callable[[], None] = lambda: None
         """Called whenever the tail polls and finds nothing."""
 
@@ -306,7 +308,7 @@ class Ground:
         slots = Slots(4, patience_s=10, most=32, monotonic=self.clock.monotonic)
         env = Env(
             self.catalog, admin, {}, self.clock, METRICS, "me", self.flush_bytes, 1, slots, lambda: 0.5, source,
-            self.advances, self.upkeep,
+            self.advances, self.upkeep, self.room,
         )  # fmt: skip
         layout = EventLayout(self.typing, self.event_types, self.layout, self.key, self.keys)
         tail = self.tail = Tail(self.spec(**changes), layout, env)

@@ -42,7 +42,7 @@ class Table:
         self.table = create.take(
             self.catalog, NAME, self.first, STREAM, lambda: {"T": {"0": 0}}, arrangement or Arrangement(())
         )
-        self.moves, self.room = Moves(), Room(1 << 40)
+        self.moves, self.room = Moves(), Room(1 << 40).share()
         self.keeper = Keeper(self.catalog, self.clock, lambda: 0.5, grace_s)
         self.care = self.keeper.open(NAME, STREAM, keyed=Keyed(self.moves, Lasting(self.first)))
         self.writing = self.session()
@@ -72,6 +72,10 @@ class Table:
             raise _Lost
 
         self._acts.append(lost)
+
+    def nothing_more(self) -> None:
+        """Forget what was to be done before a commit that never came."""
+        self._acts.clear()
 
     def _commit_table(self, *args: Any) -> Any:
         lost = False

@@ -224,13 +224,6 @@ def test_upkeep_is_told_to_nobody(ground: Ground, tmp_path: Any) -> None:
     assert said[6][state.NEWEST] == said[5][state.NEWEST]
 
 
-def test_a_table_that_is_upserted_into_keeps_its_files(ground: Ground) -> None:
-    written(ground)
-    keeper = Keeper(ground.catalog, ground.clock, lambda: 0.5)
-    keeper.look(keeper.open(NAME, STREAM, compacts=False))
-    assert len(paths(ground.table())) == 6
-
-
 def test_a_closed_table_is_left_at_the_next_step(ground: Ground) -> None:
     written(ground)
     keeper, one = care(ground)

@@ -33,7 +33,7 @@ def test_a_tail_tells_the_last_look_at_its_table(ground: Ground) -> None:
 
 def test_several_tables_are_told_as_one() -> None:
     one = TableUpkeep(1, 2, 3, 4, 5, 6, 70, None, removed_rows=7)
-    other = TableUpkeep(10, 20, 30, 40, 50, 60, 7, 8, "no room", 70)
-    assert together([one, None, other]) == TableUpkeep(11, 22, 33, 44, 55, 66, 7, 8, "no room", 77)
+    other = TableUpkeep(10, 20, 30, 40, 50, 60, 7, 8, "no room", 70, 5)
+    assert together([one, None, other]) == TableUpkeep(11, 22, 33, 44, 55, 66, 7, 8, "no room", 77, 5)
     assert together([None]) is None
     assert orjson.dumps(one)

@@ -19,6 +19,7 @@ class TableUpkeep:
 
     Small: may still be joined. Dead: in no snapshot, to be deleted after the grace period. `error`: why the last look
     did not come to its end. `removed_rows`: since the tables' start, because they were older than `retentionDays`.
+    `delete_files`: that hide rows.
     """
 
     snapshots: int = 0
@@ -31,6 +32,7 @@ class TableUpkeep:
     compacted_at_ms: int | None = None
     error: str | None = None
     removed_rows: int = 0
+    delete_files: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,8 @@ class StreamState:
 
     Times in ms since the epoch or seconds, sizes in bytes; None = not known. `overflow`: fields kept as JSON because
     the table has its most columns. `discarded`: events since the table's start that the contract takes no row of;
-    `drift`: JSON pointers of members that it gives no column.
+    `drift`: JSON pointers of members that it gives no column. `index_keys`, `index_bytes`: what the writer keeps in
+    memory for an upsert table.
     """
 
     stream_id: str
@@ -63,6 +66,8 @@ class StreamState:
     discarded: int | None = None
     drift: tuple[str, ...] = ()
     upkeep: TableUpkeep | None = None
+    index_keys: int | None = None
+    index_bytes: int | None = None
     updated_at_ms: int = 0
 
 
