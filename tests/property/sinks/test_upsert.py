@@ -8,6 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -182,12 +184,21 @@ def test_an_index_in_arrays_says_what_a_dict_says(puts: list[tuple[int, Any, int
             index.put(key, entry)
             plain[key] = entry
             if n % 7 == 0:
-                index._settle()
+                index.settle()
     if len(puts) <= settled:
         index = loading.done()
     assert len(index) == len(plain)
     assert {key: index.get(key) for key in plain} == plain
     assert index.get(hashed("none")) is None
+    even = {entry.file for entry in plain.values() if entry.file % 2 == 0}
+    moved = {
+        key: entry._replace(file=entry.file + 100, at=entry.at * 2) if entry.file in even else entry
+        for key, entry in plain.items()
+    }
+    assert not even or not index.move(even, lambda file, at: (file, pa.nulls(len(at), pa.int32())))
+    assert {key: index.get(key) for key in plain} == plain
+    assert index.move(even, lambda file, at: (pc.add(file, pa.scalar(100, pa.int32())), pc.add(at, at)))
+    assert {key: index.get(key) for key in plain} == moved
 
 
 SCALARS = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
