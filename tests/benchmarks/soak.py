@@ -25,7 +25,8 @@ from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.table import Table
 
 from sinks.table import commit, create, files, schema, state
-from sinks.upkeep.keeper import Care, Keeper
+from sinks.upkeep.care import Care
+from sinks.upkeep.keeper import Keeper
 from tests.fakes.clock import ManualClock
 
 TABLES, COMMITS, ROWS, STEP_S = 10, 43_200, 100, 10.0

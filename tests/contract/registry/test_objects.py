@@ -93,7 +93,8 @@ def test_states_come_back_as_put_and_a_stale_owner_is_not_heard(registry: Regist
     made = stream(registry)
     state = StreamState(
         made.id, State.RUNNING, owner="a", generation=2, positions={"topic": {"0": 5}}, lag_s=0.5, bytes=1 << 40,
-        upkeep=TableUpkeep(files=3, looked_at_ms=7, error="no room", removed_rows=2, delete_files=3), index_keys=9, index_bytes=441,
+        upkeep=TableUpkeep(files=3, looked_at_ms=7, error="no room", removed_rows=2, delete_files=3),
+        index_keys=9, index_bytes=441,
     )  # fmt: skip
     before = registry.revision()
     registry.states.put([state])

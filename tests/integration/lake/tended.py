@@ -13,7 +13,8 @@ from pyiceberg.table import Table
 from sinks.jobs.sweep_table import sweep
 from sinks.table import commit, kept, manifests, snapshot, state
 from sinks.upkeep import collect, compact
-from sinks.upkeep.keeper import Care, Keeper
+from sinks.upkeep.care import Care
+from sinks.upkeep.keeper import Keeper
 from sinks.upkeep.retain import Retention
 from tests.fakes.clock import ManualClock
 from tests.integration.lake.places import OWNER, Place, put

@@ -308,7 +308,7 @@ class Ground:
         slots = Slots(4, patience_s=10, most=32, monotonic=self.clock.monotonic)
         env = Env(
             self.catalog, admin, {}, self.clock, METRICS, "me", self.flush_bytes, 1, slots, lambda: 0.5, source,
-            self.advances, self.upkeep, self.room,
+            self.advances, self.upkeep, room=self.room,
         )  # fmt: skip
         layout = EventLayout(self.typing, self.event_types, self.layout, self.key, self.keys)
         tail = self.tail = Tail(self.spec(**changes), layout, env)

@@ -20,7 +20,8 @@ from schemas.definitions.cuts import Cut, Order
 from sinks.table import state
 from sinks.table.partitions import Arrangement
 from sinks.upkeep import compact
-from sinks.upkeep.keeper import Care, Keeper
+from sinks.upkeep.care import Care
+from sinks.upkeep.keeper import Keeper
 from tests.unit.sinks.ground import NAME, STREAM, TOPIC, Ground
 from tests.unit.sinks.told import ToldFile
 

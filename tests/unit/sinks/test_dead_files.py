@@ -7,7 +7,8 @@ import pytest
 
 from sinks.table import snapshot
 from sinks.upkeep import collect, compact, journal
-from sinks.upkeep.keeper import Care, Keeper
+from sinks.upkeep.care import Care
+from sinks.upkeep.keeper import Keeper
 from tests.unit.sinks.ground import NAME, STREAM, TOPIC, Ground
 
 GRACE_S = 100.0

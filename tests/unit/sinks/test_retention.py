@@ -21,7 +21,8 @@ from sinks.table.partitions import Arrangement
 from sinks.table.schema import name_in
 from sinks.tail import retention_of
 from sinks.upkeep import compact, retain
-from sinks.upkeep.keeper import Care, Keeper
+from sinks.upkeep.care import Care
+from sinks.upkeep.keeper import Keeper
 from sinks.upkeep.retain import DAY_MS, Ages, Retention
 from tests.integration.sinks.world import wire_event
 from tests.unit.sinks.ground import NAME, STREAM, TOPIC, Ground

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from sinks.table import kept, snapshot, state
 from sinks.upkeep import collect, compact, journal
-from sinks.upkeep.keeper import Care, Keeper
+from sinks.upkeep.care import Care
+from sinks.upkeep.keeper import Keeper
 from sinks.upkeep.retain import Retention
 from tests.integration.sinks.world import wire_event
 from tests.unit.sinks import keyed
