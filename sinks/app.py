@@ -82,20 +82,9 @@ async def run(
         queue = max(_MIN_QUEUE_KIB, min(_MAX_QUEUE_KIB, QUEUE_BUDGET_KIB // max(1, tails)))
         flush = min(settings.flush_bytes, max(_MIN_FLUSH, FLUSH_BUDGET // max(1, tails)))
         return Env(
-            catalog,
-            admin,
-            tailing,
-            clock,
-            metrics,
-            owner,
-            flush,
-            queue,
-            slots,
-            advances=advances,
-            upkeep=keeper,
-            tracer=tracer,
-            room=room,
-        )
+            catalog, admin, tailing, clock, metrics, owner, flush, queue, slots,
+            advances=advances, upkeep=keeper, tracer=tracer, room=room,
+        )  # fmt: skip
 
     fleet = Fleet(env)
     ownership = Ownership(
