@@ -74,6 +74,12 @@ LIST = (
     Metric("hookberg_api_seconds", "histogram", "Request to answer, control plane"),
     Metric("hookberg_api_in_flight_requests", "gauge", "Requests of the control plane being handled now"),
     Metric("hookberg_alerts_open", "gauge", "Open alerts of all tenants", ("kind",)),
+    # ---- what waits of each source: streams (origin stage), sinks (origin tables)
+    Metric(
+        "hookberg_source_oldest_seconds", "gauge", "Age of the oldest event that is not done yet", ("source", "origin")
+    ),
+    Metric("hookberg_source_lag_records", "gauge", "Events of a source that wait", ("source", "origin")),
+    Metric("hookberg_source_drained_per_second", "gauge", "Events of a source done a second", ("source", "origin")),
     # ---- the stage: streams
     Metric("hookberg_items_total", "counter", "Items decided by the stage", ("outcome",)),
     Metric("hookberg_quarantined_total", "counter", "Items that went to quarantine", ("reason",)),

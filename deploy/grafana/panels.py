@@ -141,6 +141,14 @@ ROWS = (
         ),
     ),
     Row(
+        "What waits",
+        (
+            shown("Age of the oldest event not done yet", "s", "hookberg_source_oldest_seconds"),
+            shown("Events that wait, by source", "short", "hookberg_source_lag_records"),
+            shown("Events done a second, by source", "ops", "hookberg_source_drained_per_second"),
+        ),
+    ),
+    Row(
         "The stage",
         (
             shown("Items a second by outcome", "ops", "hookberg_items_total", text="`duplicate`: dedupe hits."),

@@ -19,6 +19,7 @@ from schemas.backing.health import HealthServer
 from schemas.backing.kafka import Topics, client_config
 from schemas.backing.kafka.lags import Lags
 from schemas.backing.kafka.pressure import PressureTopic
+from schemas.backing.kafka.pressure_figures import Watched
 from schemas.backing.lake import conditional, open_catalog
 from schemas.errors import EXIT_RESTART
 from sinks import app
@@ -54,7 +55,8 @@ async def _write(given: settings.SinksSettings) -> int:
         keys = lambda: base.view.current().keys  # noqa: E731 what the page asks at each request
         health = HealthServer(given.sinks_host, given.sinks_health_port, checks, metrics, keys)
         await health.start()
-        pressure = PressureTopic(client_config(given), Topics(given).ensure_cluster_topics, base.clock.monotonic)
+        topic = PressureTopic(client_config(given), Topics(given).ensure_cluster_topics, base.clock.monotonic)
+        pressure = Watched(topic, base.metrics, lambda: base.clock.time_ns() // 1_000_000)
         writers = asyncio.create_task(
             app.run(
                 given,

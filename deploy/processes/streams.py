@@ -12,6 +12,7 @@ from schemas import readiness, settings
 from schemas.backing.health import HealthServer
 from schemas.backing.kafka import Topics, client_config
 from schemas.backing.kafka.pressure import PressureLog, PressureTopic
+from schemas.backing.kafka.pressure_figures import Watched
 from schemas.definitions.job import DRY_RUN, REDRIVE, Job
 from schemas.vendors import adapter
 from streams import supervise
@@ -67,7 +68,8 @@ async def _stage(given: settings.StreamsSettings, group: str) -> int:
         health = _health(given.streams_health_port, given, base, state.ready)
         await health.start()
         alerts, kafka = base.registry.alerts, client_config(given)
-        pressure = PressureTopic(kafka, Topics(given).ensure_cluster_topics, base.clock.monotonic)
+        topic = PressureTopic(kafka, Topics(given).ensure_cluster_topics, base.clock.monotonic)
+        pressure = Watched(topic, base.metrics, lambda: base.clock.time_ns() // 1_000_000)
         env = Env(given, kafka, base.view, adapter, base.clock, metrics, alerts, pressure, tracer=base.tracer)
         owner = f"{socket.gethostname()}-{os.getpid()}-{group}"
         jobs = JobRunner(base.registry.jobs, _kinds(given, base), owner)
