@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +61,19 @@ OPENAPI = Package(
     "Z5eDsLCUNbx1zHpZb1LNQirADqdMTvWJQ/deahi0ws+tWWnwHXB+Pr4jfmM9OrETS9Y5iW8ZRu1fdbudObhLrg==",
     ("generated/api.github.com.json",),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Wheel:
+    """One PyPI package that is read as an archive and never installed: pinned version and sha256 of its wheel."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+KUBERNETES = Wheel("kubernetes-validate", "1.33.1", "fd910cff492ea32c85b8733fedd31dd0cf582925d3b3a3e73ceda1876f87bdcb")
+"""Kubernetes' own JSON schemas, of several versions: deploy/k8s is checked by them."""
 PACKAGES = (EXAMPLES, SCHEMAS, OPENAPI)
 ORACLES = TOP / "tests/contract/vendors/oracles/requirements.lock"
 """Vendors' own libraries: what they say of a signature is compared with what we say."""
@@ -141,6 +155,25 @@ def _unpack(archive: tarfile.TarFile, name: str, target: Path) -> None:
         shutil.copyfileobj(source, out)
 
 
+def wheel(package: Wheel) -> Path:
+    """Return the archive of a PyPI package, fetching it when it is not in the cache; raises FixtureError."""
+    folder = cache_dir() / f"{package.name}-{package.version}"
+    found = list(folder.glob("*.whl"))
+    if found:
+        return found[0]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        wanted, ready = Path(scratch) / "wanted.txt", Path(scratch) / "ready"
+        wanted.write_text(f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n", "utf-8")
+        options = ("--require-hashes", "--no-deps", "--only-binary=:all:", "--dest", str(ready), "-r", str(wanted))
+        _pip("download", options, f"{package.name} {package.version} is needed once", folder)
+        try:
+            ready.rename(folder)
+        except OSError:  # somebody was faster
+            shutil.copytree(ready, folder, dirs_exist_ok=True)
+    return next(folder.glob("*.whl"))
+
+
 def libraries(lock: Path) -> Path:
     """Return the folder that holds what a lock file names, and that alone, fetching it when it is not in the cache.
 
@@ -163,26 +196,20 @@ def _install(lock: Path, folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         ready = Path(scratch) / "ready"
         options = ("--require-hashes", "--no-deps", "--no-compile", "--only-binary=:all:", "--target", str(ready))
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "-q",
-            "--disable-pip-version-check",
-            *options,
-            "-r",
-            str(lock),
-        ]
         missing = f"the libraries of {lock.relative_to(TOP)} are needed once"
-        advice = f"run `make fixtures` with a package index at hand, or copy {folder} from a machine that did"
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_FETCH_TIMEOUT_S, check=False)
-        except subprocess.TimeoutExpired:
-            raise FixtureError(f"{missing}: pip had no answer in {_FETCH_TIMEOUT_S} s; {advice}") from None
-        if done.returncode:
-            raise FixtureError(f"{missing} and pip failed; {advice}: {done.stderr.strip()[-500:]}")
+        _pip("install", (*options, "-r", str(lock)), missing, folder)
         ready.rename(folder)
+
+
+def _pip(verb: str, options: Sequence[str], missing: str, folder: Path) -> None:
+    command = [sys.executable, "-m", "pip", verb, "-q", "--disable-pip-version-check", *options]
+    advice = f"run `make fixtures` with a package index at hand, or copy {folder} from a machine that did"
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_FETCH_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise FixtureError(f"{missing}: pip had no answer in {_FETCH_TIMEOUT_S} s; {advice}") from None
+    if done.returncode:
+        raise FixtureError(f"{missing} and pip failed; {advice}: {done.stderr.strip()[-500:]}")
 
 
 def main() -> int:
@@ -193,6 +220,7 @@ def main() -> int:
                 print(member(package, name))
         print(libraries(ORACLES))
         print(libraries(S3))
+        print(wheel(KUBERNETES))
     except FixtureError as exc:
         print(f"fixtures: {exc}", file=sys.stderr)
         return 1
