@@ -70,8 +70,9 @@ def definitions(version: str) -> dict[str, Any]:
     with zipfile.ZipFile(path) as archive:
         name = f"kubernetes_validate/kubernetes-json-schema/v{version}-local-strict/_definitions.json"
         text = archive.read(name).replace(b"#/definitions/", b"#/$defs/")
-    found: dict[str, Any] = json.loads(text)
-    return found["$defs"] if "$defs" in found else found["definitions"]
+    whole = json.loads(text)
+    found: dict[str, Any] = whole["$defs"] if "$defs" in whole else whole["definitions"]
+    return found
 
 
 @cache
