@@ -87,7 +87,7 @@ class Lagging:
                 if stream.id not in seen:
                     seen[stream.id] = self._of_stream(now_ms, now_s, stream, states.get(stream.id), by_id)
                 one = seen[stream.id]
-                worst = None if one is None or worst is None else max(worst, one, key=_weight)
+                worst = None if one is None or worst is None else max(one, worst, key=_weight)
             if worst is not None:
                 found[source.id] = worst
         return found
@@ -115,10 +115,14 @@ class Lagging:
         if not lag:
             known.clear_ms = now_ms
             return Measure(Backlog(0, 0.0), known.rate.per_s)
+        fresh_s = stream.definition.freshness_seconds
         bounds = [] if age_s is None else [age_s]
         if since_ms := max(known.clear_ms, state.committed_at_ms or 0 if age_s is None else 0):
             bounds.append(max(0, now_ms - since_ms) / 1000)
-        return Measure(Backlog(lag, min(bounds)), known.rate.per_s) if bounds else None
+        if not bounds:
+            return None
+        late = min(bounds) > fresh_s  # else it waits for a commit that is not due yet
+        return Measure(Backlog(lag, min(bounds)) if late else Backlog(0, 0.0), known.rate.per_s)
 
 
 def _retries(state: StreamState) -> bool:

@@ -25,6 +25,8 @@ from streams.alerts.losses import LossBudget, Losses, shedding
 EVERY_S = 2.0
 UPDATE_S = 30.0
 """The figures of an open alert are brought up to date no more often, but for its level."""
+HOLD_S = 30.0
+"""So long all must be well before an alert is closed, or its level lowered."""
 MEMBERS_S, AWAY_S = 5.0, 60.0
 """Worker groups are asked for so often; so much later once it took longer than that."""
 MOST_OPEN = 10_000
@@ -85,6 +87,7 @@ class Evaluator:
         )
         self._open: dict[AlertKind, dict[Entity, Standing]] | None = None
         self._told_s: dict[tuple[AlertKind, Entity], float] = {}
+        self._better_s: dict[tuple[AlertKind, Entity], float] = {}
 
     def note(self, record: Ledger) -> None:
         """Take what became of records."""
@@ -111,7 +114,9 @@ class Evaluator:
             for rule in rules:
                 judged |= rule(now, standing)
             for entity, finding in judged.items():
-                self._tell(kind, entity, finding, standing)
+                gone = finding is None and _is_gone(entity, snapshot)
+                if gone or not self._waits((kind, entity), finding, standing.get(entity)):
+                    self._tell((kind, entity), finding, standing)
 
     def _learn(self, kind: AlertKind) -> dict[Entity, Standing]:
         """Take over what the process before this one left open."""
@@ -136,28 +141,52 @@ class Evaluator:
                     break
         return self._joined
 
-    def _tell(self, kind: AlertKind, entity: Entity, finding: Finding | None, standing: dict[Entity, Standing]) -> None:
-        before, now_s = standing.get(entity), self._clock.monotonic()
-        named = {"kind": kind.value, "entity_type": entity[0], "entity_id": entity[1]}
-        if finding is None:
-            if before is not None:
-                self._sight.alerts.close(kind, entity)
-                del standing[entity]
-                self._told_s.pop((kind, entity), None)
-                _log.info("alert_closed", **named)
-            return
-        changed = before is None or before.level != finding.level
-        if not changed and now_s < self._told_s.get((kind, entity), now_s - UPDATE_S) + UPDATE_S:
+    def _waits(self, place: tuple[AlertKind, Entity], finding: Finding | None, before: Standing | None) -> bool:
+        """Tell whether what is better now must stay so for a while before it is told."""
+        better = before is not None and (finding is None or (finding.level, before.level) == ("warn", "alarm"))
+        if not better:
+            self._better_s.pop(place, None)
+            return False
+        now_s = self._clock.monotonic()
+        return now_s - self._better_s.setdefault(place, now_s) < HOLD_S
+
+    def _tell(self, place: tuple[AlertKind, Entity], finding: Finding | None, standing: dict[Entity, Standing]) -> None:
+        before = standing.get(place[1])
+        if finding is not None:
+            self._raise(place, finding, before, standing)
+        elif before is not None:
+            self._sight.alerts.close(*place)
+            del standing[place[1]]
+            self._told_s.pop(place, None)
+            self._better_s.pop(place, None)
+            _log.info("alert_closed", **_named(place))
+
+    def _raise(
+        self,
+        place: tuple[AlertKind, Entity],
+        finding: Finding,
+        before: Standing | None,
+        standing: dict[Entity, Standing],
+    ) -> None:
+        now_s, changed = self._clock.monotonic(), before is None or before.level != finding.level
+        if not changed and now_s < self._told_s.get(place, now_s - UPDATE_S) + UPDATE_S:
             return
         if before is None and len(standing) >= MOST_OPEN:
             return
+        kind, entity = place
         details = {"level": finding.level, **finding.details}
         self._sight.alerts.open(finding.tenant, kind, entity, finding.message, details)
         standing[entity] = Standing(finding.level, details)
-        self._told_s[kind, entity] = now_s
+        self._told_s[place] = now_s
+        self._better_s.pop(place, None)
         if changed:
             said = "alert_opened" if before is None else "alert_changed"
-            _log.warning(said, level=finding.level, message=finding.message, **named)
+            _log.warning(said, level=finding.level, message=finding.message, **_named(place))
+
+
+def _named(place: tuple[AlertKind, Entity]) -> dict[str, str]:
+    kind, entity = place
+    return {"kind": kind.value, "entity_type": entity[0], "entity_id": entity[1]}
 
 
 def _standing(alert: Alert) -> Standing:

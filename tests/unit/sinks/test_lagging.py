@@ -89,11 +89,17 @@ def test_the_worst_of_the_streams_that_read_a_source_counts() -> None:
     assert {one.origin for one in world.told} == {"tables"}
 
 
+def test_what_waits_for_a_commit_that_is_not_due_is_no_backlog() -> None:
+    world = World(stream("a", "shop"))
+    assert world.look(world.state("a", 500, 5.0)) == {"src-shop": Backlog(0, 0.0)}
+    assert world.look(world.state("a", 500, 5.1)) == {"src-shop": Backlog(500, 5.1)}
+
+
 def test_levels_are_those_of_each_source() -> None:
     world = World(stream("a", "shop"))
-    world.look(world.state("a", 100, 1.0))
+    world.look(world.state("a", 100, 9.0))
     assert world.told[0].level == Level.WARN
-    world.look(world.state("a", 80, 1.0), after_s=1.0)
+    world.look(world.state("a", 80, 9.0), after_s=1.0)
     assert world.told[0].level == Level.WARN, "left well below the threshold only"
 
 
@@ -101,7 +107,7 @@ def test_levels_are_those_of_each_source() -> None:
 def test_streams_that_stopped_or_wait_for_a_person_do_not_count(waits: State) -> None:
     world = World(stream("a", "shop"), stream("off", "shop", desired="stopped"), stream("odd", "shop"))
     odd = world.state("odd", 10**9, 10**6, state=waits, reason=Reason.OFFSETS_EXPIRED.value)
-    assert world.look(world.state("a", 3, 0.5), odd) == {"src-shop": Backlog(3, 0.5)}
+    assert world.look(world.state("a", 3, 7.5), odd) == {"src-shop": Backlog(3, 7.5)}
     del world.streams["a"]
     assert world.look(odd) == {"src-shop": Backlog(0, 0.0)}
 
@@ -120,11 +126,11 @@ def test_a_writer_that_fails_by_itself_counts_by_what_kafka_says_waits() -> None
 
 def test_a_stream_nobody_says_anything_of_makes_its_sources_unknown() -> None:
     world = World(stream("a", "shop"), stream("b", "chat"), platforms=["shop", "chat"])
-    assert world.look(world.state("b", 1, 1.0)) == {"src-chat": Backlog(1, 1.0)}
-    world.elsewhere["a"] = world.state("a", 7, 2.0)
-    assert world.look(world.state("b"), after_s=STALE_S / 2)["src-shop"] == Backlog(7, 2.0), "another writer's"
+    assert world.look(world.state("b", 1, 6.0)) == {"src-chat": Backlog(1, 6.0)}
+    world.elsewhere["a"] = world.state("a", 7, 8.0)
+    assert world.look(world.state("b"), after_s=STALE_S / 2)["src-shop"] == Backlog(7, 8.0), "another writer's"
     assert "src-shop" not in world.look(world.state("b"), after_s=STALE_S / 2), "which has not said a word since"
-    world.elsewhere["a"] = world.state("a", 7, 2.0, generation=0)
+    world.elsewhere["a"] = world.state("a", 7, 8.0, generation=0)
     assert "src-shop" not in world.look(world.state("b"), after_s=0.0), "of before it was started again"
 
 

@@ -16,6 +16,7 @@ from schemas.errors import Refused
 from schemas.reasons import Reason
 from schemas.wire.ledger import Ledger
 from schemas.wire.pressure import STALE_S, Origin, Pressure
+from streams.agents import evaluator
 from streams.agents.evaluator import AWAY_S, EVERY_S, UPDATE_S, Evaluator, Sight
 from streams.alerts.groups import entity_of
 from streams.alerts.losses import QUIET_S
@@ -29,6 +30,12 @@ OVERLOAD = {
     "bound": {"events": 10**6, "ageSeconds": 6000, "bytes": 10**12},
     "shed": {"keepRatio": 0.1, "lossRatio": 0.01, "windowSeconds": 600},
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Close what is well at once: for how long it must be so has a test of its own."""
+    monkeypatch.setattr(evaluator, "HOLD_S", 0.0)
 
 
 class Book:
@@ -159,6 +166,24 @@ def test_depth_opens_at_its_threshold_escalates_and_closes_well_below() -> None:
         "", "open depth source warn", "", "", "update depth source alarm", "", "update depth source warn", "",
         "close depth source", "",
     ]  # fmt: skip
+
+
+def test_what_is_well_must_stay_so_before_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluator, "HOLD_S", 30.0)
+    world = World()
+    seen: list[str] = []
+    for number in range(100):  # a backlog that comes and goes with every commit
+        world.lag(0 if number % 3 else 1200)
+        seen += [did for did in world.look() if not did.startswith("update depth source warn")]
+    assert seen == ["open depth source warn"]
+    world.lag(6000)
+    assert world.look() == ["update depth source alarm"]
+    world.lag(1200)
+    did = [one for _ in range(18) for one in world.look()]
+    assert [one for one in did if "alarm" not in one] == ["update depth source warn"], "lowered as late"
+    world.lag(0)
+    assert [one for _ in range(15) for one in world.look()] == []
+    assert world.look() == ["close depth source"]
 
 
 def test_an_open_alert_is_brought_up_to_date_now_and_then() -> None:
