@@ -75,6 +75,7 @@ async def _serve(given: settings.ApiSettings, sock: socket.socket) -> int:
                 receipt_key=door.receipt_key,
                 keys=door.keys,
                 lags=lags,
+                pressures=door.overload.told,
                 rates=door.rates,
             )
         )

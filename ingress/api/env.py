@@ -12,6 +12,7 @@ from schemas.definitions.view import TopicView
 from schemas.metrics import Metrics
 from schemas.ports import CatalogReader, Clock, DeliveryReader, RegistryView, TableReader
 from schemas.settings.processes import ApiSettings
+from schemas.wire.pressure import Pressure
 
 STATIC = Path(__file__).parent / "static"
 
@@ -46,6 +47,7 @@ class ApiEnv:
     `ready()` returns what is wrong by check, "" or nothing = ready. `random_bytes` makes request ids. `static` holds
     Swagger UI's files where `swagger_ui.fetch` put them; without them `/docs` says so. `keys`: the key sets of token
     issuers that are at hand. `receipt_key`: by which the doors' receipts are told.
+    `pressures`: what was told lately of what waits of a source, by its id.
     `rates`: those of the data plane in the same process, so that a key has one bucket for both.
     """
 
@@ -63,5 +65,6 @@ class ApiEnv:
     receipt_key: bytes = field(repr=False)
     keys: KeySource = field(default_factory=NoKeys)
     lags: Waiting | None = None
+    pressures: Callable[[str], Sequence[Pressure]] = lambda _source_id: ()
     static: Path = STATIC
     rates: Rates = field(default_factory=Rates)

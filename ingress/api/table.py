@@ -6,6 +6,7 @@ from ingress.api.resources import (
     deliveries,
     jobs,
     keys,
+    overview,
     platforms,
     quarantine,
     roles,
@@ -48,5 +49,6 @@ ROUTES: tuple[Route, ...] = (
     *deliveries.ROUTES,
     *jobs.ROUTES,
     *alerts.ROUTES,
+    *overview.ROUTES,
     *audit.ROUTES,
 )

@@ -99,6 +99,11 @@ class Watch:
                 self._raised.add(source_id)
         self.judge()
 
+    def told(self, source_id: str) -> list[Pressure]:
+        """Return what was told of a source, one record an origin, and still counts."""
+        now = self._clock.monotonic()
+        return [each.record for each in self._told.get(source_id, {}).values() if self._is_fresh(each, now)]
+
     def unknown(self, source_ids: Iterable[str]) -> list[str]:
         """Return those of whom the stage has told nothing that still counts."""
         now = self._clock.monotonic()

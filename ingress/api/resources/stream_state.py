@@ -4,11 +4,12 @@ from collections.abc import Collection
 
 from schemas.backing.registry import StreamRecord, StreamState
 from schemas.definitions.stream import State
+from schemas.definitions.view import StreamView
 
 _ALIVE = frozenset({State.STARTING, State.WAITING, State.RUNNING, State.STOPPING})
 
 
-def state_of(record: StreamRecord, said: StreamState | None, topics: Collection[str]) -> State:
+def state_of(record: StreamRecord | StreamView, said: StreamState | None, topics: Collection[str]) -> State:
     """Return where a stream is; `topics` are the names of those that exist.
 
     What a writer said of an older generation is about a run that is over: then the stream is starting, or waiting for

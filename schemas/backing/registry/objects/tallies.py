@@ -4,17 +4,17 @@ Lives here: storing and summing. Volatile: no change rows, no revision. A flush 
 """
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas.backing.registry.objects.refusals import Refusals
 from schemas.backing.registry.objects.repository import Rim
-from schemas.backing.registry.tables import TALLIES
+from schemas.backing.registry.tables import SOURCES, TALLIES
 
 MAX_ROWS = 10_000
 
@@ -73,6 +73,15 @@ class Tallies:
             rows = connection.execute(query.group_by(TALLIES.c.source_id)).all()
         return {row.source_id: (int(row.accepted), int(row.shed)) for row in rows}
 
+    def all(self, tenant: str) -> dict[str, Tally]:
+        """Return the sums of a tenant's sources by source id; those that never saw anything are absent."""
+        query = select(TALLIES).join(SOURCES, SOURCES.c.id == TALLIES.c.source_id).where(SOURCES.c.tenant_id == tenant)
+        found: dict[str, list[Row[Any]]] = {}
+        with self.rim.database.read() as connection:
+            for row in connection.execute(query):
+                found.setdefault(row.source_id, []).append(row)
+        return {source_id: _summed(rows) for source_id, rows in found.items()}
+
 
 @dataclass(frozen=True, slots=True)
 class TallyFlusher:
@@ -92,11 +101,15 @@ class TallyFlusher:
 
 def read_tally(connection: Connection, source_id: str) -> Tally:
     """Sum the rows of one source inside a transaction."""
+    return _summed(connection.execute(select(TALLIES).where(TALLIES.c.source_id == source_id)))
+
+
+def _summed(rows: Iterable[Row[Any]]) -> Tally:
     accepted = handshakes = shed = 0
     refused: dict[str, int] = {}
     used: dict[str, int] = {}
     last: int | None = None
-    for row in connection.execute(select(TALLIES).where(TALLIES.c.source_id == source_id)):
+    for row in rows:
         accepted += row.accepted
         handshakes += row.handshakes
         shed += row.shed
