@@ -19,12 +19,13 @@ NOT_FOR_CHILDREN = ("HOOKBERG_KEY", "HOOKBERG_URL", "HOOKBERG_CACHE_DIR", "HOOKB
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Loopback ports: the control plane, the fast ingress door, and two health pages."""
+    """Loopback ports: the control plane, the fast ingress door, and health pages; `stats` 0: that has none."""
 
     api: int
     ingress: int
     streams: int
     sinks: int
+    stats: int = 0
 
     def of(self, name: str) -> int:
         """Return the port on which process `name` answers `/readyz`."""
@@ -33,7 +34,7 @@ class Ports:
 
     def all(self) -> tuple[int, ...]:
         """Return every port."""
-        return (self.api, self.ingress, self.streams, self.sinks)
+        return (self.api, self.ingress, self.streams, self.sinks, *((self.stats,) if self.stats else ()))
 
 
 def choose_ports(api: int, ingress: int) -> Ports:
@@ -43,7 +44,8 @@ def choose_ports(api: int, ingress: int) -> Ports:
     if api == ingress:
         raise LocalError(Reason.PORT_TAKEN, f"--port and --ingest-port are both {api}; choose two different ports")
     streams = free_port((api, ingress))
-    return Ports(api, ingress, streams, free_port((api, ingress, streams)))
+    sinks = free_port((api, ingress, streams))
+    return Ports(api, ingress, streams, sinks, free_port((api, ingress, streams, sinks)))
 
 
 def public_url(environ: Mapping[str, str], ports: Ports) -> str:
@@ -82,4 +84,6 @@ def environment(base: Mapping[str, str], folder: DataFolder, ports: Ports, boots
         "HOOKBERG_STREAMS_HEALTH_PORT": str(ports.streams),
         "HOOKBERG_SINKS_HEALTH_PORT": str(ports.sinks),
     }
+    if ports.stats:
+        fixed["HOOKBERG_STATS_HEALTH_PORT"] = str(ports.stats)
     return defaults | kept | fixed
