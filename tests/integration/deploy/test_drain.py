@@ -89,7 +89,7 @@ async def test_the_ingress_is_unready_before_it_refuses_anybody() -> None:
 
 async def test_the_api_is_unready_before_it_refuses_anybody(tmp_path: Path) -> None:
     admin = f"hbk_{secrets.token_hex(32)}"
-    shared = {
+    shared: dict[str, Any] = {
         "registry_url": f"sqlite:///{tmp_path / 'registry.db'}",
         "vault_key": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
     }
