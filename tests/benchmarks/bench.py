@@ -23,6 +23,7 @@ from tests.benchmarks import measure, stage
 from tests.benchmarks.backlog import backlog
 from tests.benchmarks.ids import ids
 from tests.benchmarks.live import live
+from tests.benchmarks.many.parts import freshness20, streams200
 from tests.benchmarks.measure import Figure
 from tests.benchmarks.parsers import parsers
 from tests.benchmarks.peers.compare import peers
@@ -70,6 +71,8 @@ PARTS: Mapping[str, Callable[[Ground], list[Figure]]] = {
     **{name: partial(_on_server, part) for name, part in measure.ALL.items()},
     **{name: partial(_on_kafka, part) for name, part in stage.PARTS.items()},
     "freshness1": partial(_on_server, lambda server: measure.freshness(server, 100.0, 30.0, asked_s=1)),
+    "freshness20": partial(_on_server, freshness20),
+    "streams200": partial(_on_server, streams200),
     "ids": partial(_on_kafka, ids),
     "restart": partial(_on_server, restart),
     "live": partial(_on_server, live),

@@ -21,12 +21,16 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What came of a load: when each request was answered (2xx, by the wall clock), how long it took in all."""
+    """What came of a load: when each request was answered (2xx, by the wall clock), how long it took in all.
+
+    `again`: requests that were sent once more after a 503.
+    """
 
     answered_at: dict[str, float]
     latency_s: list[float]
     seconds: float
     client_cpu_s: float
+    again: int = 0
 
 
 def prepare(base: str, path: str, name: str, body: bytes, headers: dict[str, str]) -> Request:
@@ -36,15 +40,20 @@ def prepare(base: str, path: str, name: str, body: bytes, headers: dict[str, str
     return Request(name, f"POST {path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body)
 
 
-async def send(base: str, requests: Sequence[Request], connections: int, rate_per_s: float | None = None) -> Sent:
-    """Send every request once over `connections`, at `rate_per_s` when given; AssertionError on an answer but 2xx."""
+async def send(
+    base: str, requests: Sequence[Request], connections: int, rate_per_s: float | None = None, *, patient: bool = False
+) -> Sent:
+    """Send every request over `connections`, at `rate_per_s` when given; AssertionError on an answer but 2xx.
+
+    `patient`: as vendors do, send again what was answered 503 (the broker was slow; dedupe takes care of the rest).
+    """
     queue = iter(requests)
     answered: dict[str, float] = {}
     latency: list[float] = []
-    began, cpu, taken = time.monotonic(), time.process_time(), 0
+    began, cpu, taken, again = time.monotonic(), time.process_time(), 0, 0
 
     async def run() -> None:
-        nonlocal taken
+        nonlocal taken, again
         to = urlsplit(base)
         reader, writer = await asyncio.open_connection(to.hostname, to.port)
         for request in queue:
@@ -53,7 +62,9 @@ async def send(base: str, requests: Sequence[Request], connections: int, rate_pe
                 await asyncio.sleep(max(0.0, began + taken / rate_per_s - time.monotonic()))
             start = time.monotonic()
             writer.write(request.wire)
-            status = await _answer(reader)
+            while (status := await _answer(reader)) == 503 and patient:
+                again += 1
+                writer.write(request.wire)
             latency.append(time.monotonic() - start)
             answered[request.name] = time.time()
             assert 200 <= status < 300, f"{request.name}: {status}"
@@ -63,7 +74,7 @@ async def send(base: str, requests: Sequence[Request], connections: int, rate_pe
     async with asyncio.TaskGroup() as group:
         for _ in range(connections):
             group.create_task(run())
-    return Sent(answered, latency, time.monotonic() - began, time.process_time() - cpu)
+    return Sent(answered, latency, time.monotonic() - began, time.process_time() - cpu, again)
 
 
 async def _answer(reader: asyncio.StreamReader) -> int:
