@@ -6,20 +6,26 @@ sequence number (Iceberg spec, "Sequence Numbers", "Manifest Entry Fields").
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal
 
 from pyiceberg.io import FileIO
 from pyiceberg.manifest import (
+    DEFAULT_READ_VERSION,
     DataFile,
     ManifestContent,
     ManifestEntry,
     ManifestEntryStatus,
     ManifestFile,
     ManifestWriterV2,
-    write_manifest,
+    data_file_with_partition,
+    manifest_entry_schema_with_data_file,
 )
 from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.schema import Schema
+from pyiceberg.types import StructType
+
+from sinks.table import avro
 
 FOLD_AT = 50
 FOLD_ENTRIES = 10_000
@@ -27,7 +33,27 @@ FOLD_ENTRIES = 10_000
 COMPRESSION: Literal["deflate"] = "deflate"
 
 
-class DeleteManifestWriter(ManifestWriterV2):
+class DataManifestWriter(ManifestWriterV2):
+    """Writes a manifest of data files as pyiceberg's does, by a shape that is worked out once a partition type."""
+
+    def new_writer(self) -> avro.Writing[ManifestEntry]:
+        """Return what writes the file."""
+        return avro.Writing(self._output_file, _shape(self._spec.partition_type(self._schema)), self._meta)
+
+
+@lru_cache(maxsize=256)
+def _shape(partition: StructType) -> avro.Shape:
+    in_file, as_read = (
+        manifest_entry_schema_with_data_file(
+            format_version=version,
+            data_file=data_file_with_partition(format_version=version, partition_type=partition),
+        )
+        for version in (2, DEFAULT_READ_VERSION)
+    )
+    return avro.shape(in_file, as_read, "manifest_entry")
+
+
+class DeleteManifestWriter(DataManifestWriter):
     """Writes a manifest of delete files: pyiceberg has none (Iceberg spec, "Manifests": `content`)."""
 
     def content(self) -> ManifestContent:
@@ -75,11 +101,8 @@ def write(
     """Write one manifest of the added files of `spec` and what is folded; return it with the manifests that stay."""
     folded = {manifest.manifest_path for manifest in fold}
     output = io.new_output(path)
-    with (
-        write_manifest(2, spec, schema, output, snapshot_id, COMPRESSION)
-        if content == ManifestContent.DATA
-        else DeleteManifestWriter(spec, schema, output, snapshot_id, COMPRESSION)
-    ) as writer:
+    kind = DataManifestWriter if content == ManifestContent.DATA else DeleteManifestWriter
+    with kind(spec, schema, output, snapshot_id, COMPRESSION) as writer:
         for file in files:
             writer.add(added(file, snapshot_id))
         for manifest in fold:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from pyiceberg.io import FileIO
-from pyiceberg.manifest import DataFile, ManifestContent, ManifestFile, write_manifest_list
+from pyiceberg.manifest import DataFile, ManifestContent, ManifestFile
 from pyiceberg.schema import Schema
 from pyiceberg.table.locations import LocationProvider, load_location_provider
 from pyiceberg.table.metadata import TableMetadata, TableMetadataV2
@@ -39,7 +39,7 @@ from pyiceberg.table.update import (
     TableUpdate,
 )
 
-from sinks.table import kept, manifests, state
+from sinks.table import kept, lists, manifests, state
 
 KEEP_SNAPSHOTS = 20
 EXPIRE_AT = 40
@@ -92,10 +92,7 @@ def build(
     )
     list_path = locations.new_metadata_location(f"snap-{snapshot_id}-0-{made}.avro")
     sequence = metadata.last_sequence_number + 1
-    with write_manifest_list(
-        2, io.new_output(list_path), snapshot_id, parent_id, sequence, manifests.COMPRESSION
-    ) as writer:
-        writer.add_manifests(after)
+    lists.write(list_path, io, snapshot_id, parent, sequence, after)
     snapshot = Snapshot(
         snapshot_id=snapshot_id,
         parent_snapshot_id=parent_id,
@@ -131,7 +128,7 @@ def _manifests(
 ) -> list[ManifestFile]:
     """Write manifests of what is added, small older ones folded in; return all that the snapshot has."""
     made_for, parent = state.as_made(metadata), metadata.current_snapshot()
-    after = before = [] if parent is None else parent.manifests(io)
+    after = before = lists.read(parent, io)
     fold = manifests.to_fold(before, made_for.default_spec_id)
     if files or fold:
         path = locations.new_metadata_location(f"{name}-m0.avro")

@@ -98,9 +98,7 @@ def _start(server: Server, farm: Farm, before: process.Reading) -> list[Figure]:
     held = f"{last.threads} / {last.sockets} / {last.rss_mib:.0f} MiB"
     had = f"before the streams {before.threads} / {before.sockets} / {before.rss_mib:.0f} MiB"
     return [
-        Figure(
-            f"{count} streams: all run", f"{running:.1f} s", f"from the first start call ({asked:.1f} s of calls)"
-        ),
+        Figure(f"{count} streams: all run", f"{running:.1f} s", f"from the first start call ({asked:.1f} s of calls)"),
         Figure("idle: writer's CPU", f"{process.cores(first, last):.2f} cores", process.names(first, last)),
         Figure("idle: others' CPU", others, "cores"),
         Figure("threads / sockets / RSS", held, had),
@@ -115,9 +113,7 @@ def _loaded(server: Server, farm: Farm, seen: Seen, rate: float, seconds: float,
     sent = asyncio.run(send(server.ingest, requests, CONNECTIONS, rate, patient=True))
     after, now = process.read(_writer(server)), _cpu(server)
     wanted = len(requests) // len(farm.names)
-    wait_until(
-        lambda: all(_rows(seen, name) - had >= wanted for name, had in rows.items()), DRAIN_S, what="all rows"
-    )
+    wait_until(lambda: all(_rows(seen, name) - had >= wanted for name, had in rows.items()), DRAIN_S, what="all rows")
     waits = {}
     for table in rows:
         found = visible(server.data_dir, farm.namespace, table, seen, began)

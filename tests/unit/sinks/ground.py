@@ -16,6 +16,7 @@ from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.table import Table
 from sqlalchemy import event as of_engine
 
+from schemas.backing.lake.sql import BoundedSql
 from schemas.metrics import Metrics
 from sinks.columns.key import Key
 from sinks.columns.typing import Typing
@@ -127,12 +128,13 @@ class GatedIO(PyArrowFileIO):
         super().delete(location)
 
 
-class GatedCatalog(SqlCatalog):
-    """A SQL catalog in a folder, each statement and each commit through the gate."""
+class GatedCatalog(BoundedSql):
+    """Our SQL catalog in a folder, each statement and each commit through the gate."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(
             "hookberg",
+            timeout_s=30.0,
             uri=f"sqlite:///{folder}/catalog.db",
             warehouse=f"file://{folder}/warehouse",
             **{"py-io-impl": f"{__name__}.GatedIO"},
