@@ -19,9 +19,10 @@ from pyiceberg.avro.resolver import construct_writer, resolve_writer
 from pyiceberg.avro.writer import Writer
 from pyiceberg.io import OutputFile
 from pyiceberg.schema import Schema
+from pyiceberg.typedef import StructProtocol
 from pyiceberg.utils.schema_conversion import AvroSchemaConversion
 
-D = TypeVar("D")
+D = TypeVar("D", bound=StructProtocol)
 _HEADER = construct_writer(META_SCHEMA)
 
 
@@ -73,7 +74,7 @@ class Writing(AvroOutputFile[D]):
         self.encoder.write(self.sync_bytes)
 
 
-def encoded(made: Shape, record: object) -> bytes:
+def encoded(made: Shape, record: StructProtocol) -> bytes:
     """Return one record as it stands in a block."""
     held = io.BytesIO()
     made.writer.write(BinaryEncoder(held), record)

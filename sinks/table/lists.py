@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from pyiceberg.io import FileIO
 from pyiceberg.manifest import (
@@ -24,7 +25,7 @@ from sinks.table import avro
 
 MOST = 2_000
 """Lists that are remembered: one a table, some 20 KB each."""
-COMPRESSION = "deflate"
+COMPRESSION: Literal["deflate"] = "deflate"
 _SHAPE = avro.shape(MANIFEST_LIST_FILE_SCHEMAS[2], MANIFEST_LIST_FILE_SCHEMAS[DEFAULT_READ_VERSION], "manifest_file")
 
 

@@ -3,8 +3,8 @@
 Lives here: the next metadata file of a table, and the statement that puts it in place of the one before. Not here: when
 a commit is tried again (sinks/table/commit.py), connections (sql.py).
 pyiceberg reads and parses the metadata file again for each commit and copies all of it twice. Metadata files never
-change and their names never come back, so where the catalog still names the file that the table was read from, what is
-at hand is what is there: the swap is the proof. Where it names another, nothing is done and pyiceberg's own way decides.
+change and their names never come back, so where the catalog still names the file that the table was read from, what
+is at hand is what is there: the swap is the proof. Where it names another, pyiceberg's own way decides.
 https://iceberg.apache.org/spec/#metastore-tables
 """
 

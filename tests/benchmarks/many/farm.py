@@ -41,10 +41,11 @@ class Farm:
 
     def running(self) -> int:
         """Count the streams that run."""
-        found, cursor = 0, ""
+        found = 0
+        cursor = ""
         while True:
             page = self.caller.call("GET", f"/api/v1/streams?limit=200{cursor}")
-            found += sum(one["state"] == "running" for one in page["items"])
+            found += len([one for one in page["items"] if one["state"] == "running"])
             if page["nextCursor"] is None:
                 return found
             cursor = f"&cursor={page['nextCursor']}"

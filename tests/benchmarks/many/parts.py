@@ -56,7 +56,7 @@ def freshness20(server: Server) -> list[Figure]:
         _loaded(server, farm, seen, rate, 10.0, 0)
         _say(f"{rate:.0f} events/s for {seconds:.0f} s")
         load = _loaded(server, farm, seen, rate, seconds, 1_000_000)
-    figures = _freshness(load, rate, len(farm.names), "20 streams")
+    figures = _freshness(load, rate, "20 streams")
     reader = f"one look at the catalog every 50 ms, the slowest {seen.slowest_s * 1e3:.0f} ms"
     return [*figures, Figure("sender, reader", f"{load.sent.client_cpu_s / load.sent.seconds:.2f} cores", reader)]
 
@@ -73,9 +73,9 @@ def streams200(server: Server) -> list[Figure]:
         for number, (rate, seconds) in enumerate(((500.0, 20.0), (1_000.0, 25.0))):
             _say(f"{rate:.0f} events/s for {seconds:.0f} s")
             load = _loaded(server, farm, seen, rate, seconds, 1_000_000 * number)
-            figures += _freshness(load, rate, count, f"{count} streams")
+            figures += _freshness(load, rate, f"{count} streams")
         _say("one is stopped")
-        figures += _stop_one(server, farm, seen)
+        figures += _stop_one(farm, seen)
         _say("kill -9")
         figures += _killed(server, farm, seen)
         if (flat := float(os.environ.get("STREAMS_FLAT_S", "0"))) > 0:
@@ -123,7 +123,7 @@ def _loaded(server: Server, farm: Farm, seen: Seen, rate: float, seconds: float,
     return Load(sent, waits, cores, process.names(writer, after), began)
 
 
-def _freshness(load: Load, rate: float, count: int, what: str) -> list[Figure]:
+def _freshness(load: Load, rate: float, what: str) -> list[Figure]:
     every = load.every
     told = " / ".join(f"{percentile(every, share):.2f}" for share in (0.5, 0.95, 0.99, 1.0))
     worst = max(percentile(waits, 0.95) for waits in load.waits.values())
@@ -142,7 +142,7 @@ def _freshness(load: Load, rate: float, count: int, what: str) -> list[Figure]:
     ]
 
 
-def _stop_one(server: Server, farm: Farm, seen: Seen) -> list[Figure]:
+def _stop_one(farm: Farm, seen: Seen) -> list[Figure]:
     """Stop one stream under load: the longest time without a commit of any other, before and while it stops."""
     one, others = _tables(farm)[0], _tables(farm)[1:]
     with _posting(farm, 200.0, 24.0, 8_000_000):

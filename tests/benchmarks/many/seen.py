@@ -7,6 +7,7 @@ visible since the first look whose head is as young as the snapshot that added i
 time between two looks, and no table is loaded while it is measured.
 """
 
+import itertools
 import sqlite3
 import threading
 import time
@@ -30,7 +31,7 @@ ID = "vendor_event_id"
 
 @dataclass(slots=True)
 class Seen:
-    """By table: (time, sequence number of the head, its rows) of each change; looks and the longest time between two."""
+    """By table: (time, sequence number of the head, its rows) of each change; looks, the longest time between two."""
 
     heads: dict[str, list[tuple[float, int, int]]] = field(default_factory=dict)
     looks: int = 0
@@ -44,7 +45,7 @@ class Seen:
     def gaps(self, since: float, until: float, table: str) -> float:
         """Return the longest time without a new head of a table within a time, its ends included."""
         times = [since, *(at for at, _, _ in self.heads.get(table, ()) if since <= at < until), until]
-        return max(after - before for before, after in zip(times, times[1:], strict=False))
+        return max(after - before for before, after in itertools.pairwise(times))
 
     def moved(self, since: float) -> dict[str, float]:
         """Return when each table's head first moved after a time."""
@@ -114,7 +115,7 @@ def visible(data_dir: Path, namespace: str, table: str, seen: Seen, since: float
     return found
 
 
-def _added(loaded: Table, snapshot: Any) -> Iterator[str]:  # noqa: ANN401 pyiceberg's Snapshot
+def _added(loaded: Table, snapshot: Any) -> Iterator[str]:
     """Yield the events whose rows a snapshot brought; those that upkeep has only joined were there before."""
     if "hookberg.upkeep" in snapshot.summary.additional_properties:
         return
