@@ -29,14 +29,14 @@ from sinks.ownership import GROUP, Ownership
 from sinks.pressure import Round, TablePressure, Told, ends_by
 from sinks.slots import Slots
 from sinks.spec import Env
-from sinks.status import Lags, States
+from sinks.status import Lags, States, Teller
 from sinks.upkeep.keeper import Keeper
 from sinks.upsert.room import Room
 
 ROUND_S = 0.25
 TAILS_TELL_S = 120
 """How often each tail's Kafka client tells its statistics: a process may have hundreds."""
-TELL_S = 1.0
+LOOK_S = 1.0
 BUILDS, BUILD_PATIENCE_S, MOST_BUILDS = 4, 10.0, 32
 QUEUE_BUDGET_KIB = 256 << 10
 FLUSH_BUDGET = 512 << 20
@@ -121,9 +121,8 @@ async def _rounds(
     owner: str,
     waits: TablePressure | None,
 ) -> None:
-    stored: dict[str, object] = {}
-    lags = Lags(metrics)
-    tell_at = 0.0
+    teller, lags = Teller(states), Lags(metrics)
+    look_at = 0.0
     dropping = threading.Thread()
     while True:
         if ownership.failed is not None:
@@ -131,22 +130,17 @@ async def _rounds(
         snapshot, owned, count = view.current(), ownership.owned(), ownership.count
         if count and snapshot.revision >= 0:
             await asyncio.to_thread(fleet.reconcile, snapshot, owned, count)
-            found = fleet.states(snapshot, owned, count, clock.time_ns() // 1_000_000)
-            full = clock.monotonic() >= tell_at
-            tell_at = clock.monotonic() + TELL_S if full else tell_at
-            news = [one for one in found if full or stored.get(one.stream_id) != (one.state, one.generation)]
-            if news:
-                try:
-                    await asyncio.to_thread(states.put, news)
-                except Exception as error:  # noqa: BLE001 the data plane outlives the control plane
-                    log.warning("states_not_stored", error=str(error))
-                else:
-                    stored |= {one.stream_id: (one.state, one.generation) for one in news}
-            if waits is not None and full:
-                waits.note(Round(snapshot, owned, count, found))
-            lags.told = found
-            for state in State:
-                metrics.gauge("hookberg_streams").labels(state).set(sum(one.state is state for one in found))
+            briefs = fleet.briefs(snapshot, owned, count)
+            full = clock.monotonic() >= look_at
+            look_at = clock.monotonic() + LOOK_S if full else look_at
+            if full or teller.differs(briefs):
+                found = await asyncio.to_thread(fleet.states, snapshot, owned, count, clock.time_ns() // 1_000_000)
+                await asyncio.to_thread(teller.tell, found, clock.monotonic())
+                lags.told = found
+                for state in State:
+                    metrics.gauge("hookberg_streams").labels(state).set(sum(one.state is state for one in found))
+                if waits is not None and full:
+                    waits.note(Round(snapshot, owned, count, found))
             if jobs is not None and full and owned and not dropping.is_alive():
                 dropping = threading.Thread(target=run_one, args=(jobs, catalog, owner), name="jobs", daemon=True)
                 dropping.start()  # not awaited: a large table takes minutes, and tails must not wait for it

@@ -5,7 +5,7 @@ its last one has ended, so one process never writes a table twice at a time.
 """
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
@@ -21,7 +21,7 @@ from sinks.rows.fixed import LEDGER_TABLE, QUARANTINE_TABLE
 from sinks.spec import Env, Spec
 from sinks.split.plan import plan_of
 from sinks.split.tails import Split
-from sinks.status import StreamState
+from sinks.status import Brief, StreamState
 from sinks.table.partitions import Arrangement
 from sinks.tail import Tail
 from sinks.upsert.keys import keys_of
@@ -138,11 +138,18 @@ class Fleet:
         self._ending: dict[str, Tail | Split] = {}
         self._lock = threading.Lock()
         self._known: tuple[Snapshot, Sequence[Spec]] = (EMPTY, ())
+        self._placed: tuple[Snapshot, int, Mapping[str, int]] = (EMPTY, 0, {})
+        self._done: tuple[Snapshot, Collection[int], int] | None = None
 
     def reconcile(self, snapshot: Snapshot, owned: Collection[int], count: int) -> None:
         """Start and stop tails so that exactly the wanted and owned ones run; never waits for one."""
+        with self._lock:  # asked four times a second: nothing to do unless something has changed
+            same = self._done is not None and self._done[0] is snapshot and self._done[1:] == (owned, count)
+            if same and not self._ending:
+                return
         specs = {spec.id: spec for spec in self._wanted(snapshot) if partition_of(spec, count) in owned}
         with self._lock:
+            self._done = snapshot, owned, count
             self._ending = {name: tail for name, tail in self._ending.items() if tail.alive}
             for name, tail in list(self._tails.items()):
                 if specs.get(name) != tail.spec:
@@ -165,6 +172,7 @@ class Fleet:
         One that has not ended by then is fenced by the next owner's commit.
         """
         with self._lock:
+            self._done = None
             leaving = [tail for tail in self._tails.values() if gone(partition_of(tail.spec, count))]
             for tail in leaving:
                 tail.stop()
@@ -175,22 +183,46 @@ class Fleet:
         if late:
             log.warning("tails_late", streams=late)
 
+    def briefs(self, snapshot: Snapshot, owned: Collection[int], count: int) -> dict[str, Brief]:
+        """Return state and generation of every stream that this process owns; the rest of `states` costs more."""
+        return {stream.id: brief for stream, brief, _tail in self._each(snapshot, owned, count)}
+
     def states(self, snapshot: Snapshot, owned: Collection[int], count: int, now_ms: int) -> list[StreamState]:
         """Return the state of every stream that this process owns (our own tables have no stream object)."""
+        return [
+            tail.status() if tail is not None else _plain(stream, brief[0], self._leaving(stream.id), now_ms)
+            for stream, brief, tail in self._each(snapshot, owned, count)
+        ]
+
+    def _each(
+        self, snapshot: Snapshot, owned: Collection[int], count: int
+    ) -> Iterator[tuple[StreamView, Brief, Tail | Split | None]]:
+        """Yield the streams that this process owns with what runs them; None: nothing does, or it is ending."""
         with self._lock:
             tails, ending = dict(self._tails), dict(self._ending)
-        found: list[StreamState] = []
-        for stream in snapshot.streams.values():
-            if partition_of(of_stream(stream), count) not in owned:
+        for name, partition in self._places(snapshot, count).items():
+            if partition not in owned:
                 continue
-            if (tail := tails.get(stream.id)) is not None:
-                found.append(tail.status())
-            elif (leaving := ending.get(stream.id)) is not None and leaving.alive:
+            stream = snapshot.streams[name]
+            if (tail := tails.get(name)) is not None:
+                yield stream, tail.brief, tail
+            elif (leaving := ending.get(name)) is not None and leaving.alive:
                 state = State.STOPPING if stream.desired == "stopped" else State.STARTING
-                found.append(_plain(stream, state, leaving.status().owner or "", now_ms))
+                yield stream, (state, stream.generation), None
             elif stream.desired == "stopped" and stream.generation > 0:
-                found.append(_plain(stream, State.STOPPED, "", now_ms))
-        return found
+                yield stream, (State.STOPPED, stream.generation), None
+
+    def _leaving(self, name: str) -> str:
+        """Return who is ending a stream; "": nobody."""
+        leaving = self._ending.get(name)
+        return "" if leaving is None or not leaving.alive else leaving.status().owner or ""
+
+    def _places(self, snapshot: Snapshot, count: int) -> Mapping[str, int]:
+        """Return the ownership partition of each stream's table, worked out once per snapshot."""
+        if self._placed[0] is not snapshot or self._placed[1] != count:
+            found = {one.id: partition_of(of_stream(one), count) for one in snapshot.streams.values()}
+            self._placed = snapshot, count, found
+        return self._placed[2]
 
     def __len__(self) -> int:
         return len(self._tails)

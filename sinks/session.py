@@ -24,7 +24,8 @@ from sinks.upsert.room import Share
 from sinks.upsert.upserting import writing_of
 from sinks.writing import Wrote
 
-POLL_S = 0.1
+POLL_S = 0.5
+"""A table without records wakes so often, to see whether it is to stop: hundreds of such must cost little."""
 LOOK_S = 0.5
 LOOK_AGAIN_S = 10.0
 BUILD_BYTES = 4 << 20

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-_LOOK_S = 0.1
+_LOOK_S = 0.5
 
 
 class Slots:

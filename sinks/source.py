@@ -23,6 +23,8 @@ from sinks.table.state import Offsets
 REQUEST_S = 10.0
 POLL_BYTES = 4 << 20
 MAX_POLL_RECORDS = 20_000
+GATHER_S = 0.1
+"""How long a poll goes on after its first record."""
 _MIN_POLL_RECORDS = 100
 _MIB = 1 << 20
 _GONE = {
@@ -193,7 +195,9 @@ class Source:
         `Transient`.
         """
         try:
-            messages = self._consumer.consume(self._batch, timeout_s)
+            messages = self._consumer.consume(1, timeout_s)  # at once when something comes, however long it may wait
+            if messages:
+                messages += self._consumer.consume(self._batch, min(timeout_s, GATHER_S))
         except KafkaException as error:
             raise _transient(error) from error
         records: list[Record] = []

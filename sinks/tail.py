@@ -60,6 +60,7 @@ class Tail:
         self._lag: int | None = None
         self._behind_us: int | None = None
         self._ages: deque[float] = deque(maxlen=_SAMPLES)
+        self._quantiles: tuple[float | None, float | None] | None = (None, None)
         self._overflow = 0
         self.book = advanced.of(spec.identifier, spec.id, spec.stream_id, env.advances)
         self.moves, self.room = Moves(), env.room.share()
@@ -99,7 +100,7 @@ class Tail:
 
     def status(self) -> StreamState:
         """Return what there is to tell now."""
-        ages = sorted(self._ages)
+        median, most = self._freshness()
         held = self.room.held
         table, now_ms = self._table_state, self._env.clock.time_ns() // 1_000_000
         return StreamState(
@@ -117,8 +118,8 @@ class Tail:
             positions=self._positions or table.offsets,
             lag_records=self._lag,
             lag_s=0.0 if self._lag == 0 else self._behind_s(now_ms),
-            freshness_p50_s=ages[len(ages) // 2] if ages else None,
-            freshness_p95_s=ages[len(ages) * 95 // 100] if ages else None,
+            freshness_p50_s=median,
+            freshness_p95_s=most,
             files=table.files,
             bytes=table.bytes,
             overflow=self._overflow,
@@ -128,6 +129,19 @@ class Tail:
             index_keys=None if held is None else held.keys,
             index_bytes=None if held is None else held.bytes,
         )
+
+    @property
+    def brief(self) -> tuple[State, int]:
+        """Return state and generation: what is told at once when it changes."""
+        return self._state, self.spec.generation
+
+    def _freshness(self) -> tuple[float | None, float | None]:
+        """Return p50 and p95 of the last rows' ages, worked out once a commit."""
+        found = self._quantiles
+        if found is None:
+            ages = sorted(self._ages)
+            found = self._quantiles = ages[len(ages) // 2], ages[len(ages) * 95 // 100]
+        return found
 
     def _behind_s(self, now_ms: int) -> float | None:
         return None if self._behind_us is None else max(0.0, now_ms / 1e3 - self._behind_us / 1e6)
@@ -209,6 +223,8 @@ class Tail:
         """Take note of a commit."""
         self._table_state = table
         self._ages.extend(ages)
+        if ages:
+            self._quantiles = None
         self._overflow += overflow
         if self._env.upkeep is not None and self._care is not None:
             self._env.upkeep.committed(self._care)

@@ -72,6 +72,16 @@ class Split:
         """Tell whether it runs."""
         return self._thread.is_alive()
 
+    @property
+    def brief(self) -> tuple[State, int]:
+        """Return state and generation: what is told at once when it changes."""
+        tails = dict(self._tails)
+        if (own := tails.get(OWN)) is None:
+            state = State.STOPPED if not self.alive and self._stop.is_set() else State.STARTING
+        else:
+            state = State.FAILED if any(tail.failed for tail in tails.values()) else own.brief[0]
+        return state, self.spec.generation
+
     def status(self) -> StreamState:
         """Return what there is to tell now of all tables as one stream; the first one that failed gives the reason."""
         tails = dict(self._tails)

@@ -1,6 +1,8 @@
 """A commit by what is at hand is the commit that pyiceberg would have made, and gives way where the table has moved."""
 
+import contextlib
 import inspect
+import sqlite3
 import threading
 from pathlib import Path
 from typing import Any
@@ -97,6 +99,19 @@ def test_threads_take_turns_at_sqlite(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert sorted(landed) == list(range(THREADS))
+    catalog.close()
+
+
+def test_readers_of_sqlite_hold_up_no_commit(tmp_path: Path) -> None:
+    catalog = BoundedSql("c", timeout_s=30.0, uri=f"sqlite:///{tmp_path}/c.db", warehouse=f"file://{tmp_path}/w")
+    taken = create.take(catalog, ("acme", "t"), schema.events(), STREAM, lambda: {"T": {"0": 0}})
+    with contextlib.closing(sqlite3.connect(tmp_path / "c.db", timeout=0, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        before = reader.execute("SELECT metadata_location FROM iceberg_tables").fetchall()
+        made = made_of(taken)
+        catalog.commit_table(taken, made.requirements, made.updates)
+        assert reader.execute("SELECT metadata_location FROM iceberg_tables").fetchall() == before
+    assert taken.refresh().metadata.current_snapshot_id == made.snapshot_id
     catalog.close()
 
 

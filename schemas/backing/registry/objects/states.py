@@ -1,7 +1,7 @@
 """What streams are doing, as their writers say: volatile, no change rows, no revision."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -87,7 +87,7 @@ class States:
                 "stream_id": state.stream_id,
                 "generation": state.generation,
                 "state": state.state.value,
-                "document": orjson.dumps(asdict(state), option=orjson.OPT_NON_STR_KEYS).decode(),
+                "document": orjson.dumps(state, option=orjson.OPT_NON_STR_KEYS).decode(),
                 "updated_at_ms": state.updated_at_ms,
             }
             for _, state in sorted(newest.items())
