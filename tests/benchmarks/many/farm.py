@@ -68,16 +68,27 @@ def plant(server: Server, count: int, name: str) -> Farm:
 
     def source(platform: str) -> None:
         wanted = {"platform": platform, "auth": {"type": "none"}, "dedupe": {"path": "/id"}}
-        caller.call("POST", "/api/v1/sources", wanted, expect=201)
+        _post(caller, "/api/v1/sources", wanted)
 
     def stream(platform: str) -> None:
         topics, table = [f"{{tenantId}}.webhook.{platform}"], platform.replace("-", "_")
         wanted = {"name": platform, "topics": topics, "targetTable": table, "valueFormat": "JSON"}
-        caller.call("POST", "/api/v1/streams", wanted, expect=201)
+        _post(caller, "/api/v1/streams", wanted)
 
     _each(source, names)
     _each(stream, names)
     return Farm(caller, names)
+
+
+def _post(caller: Caller, path: str, wanted: object) -> None:
+    """Make something; tries again while the server asks for it, as scripts do: a busy broker makes topics slowly."""
+
+    def made() -> bool:
+        reply = caller.send("POST", path, wanted)
+        assert reply.status in {201, 409, 503}, f"POST {path} -> {reply.status}: {reply.body[:500]!r}"
+        return reply.status != 503
+
+    eventually(f"POST {path}", made, MADE_S)
 
 
 def _each(call: Callable[[str], T], names: Sequence[str]) -> list[T]:

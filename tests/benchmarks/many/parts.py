@@ -68,16 +68,16 @@ def streams200(server: Server) -> list[Figure]:
     before = process.read(_writer(server))
     farm = plant(server, count, "many")
     _say(f"{count} sources and streams made in {time.monotonic() - began:.0f} s")
-    figures = _start(server, farm, before)
+    figures = _told(_start(server, farm, before))
     with watching(server.data_dir, farm.namespace) as seen:
         for number, (rate, seconds) in enumerate(((500.0, 20.0), (1_000.0, 25.0))):
             _say(f"{rate:.0f} events/s for {seconds:.0f} s")
             load = _loaded(server, farm, seen, rate, seconds, 1_000_000 * number)
-            figures += _freshness(load, rate, f"{count} streams")
+            figures += _told(_freshness(load, rate, f"{count} streams"))
         _say("one is stopped")
-        figures += _stop_one(farm, seen)
+        figures += _told(_stop_one(farm, seen))
         _say("kill -9")
-        figures += _killed(server, farm, seen)
+        figures += _told(_killed(server, farm, seen))
         if (flat := float(os.environ.get("STREAMS_FLAT_S", "0"))) > 0:
             figures += _flat(server, farm, flat)
     return figures
@@ -229,6 +229,13 @@ def _writer(server: Server) -> int:
 
 def _cpu(server: Server) -> dict[str, float]:
     return process.all_cpu({name: one["pid"] for name, one in server.state["processes"].items() if one["pid"]})
+
+
+def _told(figures: list[Figure]) -> list[Figure]:
+    """Print what is known so far: the whole takes minutes."""
+    for one in figures:
+        _say(f"  {one.name}: {one.value}")
+    return figures
 
 
 def _say(text: str) -> None:
