@@ -15,7 +15,6 @@ from typing import Any
 from confluent_kafka.admin import AdminClient
 from pyiceberg.catalog import Catalog
 
-from schemas import logs
 from schemas.backing.kafka.statistics import told
 from schemas.definitions.stream import State
 from schemas.metrics import Metrics
@@ -43,7 +42,6 @@ FLUSH_BUDGET = 512 << 20
 """Bytes of records that the tables of a process hold together until they commit."""
 _MIN_FLUSH = 4 << 20
 _MIN_QUEUE_KIB, _MAX_QUEUE_KIB = 1 << 10, 32 << 10
-log = logs.logger(__name__)
 
 
 async def run(
