@@ -23,7 +23,7 @@ class Request:
 class Sent:
     """What came of a load: when each request was answered (2xx, by the wall clock), how long it took in all.
 
-    `again`: requests that were sent once more after a 503.
+    `again`: requests that were sent once more.
     """
 
     answered_at: dict[str, float]
@@ -45,7 +45,8 @@ async def send(
 ) -> Sent:
     """Send every request over `connections`, at `rate_per_s` when given; AssertionError on an answer but 2xx.
 
-    `patient`: as vendors do, send again what was answered 503 (the broker was slow; dedupe takes care of the rest).
+    `patient`: as vendors do, send again what was answered 503, or not at all because the connection ended (the broker
+    was slow; dedupe takes care of the rest).
     """
     queue = iter(requests)
     answered: dict[str, float] = {}
@@ -56,15 +57,25 @@ async def send(
         nonlocal taken, again
         to = urlsplit(base)
         reader, writer = await asyncio.open_connection(to.hostname, to.port)
+
+        async def asked(request: Request) -> int:
+            nonlocal reader, writer
+            writer.write(request.wire)
+            try:
+                return await _answer(reader)
+            except (asyncio.IncompleteReadError, ConnectionError):
+                if not patient:
+                    raise
+                reader, writer = await asyncio.open_connection(to.hostname, to.port)
+                return 503
+
         for request in queue:
             taken += 1
             if rate_per_s is not None:
                 await asyncio.sleep(max(0.0, began + taken / rate_per_s - time.monotonic()))
             start = time.monotonic()
-            writer.write(request.wire)
-            while (status := await _answer(reader)) == 503 and patient:
+            while (status := await asked(request)) == 503 and patient:
                 again += 1
-                writer.write(request.wire)
             latency.append(time.monotonic() - start)
             answered[request.name] = time.time()
             assert 200 <= status < 300, f"{request.name}: {status}"
