@@ -16,11 +16,10 @@ from schemas.backing.kafka.statistics import told
 from schemas.errors import EXIT_RESTART
 from schemas.logs import logger
 from schemas.metrics import Metrics
-from schemas.ports import AlertBook, Clock, RegistryView
+from schemas.ports import Clock, RegistryView
 from schemas.settings import StreamsSettings
 from schemas.tracing import OFF, Tracer
 from schemas.vendors.base import Vendor
-from streams.agents.alerts import Alerts
 from streams.agents.careful import Careful
 from streams.agents.ingest import Ingest
 from streams.agents.pressure import EVERY_S, Judged, Pressure, Told
@@ -38,7 +37,6 @@ from streams.engine.sweep import Sweep
 from streams.engine.table import FirstSeenTable, Writes
 from streams.engine.transaction import Transactions
 from streams.figures import Figures
-from streams.floods import Floods
 from streams.signals import on_signals
 from streams.trial import Trial
 
@@ -56,7 +54,7 @@ _log = logger(__name__)
 class Env:
     """What a group needs of the world; `kafka` is the client configuration of confluent-kafka.
 
-    Without `alerts` nobody is told of floods, without `pressure` nobody what waits. `forgetting`: what jobs ask the
+    Without `pressure` nobody is told what waits. `forgetting`: what jobs ask the
     group to forget.
     """
 
@@ -66,7 +64,6 @@ class Env:
     adapter: Callable[[str], Vendor]
     clock: Clock
     metrics: Metrics
-    alerts: AlertBook | None = None
     pressure: Told | None = None
     forgetting: Forgetting = field(default_factory=Forgetting)
     tracer: Tracer = OFF
@@ -102,8 +99,7 @@ def build(
     """Put a group's app together; `live` are the topics that it starts with, the registry says what follows."""
     settings = env.settings
     transactions = _transactions(group, env, table, lambda took_s, writes: committed(took_s, writes))  # noqa: PLW0108 made below
-    floods, figures = Floods(), Figures(env.metrics, group)
-    judged = Judged(floods.note)
+    figures, judged = Figures(env.metrics, group), Judged()
     ledger = Ledger(
         transactions,
         group=group,
@@ -146,13 +142,6 @@ def build(
         @app.timer(EVERY_S)  # type: ignore[untyped-decorator]
         async def pressure() -> None:
             await measuring.step()
-
-    if env.alerts is not None:
-        telling = Alerts(group, floods, env.alerts, env.registry.current, env.clock.monotonic)
-
-        @app.timer(1.0)  # type: ignore[untyped-decorator]
-        async def alert() -> None:
-            await telling.step()
 
     def committed(took_s: float, writes: Writes) -> None:
         figures.committed(took_s)

@@ -1,7 +1,7 @@
 """When a source counts as degraded: too large a share of its events in quarantine, or too many in a row.
 
-Lives here: the sums of each source, told once a transaction from its accounts, and the two thresholds with their
-hysteresis. Not here: telling people (agents/alerts.py). Pure: no Kafka, no disk, no clock; README.md, Floods.
+Lives here: the sums of each source, told once a ledger record, and the two thresholds with their
+hysteresis. Not here: telling people (agents/flooding.py). Pure: no Kafka, no disk, no clock; README.md, Floods.
 """
 
 from collections.abc import Iterator, Mapping
@@ -74,6 +74,7 @@ class Floods:
     def __init__(self) -> None:
         self._health: dict[str, Health] = {}
         self._noted: set[str] = set()
+        self._samples: dict[str, Mapping[str, Any]] = {}
         self.open: set[str] = set()
 
     def note(self, failures: Mapping[str, tuple[int, int]]) -> None:
@@ -84,6 +85,10 @@ class Floods:
                 health = self._health[source_id] = Health()
             health.take(clean, failed)
             self._noted.add(source_id)
+
+    def sample(self, source_id: str, place: Mapping[str, Any]) -> None:
+        """Take where an event stands that went to quarantine."""
+        self._samples[source_id] = place
 
     def turns(self, sources: Mapping[str, SourceView]) -> Iterator[Turn]:
         """Yield what is to be told; the caller puts into `open` what it has told, so what fails is yielded again."""
@@ -98,9 +103,9 @@ class Floods:
                 if health.well(flood):
                     yield Turn(source_id, source.tenant, open=False, message="", details={})
                 elif source_id in self._noted:
-                    yield _flooded(source, health, flood)
+                    yield _flooded(source, health, flood, self._samples.get(source_id))
             elif health.floods(flood):
-                yield _flooded(source, health, flood)
+                yield _flooded(source, health, flood, self._samples.get(source_id))
             self._noted.discard(source_id)
 
     def again(self, source_id: str) -> None:
@@ -110,12 +115,17 @@ class Floods:
     def _forget(self, source_id: str, *, gone: bool) -> None:
         if gone:
             self._health.pop(source_id, None)
+            self._samples.pop(source_id, None)
 
 
-def _flooded(source: SourceView, health: Health, flood: Flood) -> Turn:
+def _flooded(source: SourceView, health: Health, flood: Flood, sample: Mapping[str, Any] | None) -> Turn:
     share, row = round(health.share, 3), health.failed_in_a_row
     details = {
-        "source": source.name, "share": share, "inARow": row, "ratio": flood.ratio, "streak": flood.streak,
+        "level": "alarm", "source": source.name, "share": share, "inARow": row, "ratio": flood.ratio,
+        "streak": flood.streak, "sample": sample,
     }  # fmt: skip
-    message = f"source {source.name}: {share:.0%} of its events go to quarantine, {row} in a row"
+    message = (
+        f"source {source.name}: {share:.0%} of its events go to quarantine, {row} in a row. Look why (GET "
+        f"/quarantine?source={source.name}), mend the pin or the sender, then redrive"
+    )
     return Turn(source.id, source.tenant, open=True, message=message, details=details)

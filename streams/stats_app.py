@@ -18,18 +18,20 @@ from schemas.logs import logger
 from schemas.ports import AlertBook, Clock, MinuteBook, RegistryView
 from schemas.settings import StreamsSettings
 from streams.agents.evaluator import EVERY_S, Evaluator, Sight
+from streams.agents.flooding import Flooding
 from streams.agents.silence import Silence
-from streams.agents.stats import Both, Heard, Stats
+from streams.agents.stats import Heard, Heards, Stats
 from streams.engine.directory import Directory
 from streams.engine.journal import Journal, ensure_journal
 from streams.engine.ledgers import LedgerApp, ledgers
 from streams.engine.recovery import changelog
+from streams.floods import Floods
 from streams.signals import on_signals
 from streams.windows import Bounds, Windows
 
 BATCH, WITHIN_S = 500, 1.0
 LOOK_S = 2.0
-SILENCE_S = 5.0
+SILENCE_S, FLOODING_S = 5.0, 1.0
 _STOP_S = 4.0
 _WAIT_S = 0.5
 _DAY_MINUTES = 1440
@@ -64,21 +66,12 @@ def build(env: StatsEnv, directory: Directory) -> LedgerApp:
         "minutes", key_type=bytes, value_type=bytes, partitions=1, changelog_topic=kept, options=dict(_ROCKSDB)
     )
     silence = Silence(env.alerts, env.minutes, env.registry.current, env.clock)
-    heard: Heard = silence
-    if env.sight is not None:
-        evaluator = Evaluator(env.sight, env.registry.current, env.clock, directory.members)
-        heard = Both(silence, evaluator)
-
-        @app.timer(EVERY_S)  # type: ignore[untyped-decorator]
-        async def alert() -> None:
-            await evaluator.step()
-
     retention = settings.stats_retention_days * _DAY_MINUTES
     stats = Stats(
         Windows(Bounds(int(settings.stats_lateness_s * 1_000_000), retention, settings.stats_event_types)),
         Journal(app, minutes, app.end),
         env.minutes,
-        heard,
+        Heards(silence, *_alerting(app, env, directory)),
         live=lambda: app.live,
         taken=lambda: app.ledger_consumer.taken_to(),  # noqa: PLW0108 made when the app starts
         clock=env.clock,
@@ -111,6 +104,24 @@ def build(env: StatsEnv, directory: Directory) -> LedgerApp:
         await silence.step()
 
     return app
+
+
+def _alerting(app: LedgerApp, env: StatsEnv, directory: Directory) -> list[Heard]:
+    """Add the timers of alerts; return who hears the ledger for them."""
+    if env.sight is None:
+        return []
+    flooding = Flooding(Floods(), env.alerts, env.registry.current, env.clock.monotonic)
+    evaluator = Evaluator(env.sight, env.registry.current, env.clock, directory.members)
+
+    @app.timer(FLOODING_S)  # type: ignore[untyped-decorator]
+    async def flood() -> None:
+        await flooding.step()
+
+    @app.timer(EVERY_S)  # type: ignore[untyped-decorator]
+    async def alert() -> None:
+        await evaluator.step()
+
+    return [flooding, evaluator]
 
 
 async def run_stats(env: StatsEnv, stop: asyncio.Event | None = None) -> int:

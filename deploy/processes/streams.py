@@ -67,10 +67,10 @@ async def _stage(given: settings.StreamsSettings, group: str) -> int:
         vitals.name_objects(metrics, base.view)
         health = _health(given.streams_health_port, given, base, state.ready)
         await health.start()
-        alerts, kafka = base.registry.alerts, client_config(given)
+        kafka = client_config(given)
         topic = PressureTopic(kafka, Topics(given).ensure_cluster_topics, base.clock.monotonic)
         pressure = Watched(topic, base.metrics, lambda: base.clock.time_ns() // 1_000_000)
-        env = Env(given, kafka, base.view, adapter, base.clock, metrics, alerts, pressure, tracer=base.tracer)
+        env = Env(given, kafka, base.view, adapter, base.clock, metrics, pressure, tracer=base.tracer)
         owner = f"{socket.gethostname()}-{os.getpid()}-{group}"
         jobs = JobRunner(base.registry.jobs, _kinds(given, base), owner)
         own = JobRunner(base.registry.jobs, {forget.kind(group): forget.of(env.forgetting)}, owner)

@@ -39,19 +39,14 @@ class Told(Protocol):
 
 
 class Judged:
-    """How many events of each source were judged, and how many went to quarantine: sums over transactions.
+    """How many events of each source were judged, and how many went to quarantine: sums over transactions."""
 
-    `also` is told the same.
-    """
-
-    def __init__(self, also: Callable[[Mapping[str, tuple[int, int]]], None] = lambda _failures: None) -> None:
-        self._also = also
+    def __init__(self) -> None:
         self._sums: dict[str, tuple[int, int]] = {}
         self._rates: dict[str, tuple[Rate, Rate]] = {}
 
     def note(self, failures: Mapping[str, tuple[int, int]]) -> None:
         """Take how many events of each source became clean and went to quarantine in one transaction."""
-        self._also(failures)
         for source_id, (clean, failed) in failures.items():
             judged, before = self._sums.get(source_id, (0, 0))
             self._sums[source_id] = judged + clean + failed, before + failed

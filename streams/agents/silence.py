@@ -77,7 +77,10 @@ class Silence:
     async def _tell(self, source: SourceView, after_s: int, event_us: int | None) -> None:
         said = None if event_us is None else _text(event_us)
         message = f"source {source.name}: no event for {after_s} s" + (f", the last at {said}" if said else ", or ever")
-        details: dict[str, Any] = {"source": source.name, "silenceAfterSeconds": after_s, "lastEventAt": said}
+        message += f". Ask its sender; GET /sources/{source.name}/refusals shows what was refused"
+        details: dict[str, Any] = {
+            "level": "alarm", "source": source.name, "silenceAfterSeconds": after_s, "lastEventAt": said,
+        }  # fmt: skip
         await asyncio.to_thread(self._alerts.open, source.tenant, _SILENCE, ("source", source.id), message, details)
         _log.warning("silence", source=source.id, message=message)
 

@@ -36,7 +36,7 @@ class Heard(Protocol):
         """Take it; on the event loop."""
 
 
-class Both:
+class Heards:
     """Tells several."""
 
     def __init__(self, *heard: Heard) -> None:

@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from schemas import topics
 from schemas.backing.kafka import Topics
+from schemas.backing.kafka.pressure import PressureLog
 from schemas.overload import Level
 from schemas.settings import StreamsSettings
 from schemas.wire import pressure
@@ -64,7 +65,8 @@ def stage(kafka_bootstrap: str, tmp_path: Path) -> Iterator[Stage]:
 def test_a_backlog_is_told_within_a_moment_and_that_it_is_over(stage: Stage) -> None:
     source = stage.add("shop", overload=OVERLOAD)
     quiet = stage.add("quiet", overload=OVERLOAD)
-    listener = Listener(stage)
+    listener, log = Listener(stage), PressureLog({"bootstrap.servers": stage.bootstrap})
+    log.start()
     stage.start(pressure=True)
     assert listener.until(quiet, lambda told: told is not None and (told.level, told.lag_events) == (0, 0))
 
@@ -95,6 +97,10 @@ def test_a_backlog_is_told_within_a_moment_and_that_it_is_over(stage: Stage) -> 
 
     stage.registry["sources"] = [row for row in stage.registry["sources"] if row["id"] != quiet]
     stage.save()
+    assert (quiet, "stage") in log.newest()
     listener.until(quiet, lambda told: told is None)
+    wait_until(lambda: (quiet, "stage") not in log.newest(), 10, what="a tombstone read")
+    assert log.newest()[source, "stage"].level == Level.CALM
+    log.stop()
     listener.close()
     assert stage.stop() == 0

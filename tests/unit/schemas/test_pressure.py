@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from schemas.backing.kafka.pressure import AGAIN_S, PressureTopic
+from schemas.backing.kafka.pressure import AGAIN_S, PressureLog, PressureTopic
 from schemas.definitions.view import SourceView
 from schemas.errors import Transient
 from schemas.overload import LEAVE, Backlog, Level
@@ -186,6 +186,31 @@ def test_whatever_kafka_refuses_nobody_is_stopped(error: Exception) -> None:
     topic.producer.error = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)
     assert topic.tell() == 2
     assert topic.tell() == 2
+
+
+class Message:
+    def __init__(self, key: bytes, value: bytes | None) -> None:
+        self._key, self._value = key, value
+
+    def key(self) -> bytes:
+        return self._key
+
+    def value(self) -> bytes | None:
+        return self._value
+
+    def error(self) -> None:
+        return None
+
+
+def test_of_what_is_read_the_newest_by_the_measurers_clock_counts() -> None:
+    log = PressureLog({})
+    told = [Pressure("acme", "s", "stage", at_ms, 0, at_ms, 0.0, 0, None, 0.0) for at_ms in (5, 9, 7)]
+    messages: Any = [Message(one.key, pressure.encode(one)) for one in told] + [Message(b"s/tables", b"no record")]
+    log.take(messages)
+    assert {key: one.lag_events for key, one in log.newest().items()} == {("s", "stage"): 9}
+    gone: Any = [Message(b"s/tables", None), Message(b"s/stage", None)]
+    log.take(gone)
+    assert log.newest() == {}
 
 
 def test_a_topic_that_was_deleted_is_made_again() -> None:

@@ -10,8 +10,9 @@ from schemas.definitions.source import Flood
 from schemas.definitions.view import Snapshot, SourceView, TopicView
 from schemas.errors import Refused
 from schemas.reasons import Reason
+from schemas.wire.ledger import Count, Ledger, Other
 from streams.account import Account
-from streams.agents.alerts import UPDATE_S, Alerts
+from streams.agents.flooding import UPDATE_S, Flooding
 from streams.floods import HALF_LIFE, LEAST, Floods, Health
 from tests.fakes.clock import ManualClock
 from tests.unit.streams.made import Partition, record, snapshot, source
@@ -69,12 +70,14 @@ class Book:
 
     def __init__(self, *ids: str) -> None:
         self.open_ids, self.away, self.calls = set(ids), False, list[tuple[str, str]]()
+        self.details: Mapping[str, Any] = {}
 
     def open(
         self, _tenant: str, _kind: AlertKind, entity: tuple[str, str], message: str, details: Mapping[str, Any]
     ) -> Alert:
         self._here()
         self.open_ids.add(entity[1])
+        self.details = details
         self.calls.append(("open", entity[1]))
         return alert(entity[1], message, details)
 
@@ -98,11 +101,11 @@ def alert(entity: str, message: str, details: Mapping[str, Any]) -> Alert:
 
 
 class World:
-    """One group that tells of its floods."""
+    """One process that tells of floods."""
 
     def __init__(self, book: Book, *sources: SourceView) -> None:
         self.book, self.floods, self.clock, self.sources = book, Floods(), ManualClock(), sources
-        self.alerts = Alerts("g", self.floods, book, self.snapshot, self.clock.monotonic)
+        self.alerts = Flooding(self.floods, book, self.snapshot, self.clock.monotonic)
 
     def snapshot(self) -> Snapshot:
         topics = {
@@ -116,7 +119,7 @@ class World:
     async def step(self, clean: int = 0, failed: int = 0) -> list[tuple[str, str]]:
         before = len(self.book.calls)
         if clean or failed:
-            self.floods.note({"source-1": (clean, failed)})
+            self.alerts.note(ledger(clean, failed))
         await self.alerts.step()
         return self.book.calls[before:]
 
@@ -163,11 +166,26 @@ async def test_what_the_registry_did_not_take_is_told_when_it_is_back() -> None:
 
 
 async def test_an_alert_that_the_process_before_left_open_is_closed_by_this_one() -> None:
-    world = World(Book("source-1", "theirs"), source(flood={"ratio": 0.5}))
-    world.sources = (*world.sources, SourceView(**{**fields(world.sources[0]), "id": "theirs", "topic": "other"}))
+    world = World(Book("source-1"), source(flood={"ratio": 0.5}))
     assert await world.step(clean=5) == [], "too few events to say that it is well"
-    assert await world.step(clean=LEAST) == [("close", "source-1")], "and another group's alert is left alone"
+    assert await world.step(clean=LEAST) == [("close", "source-1")]
 
 
-def fields(view: SourceView) -> dict[str, Any]:
-    return {name: getattr(view, name) for name in view.__dataclass_fields__}
+async def test_an_alert_shows_one_of_the_events_that_are_in_quarantine() -> None:
+    world = World(Book(), source(flood={"streak": 5}))
+    await world.step(clean=3, failed=9)
+    assert await world.step(failed=9) == [("open", "source-1")]
+    sample = {"topic": "t", "partition": 2, "offset": 9, "item": 0, "eventId": "q9", "reason": "bad_record"}
+    assert world.book.details["sample"] == sample
+    assert world.book.details["level"] == "alarm"
+
+
+def ledger(clean: int, failed: int) -> Ledger:
+    """Return the record of a transaction; others than clean and quarantined events tell nothing."""
+    outcomes = {"clean": clean, "quarantined": failed, "duplicate": 50}
+    counts = tuple(Count("source-1", "push", 7, outcome, n) for outcome, n in outcomes.items())
+    others = [
+        Other(offset, 0, "source-1", "quarantined", "bad_record", f"q{offset}") for offset in range(1, failed + 1)
+    ]
+    others.append(Other(99, 0, "source-1", "duplicate", None, "d"))
+    return Ledger("t", "id", 2, 0, 100, "0", 1, clean + failed + 50, counts, tuple(others))
