@@ -62,9 +62,9 @@ class Backlogs:
         """Return the partitions whose end Kafka is to be asked for.
 
         While records wait nothing may be fetched, so fetches do not tell it. What they tell at the end of a log is
-        fresh: Kafka answers a fetch as soon as a record comes.
+        fresh: Kafka answers a fetch as soon as a record comes. So is what they tell while a partition flows.
         """
-        wait = [place for place, one in standing.items() if one.end is None or one.end > one.position]
+        wait = [place for place, one in standing.items() if not self._told(place, one)]
         waiting = set(wait)
         quiet = [place for place in standing if place not in waiting]
         self._turn += 1
@@ -81,7 +81,7 @@ class Backlogs:
         for place, one in standing.items():
             log = self._logs.setdefault(place, _Log())
             told = ends.get(place)
-            if told is None and one.end is not None and one.end <= one.position:
+            if told is None and self._told(place, one):
                 told = one.end
             if told is not None:
                 log.end, log.told_s = told, now_s
@@ -131,6 +131,13 @@ class Backlogs:
             if topic not in unknown:
                 events, age_s = waits[topic]
                 yield topic, Backlog(events, age_s, int(events * sizes.get(topic, unknown_bytes))), rate.per_s
+
+    def _told(self, place: Place, one: Standing) -> bool:
+        """Tell whether fetches tell the end: nothing waits, or what was there at the look before is done."""
+        if one.end is None:
+            return False
+        log = self._logs.get(place)
+        return one.end <= one.position or (log is not None and log.before is not None and one.position >= log.before)
 
     def _wait(
         self, now_ms: int, one: Standing, log: _Log, younger: tuple[int, int] | None, *, new: bool

@@ -95,15 +95,17 @@ def test_what_was_decided_in_the_same_moment_as_the_next_one_does_not_hide_its_a
     assert group.look() == {"t": Backlog(7, 51.0, 70)}
 
 
-def test_a_flowing_partition_is_asked_nothing_about_ages() -> None:
+def test_a_flowing_partition_is_asked_nothing_but_whether_fetches_tell_the_truth() -> None:
     group = Group(A)
+    group.come(A)
+    group.decide(A, 1)
     group.look()
     for _ in range(5):
         group.come(A, 100)
         backlog = group.look(0.9)["t"]
         assert backlog.events == 100
         assert backlog.age_s == pytest.approx(0.9, abs=0.01)
-        assert group.kafka.asked == ["end 0"]
+        assert group.kafka.asked == ["end 0"], "in its turn, as one where nothing waits"
         group.decide(A, 100)
 
 
