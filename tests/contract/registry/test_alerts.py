@@ -17,6 +17,7 @@ def test_an_alert_opens_once_is_kept_up_to_date_and_closes_once(registry: Regist
     assert (again.id, again.opened_at_ms, again.details) == (first.id, first.opened_at_ms, {"ratio": 1.0})
     assert again.updated_at_ms > first.updated_at_ms
     assert [alert.entity_id for alert in registry.alerts.opened(FLOOD, ["source-1"])] == ["source-1"]
+    assert registry.alerts.open_by_kind()[FLOOD.value] == len(registry.alerts.opened(FLOOD))
     assert registry.alerts.opened(AlertKind.SILENCE) == registry.alerts.opened(FLOOD, ["other"]) == ()
     assert registry.alerts.close(FLOOD, SOURCE)
     assert not registry.alerts.close(FLOOD, SOURCE)

@@ -33,6 +33,17 @@ def test_the_committed_file_is_what_is_made_now(path: Path, made: str) -> None:
     assert path.read_text("utf-8") == made, f"{path.name} is stale: run `python -m deploy.grafana.generate`"
 
 
+def test_every_metric_is_measured_somewhere() -> None:
+    """A declared name that no room uses would be a panel that stays empty."""
+    own = {Path(metrics.__file__), *Path(generate.__file__).parent.glob("*.py")}
+    rooms = [Path(generate.__file__).parents[2] / room for room in ("schemas", "ingress", "streams", "sinks", "deploy")]
+    text = "".join(path.read_text("utf-8") for room in rooms for path in room.rglob("*.py") if path not in own)
+    kernel = {name for name in metrics.BY_NAME if name.startswith("process_")}
+    assert sorted(name for name in metrics.BY_NAME.keys() - kernel if f'"{name}"' not in text) == [
+        "hookberg_folded_values"
+    ]
+
+
 def test_an_unseen_metric_says_where_to_add_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(metrics.BY_NAME, "hookberg_new_total", Metric("hookberg_new_total", "counter", "New"))
     (said,) = problems(ROWS, RULES)

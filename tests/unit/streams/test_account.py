@@ -37,6 +37,7 @@ def test_the_ledger_counts_by_source_type_minute_and_outcome_and_lists_what_is_n
     assert of is not None
     assert (of.partition, of.offset, of.item) == (1, 0, 0)
     assert (found.first, found.next_offset, found.items, found.group) == (0, 6, 6, "3")
+    assert account.reasons() == {one.reason: 1 for one in found.others if one.outcome == "quarantined"} != {}
     assert account.outcomes() == {"clean": 4, "duplicate": 1, "quarantined": 1}
 
 
