@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SIZES ?= 400,2000,24000
 ORACLES := tests/contract/vendors/oracles
 .DEFAULT_GOAL := help
-.PHONY: reference help run test check setup bench bench-edge soak faults house fixtures lock test-integration test-compose clean
+.PHONY: reference help run test check setup bench bench-edge bench-overload soak faults house fixtures lock test-integration test-compose clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ bench: $(VENV)/.test ## freshness and throughput of each stage, with machine, lo
 
 bench-edge: $(VENV)/.test ## the ingress beside aiohttp's floor and a Go edge: ROUNDS=3 SIZES=400,2000,24000 WORKERS=1
 	@$(BIN)/python -m tests.benchmarks.edge.compare --rounds $(or $(ROUNDS),3) --sizes $(SIZES) --workers $(or $(WORKERS),1)
+
+bench-overload: $(VENV)/.test ## each overload policy at three times the capacity, a flood, Kafka stopped for a minute
+	@$(BIN)/python -m tests.benchmarks.overload.run $(ONLY)
 
 soak: $(VENV)/.test ## 43,200 commits over 10 tables by a clock moved by hand: COMMITS=43200
 	@$(BIN)/python -m tests.benchmarks.soak --commits $(or $(COMMITS),43200)

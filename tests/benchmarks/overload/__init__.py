@@ -1,0 +1,1 @@
+"""`make bench-overload`: each overload policy at three times the capacity, a flood beside others, Kafka away."""
