@@ -119,4 +119,5 @@ def picture(frame: Frame) -> str:
     console = Console(record=True, width=NARROW, file=io.StringIO())
     console.print(view(frame, NARROW, None))
     made = console.export_svg(title="hookberg top", code_format=_REMOTE_FONT.sub("", CONSOLE_SVG_FORMAT))
+    made = re.sub(r"<!--.*?-->\s*", "", made)
     return made.replace("Fira Code, monospace", "monospace").replace("Fira Code", "monospace")

@@ -61,8 +61,10 @@ class Spans:
 
     def request(self, name: str, traceparent: str | None, began: float) -> Span | None:
         """Begin the span of a request (see the port)."""
+        if traceparent is None and not self._chosen():  # most requests: nothing is read
+            return None
         context, caller = _read(traceparent)
-        wanted = caller.trace_flags.sampled if caller.is_valid else self._chosen()
+        wanted = caller.trace_flags.sampled if caller.is_valid else traceparent is None or self._chosen()
         if not wanted or not self._may():
             return None
         return self._tracer.start_span(name, context, SpanKind.SERVER, start_time=self._at(began))
