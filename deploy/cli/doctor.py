@@ -58,14 +58,16 @@ def where(data_dir: Path | None, environ: Mapping[str, str]) -> "Where":
     from deploy.doctor.settings import DoctorSettings
     from deploy.processes.clock import SystemClock
 
-    word = secrets.token_hex(6)
+    word, key = secrets.token_hex(6), environ.get("HOOKBERG_KEY", "")
     folder = data_dir
     if folder is None and not {"HOOKBERG_REGISTRY_URL", "HOOKBERG_CONFIG"} & environ.keys():
         folder = nearest(Path.cwd())
     if folder is None:
-        return Where(settings.load(DoctorSettings, settings.KNOWN, without_client(environ)), SystemClock(), word)
+        given = settings.load(DoctorSettings, settings.KNOWN, without_client(environ))
+        return Where(given, SystemClock(), word, key=key)
     env, running = of_folder(folder, environ)
-    return Where(settings.load(DoctorSettings, settings.KNOWN, env), SystemClock(), word, local=True, running=running)
+    given = settings.load(DoctorSettings, settings.KNOWN, env)
+    return Where(given, SystemClock(), word, local=True, running=running, key=key or admin_key(folder))
 
 
 def of_folder(data_dir: Path, environ: Mapping[str, str]) -> tuple[dict[str, str], bool]:
@@ -81,6 +83,14 @@ def of_folder(data_dir: Path, environ: Mapping[str, str]) -> tuple[dict[str, str
     bootstrap = _NOBODY if state is None else state["kafkaBootstrapServers"]
     folder = DataFolder(data_dir.expanduser().absolute())
     return environment(environ, folder, ports, bootstrap), state is not None
+
+
+def admin_key(data_dir: Path) -> str:
+    """Return the first API key of a data folder, "" where it cannot be read."""
+    try:
+        return (data_dir / "admin.key").read_text("utf-8").strip()
+    except OSError:
+        return ""
 
 
 def without_client(environ: Mapping[str, str]) -> dict[str, str]:

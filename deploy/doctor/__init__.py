@@ -20,13 +20,16 @@ _NS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """What is examined: `local` a data folder of `hookberg up`, `running` whether that runs; `word` names probes."""
+    """What is examined: `local` a data folder of `hookberg up`, `running` whether that runs; `word` names probes.
+
+    `key`: an API key, to which processes tell more."""
 
     given: DoctorSettings = field(repr=False)
     clock: Clock
     word: str
     local: bool = False
     running: bool = True
+    key: str = field(default="", repr=False)
 
     @property
     def now(self) -> dt.datetime:
@@ -51,7 +54,7 @@ def probes(where: Where) -> list[Probe]:
         Probe("registry", partial(store.registry, given, where.clock, partial(_known, where)), store.MEND_REGISTRY),
         Probe("catalog", partial(store.catalog, given), store.MEND_CATALOG),
         Probe("warehouse", partial(store.warehouse, given, where.word, where.now), store.MEND_WAREHOUSE),
-        *doors.probes(given, local=where.local, running=where.running),
+        *doors.probes(given, local=where.local, running=where.running, key=where.key),
     ]
 
 

@@ -20,8 +20,8 @@ _BODY = 300
 Get = Callable[..., requests.Response]
 
 
-def probes(given: DoctorSettings, *, local: bool, running: bool) -> list[Probe]:
-    """Return a question for each process, and one for the public address."""
+def probes(given: DoctorSettings, *, local: bool, running: bool, key: str = "") -> list[Probe]:
+    """Return a question for each process, and one for the public address; who sends an API key is told details."""
     places = {
         "api": (given.api_host, given.api_port),
         "ingress": (given.ingest_host, given.ingest_port),
@@ -29,7 +29,11 @@ def probes(given: DoctorSettings, *, local: bool, running: bool) -> list[Probe]:
         "sinks": (given.sinks_host, given.sinks_health_port),
     }
     found = [
-        Probe(name, partial(ready, name, host, port, must=local and running), f"look at the log of `hookberg {name}`")
+        Probe(
+            name,
+            partial(ready, name, host, port, must=local and running, key=key),
+            f"look at the log of `hookberg {name}`",
+        )
         for name, (host, port) in places.items()
         if port and (running or not local)
     ]
@@ -37,11 +41,12 @@ def probes(given: DoctorSettings, *, local: bool, running: bool) -> list[Probe]:
     return [*found, Probe("public url", public, "check HOOKBERG_PUBLIC_INGEST_URL and the proxy before the ingress")]
 
 
-def ready(name: str, host: str, port: int, *, must: bool, get: Get = requests.get) -> list[Finding]:
+def ready(name: str, host: str, port: int, *, must: bool, key: str = "", get: Get = requests.get) -> list[Finding]:
     """Ask a process whether it is ready; one that `must` run and does not is a failure."""
     at = f"{'127.0.0.1' if host in _ANY else host}:{port}"
     try:
-        answer = get(f"http://{at}/readyz", timeout=ASK_S)
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        answer = get(f"http://{at}/readyz", headers=headers, timeout=ASK_S)
     except requests.RequestException:
         judge = fail if must else warn
         mend = f"start `hookberg {name}`; if it runs on another machine, ask its /readyz there"
