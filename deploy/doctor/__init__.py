@@ -22,7 +22,8 @@ _NS = 1_000_000_000
 class Where:
     """What is examined: `local` a data folder of `hookberg up`, `running` whether that runs; `word` names probes.
 
-    `key`: an API key, to which processes tell more."""
+    `key`: an API key, to which processes tell more.
+    """
 
     given: DoctorSettings = field(repr=False)
     clock: Clock
