@@ -201,7 +201,7 @@ async def watched(env: Env, backlogs: Backlogs) -> None:
         reader = PressureReader(reader_config(backlogs.client), env.overload.take)
         reader.start()
     try:
-        await Measure(env.overload, env.view, env.tally, env.clock, backlogs.ask).run()
+        await Measure(env.overload, env.view, env.tally, env.clock, backlogs).run()
     finally:
         if reader is not None:
             await reader.stop()

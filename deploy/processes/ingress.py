@@ -62,7 +62,7 @@ async def worker(
             receipt_key=receipt.derive(base.vault.derive("receipts")),
             control=control,
             tracer=base.tracer,
-            backlogs=Backlogs(client, Lags(client, topics).standing),
+            backlogs=Backlogs(client, Lags(client, topics).standing, publisher.problem),
         )
 
 

@@ -32,11 +32,13 @@ _log = logger("ingress")
 class Backlogs(msgspec.Struct, frozen=True):
     """Where a worker learns of backlogs; None: not at all.
 
-    `client`: settings of a Kafka client, by which the topic is read; `ask`: who measures.
+    `client`: settings of a Kafka client, by which the topic is read; `ask`: who measures; `away`: why Kafka cannot be
+    asked now, by what the worker's producer knows.
     """
 
     client: Mapping[str, Any] | None = None
     ask: Ask | None = None
+    away: Callable[[], str | None] = lambda: None
 
 
 UNTOLD = Backlogs()
@@ -52,11 +54,12 @@ class _Stood(msgspec.Struct, frozen=True, gc=False):
 class Measure:
     """Looks after one worker's Watch: ages it each second, and measures where it knows nothing.
 
-    `ask` None: nothing is measured.
+    Without `ask` nothing is measured, nor while Kafka is away.
     """
 
-    def __init__(self, watch: Watch, view: RegistryView, tally: Tally, clock: Clock, ask: Ask | None) -> None:
-        self._watch, self._view, self._tally, self._clock, self._ask = watch, view, tally, clock, ask
+    def __init__(self, watch: Watch, view: RegistryView, tally: Tally, clock: Clock, given: Backlogs) -> None:
+        self._watch, self._view, self._tally, self._clock = watch, view, tally, clock
+        self._ask, self._away = given.ask, given.away
         self._stood: dict[Place, _Stood] = {}
         self._turn = 0
 
@@ -73,7 +76,7 @@ class Measure:
     async def look(self) -> None:
         """Measure active sources of whom nothing is known."""
         topics = self._wanted()
-        if not topics or self._ask is None:
+        if not topics or self._ask is None or self._away() is not None:
             return
         try:
             found = await asyncio.to_thread(self._ask, topics.values())

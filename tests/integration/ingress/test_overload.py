@@ -190,7 +190,9 @@ async def _sums_hold(ground: Ground, shed: Mapping[tuple[int, str], int]) -> Non
 async def test_while_nobody_tells_the_edge_asks_kafka_itself(ground: Ground) -> None:
     """No stage has read the topic: all that it holds waits."""
     lags = Lags({"bootstrap.servers": ground.kafka}, Topics(_settings(ground.kafka)))
-    measure = Measure(ground.env.overload, ground.env.view, ground.env.tally, ground.env.clock, lags.standing)
+    measure = Measure(
+        ground.env.overload, ground.env.view, ground.env.tally, ground.env.clock, Backlogs(ask=lags.standing)
+    )
     assert await _many(ground, "fast", "reject", 15) == {(200, ""): 15}
     await ground.env.tally.flush()
     await measure.look()

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from ingress.overload import measure
-from ingress.overload.measure import Measure
+from ingress.overload.measure import Backlogs, Measure
 from ingress.overload.watch import OWN_FRESH_S, Watch
 from schemas.backing.kafka.lags import Place, Standing
 from schemas.definitions.view import SourceView, TopicView
@@ -136,7 +136,8 @@ class Kafka:
 
 
 def looking(one: Edge, kafka: Kafka) -> Measure:
-    return Measure(one.overload, one.view, one.tally, one.clock, kafka.standing)
+    given = Backlogs(ask=kafka.standing, away=lambda: one.publisher.away)
+    return Measure(one.overload, one.view, one.tally, one.clock, given)
 
 
 async def posted(one: Edge, platform: str = "shop") -> int:
@@ -171,6 +172,17 @@ async def test_a_position_that_stands_still_grows_old() -> None:
     kafka.found = {("acme.webhook.shop", 0): Standing(6, 1)}
     await look.look()
     assert one.overload.strained == {}
+
+
+async def test_kafka_is_not_asked_while_it_is_away() -> None:
+    one, kafka = edge(), Kafka()
+    await posted(one)
+    one.publisher.away = "no broker can be reached"
+    await looking(one, kafka).look()
+    assert kafka.asked == []
+    one.publisher.away = None
+    await looking(one, kafka).look()
+    assert len(kafka.asked) == 1
 
 
 async def test_a_paused_source_is_calm_however_much_waits() -> None:
