@@ -10,6 +10,8 @@ from collections.abc import Callable, Container
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from prometheus_client import disable_created_metrics
+
 from schemas.backing.registry.view import CachedView
 from schemas.definitions.view import Snapshot
 from schemas.metrics import Metrics
@@ -34,6 +36,7 @@ class Streams(Container[str]):
 
 def serve(process: str, metrics: Metrics, view: CachedView) -> None:
     """Let a process' own metrics be read at each scrape; once a process."""
+    disable_created_metrics()  # a second series for each counter, which nobody asks for
     metrics.watch_process()
     metrics.gauge("hookberg_info").labels(process, _version()).set(1)
     metrics.read("hookberg_registry_age_seconds", lambda: {(): view.age_s()})

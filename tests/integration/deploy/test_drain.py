@@ -113,6 +113,7 @@ async def test_the_api_is_unready_before_it_refuses_anybody(tmp_path: Path) -> N
         async with http.get(f"{url}/metrics") as page:
             text = await page.text()
         assert 'hookberg_info{process="api"' in text
+        assert "_created" not in text
         assert 'hookberg_check_failed{check="process"} 1.0' in text
         assert 'hookberg_api_requests_total{method="GET",status="2xx"} 1.0' in text
         await ended(process, http, url)
