@@ -36,7 +36,7 @@ class Streams(Container[str]):
 
 def serve(process: str, metrics: Metrics, view: CachedView) -> None:
     """Let a process' own metrics be read at each scrape; once a process."""
-    disable_created_metrics()  # a second series for each counter, which nobody asks for
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which nobody asks for
     metrics.watch_process()
     metrics.gauge("hookberg_info").labels(process, _version()).set(1)
     metrics.read("hookberg_registry_age_seconds", lambda: {(): view.age_s()})
