@@ -220,7 +220,7 @@ class StreamsSettings(KafkaSettings, RegistrySettings, LogSettings, TraceSetting
         default=60.0, ge=2, le=3600, description="a stage that decides nothing for so long while records wait is ended"
     )
     stats_enabled: bool = Field(
-        default=True, description="count minutes and watch for silence beside worker group 0, in a process of its own"
+        default=True, description="count minutes and tell alerts beside worker group 0, in a process of its own"
     )
     stats_lateness_s: float = Field(
         default=120.0, ge=0, le=86_400, description="a minute of event time is closed so long after its end"
