@@ -23,7 +23,7 @@ from tests.house.polling import wait_until
 from tests.system.client import Server
 
 CONNECTIONS = 16
-SETTLE_S, DRAIN_S, BACK_S = 5.0, 60.0, 120.0
+SETTLE_S, DRAIN_S, BACK_S = 5.0, 120.0, 120.0
 IDLE_S = 15.0
 FRESHNESS_S = 5.0
 """The default of `freshnessSeconds`."""
@@ -129,7 +129,9 @@ def _freshness(load: Load, rate: float, what: str) -> list[Figure]:
     worst = max(percentile(waits, 0.95) for waits in load.waits.values())
     within = sum(wait <= FRESHNESS_S for wait in every) / len(every)
     sent = len(every) / load.sent.seconds
-    used = ", ".join(f"{name} {share:.2f}" for name, share in sorted(load.cores.items()))
+    used = ", ".join(
+        f"{name} {share:.2f}" if share >= 0 else f"{name} began again" for name, share in sorted(load.cores.items())
+    )
     answers = " / ".join(f"{percentile(load.sent.latency_s, share) * 1e3:.0f}" for share in (0.5, 0.99))
     at = f"at {rate:.0f}/s"
     return [
@@ -236,7 +238,7 @@ def _cpu(server: Server) -> dict[str, float]:
 def _told(figures: list[Figure]) -> list[Figure]:
     """Print what is known so far: the whole takes minutes."""
     for one in figures:
-        _say(f"  {one.name}: {one.value}")
+        _say(f"  {one.name}: {one.value} ({one.how})")
     return figures
 
 
