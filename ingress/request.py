@@ -12,7 +12,7 @@ from ingress.arrival import Arrival
 from schemas.errors import Refused
 from schemas.reasons import Reason
 
-INGEST = "hookberg.ingest"
+INGEST = web.RequestKey("ingest", bool)
 """A request of the application that has this is a delivery, not the control plane's."""
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
