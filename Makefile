@@ -44,8 +44,10 @@ bench-edge: $(VENV)/.test ## the ingress beside aiohttp's floor and a Go edge: R
 bench-overload: $(VENV)/.test ## each overload policy at three times the capacity, a flood, Kafka stopped for a minute
 	@$(BIN)/python -m tests.benchmarks.overload.run $(ONLY)
 
-soak: $(VENV)/.test ## 43,200 commits over 10 tables by a clock moved by hand: COMMITS=43200
+soak: $(VENV)/.test ## commits over 10 tables by a clock moved by hand, appended and upserted: COMMITS=43200 UPSERTS=14400
 	@$(BIN)/python -m tests.benchmarks.soak --commits $(or $(COMMITS),43200)
+	@$(BIN)/python -m tests.benchmarks.soak --upsert --commits $(or $(UPSERTS),14400)
+	@$(BIN)/python -m tests.unit.sinks.upkeep_kills "$$(mktemp -d)" upsert
 
 faults: $(VENV)/.test ## break everything under load, checked per position: SEED= ROUNDS=5 BROKERS=1|3
 	@$(BIN)/python -m tests.faults.run $(if $(SEED),--seed $(SEED)) --rounds $(or $(ROUNDS),5) --brokers $(or $(BROKERS),1)

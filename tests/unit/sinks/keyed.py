@@ -100,15 +100,14 @@ class Table:
             wrote.files, wrote.schema, base, {"T": {"0": first + len(events)}}, {}, self.writing.kept(), frozenset(),
             wrote.deletes, wrote.onto, wrote.follow,
         )  # fmt: skip
-        self.events += events
         result = commit.commit(
             self.catalog, self.table, STREAM, batch, now_ms=lambda: AT_US // 1000, wait=self.clock.advance,
             random=lambda: 0.5,
         )  # fmt: skip
         if isinstance(result, commit.Fenced):
-            del self.events[first:]
             self.writing = self.session()
         else:
+            self.events += events
             self.writing.landed(self.table.metadata, result.tried)
         return result
 

@@ -153,7 +153,8 @@ def main() -> None:
         code = in_fork(lambda: killed(folder, at, tend))  # noqa: B023 called at once
         if code != KILLED or in_fork(lambda: finish(folder)):
             faults.append({"call": at, "name": names[at - 2], "upkeep": code})
-    sys.stdout.write("\n" + json.dumps({"killed_at": killed_at, "faults": faults}))
+    sys.stdout.write("\n" + json.dumps({"killed_at": killed_at, "faults": faults}) + "\n")
+    sys.exit(bool(faults) and sys.argv[3:] == [])
 
 
 if __name__ == "__main__":
