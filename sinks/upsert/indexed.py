@@ -54,6 +54,8 @@ class Indexed:
 
     def follow(self, move: Move) -> bool:
         """Go where rows went; False where one of ours went nowhere: then the index is of no use any more."""
+        if not move.old:
+            return True
         theirs = {place.path: number for number, place in enumerate(move.old)}
         ours = {number: theirs[place.path] for number, place in self.places.items() if place.path in theirs}
         first = self._next

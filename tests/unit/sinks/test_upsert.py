@@ -103,12 +103,12 @@ def test_duckdb_and_pyiceberg_agree(made: Ground) -> None:
         put(made, n, id=n % 5, v=n, op="delete" if n == 11 else "")
     made.run()
     connection = duckdb.connect()
-    _load_iceberg(connection)
+    load_iceberg(connection)
     found = connection.execute(f"SELECT _offset FROM iceberg_scan('{made.table().metadata_location}')").fetchall()
     assert sorted(one[0] for one in found) == rows(made) == [7, 8, 9, 10]
 
 
-def _load_iceberg(connection: Any) -> None:
+def load_iceberg(connection: Any) -> None:
     for name in ("duckdb_extension_avro", "duckdb_extension_iceberg"):
         module = importlib.import_module(name)
         path = next(Path(str(module.__file__)).parent.rglob("*.duckdb_extension"))

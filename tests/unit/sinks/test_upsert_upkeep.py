@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.typedef import Record
@@ -23,6 +24,7 @@ from sinks.upsert.room import Room
 from tests.integration.sinks.world import wire_event
 from tests.unit.sinks import keyed
 from tests.unit.sinks.ground import NAME, STREAM, TOPIC, Ground
+from tests.unit.sinks.test_upsert import load_iceberg
 
 
 @pytest.fixture(autouse=True)
@@ -233,6 +235,11 @@ def test_files_and_deletes_stay_few_over_partitions(tmp_path: Path) -> None:
             table.tend()
     table.check()
     assert max(table.files()) < 2 * 3
+    pytest.importorskip("duckdb_extension_iceberg")
+    connection = duckdb.connect()
+    load_iceberg(connection)
+    found = connection.execute(f"SELECT _offset FROM iceberg_scan('{table.read().metadata_location}')").fetchall()
+    assert sorted(one for (one,) in found) == table.shown(), "other readers see the same"
     table.close()
 
 
