@@ -87,6 +87,7 @@ class Windows:
         self._changed: dict[Key, None] = {}
         self._moved: dict[Place, None] = {}
         self._untold: dict[Key, None] = {}
+        self._ahead: set[Key] = set()
 
     # ---- counting
     def count(self, place: Place, offset: int, record: Ledger) -> bool:
@@ -147,6 +148,7 @@ class Windows:
             minute.touched_us = self._time(key)
             self._minutes[key] = minute
             self._untold[key] = None
+        self._ahead = {key for key in self._minutes if self._is_ahead(key)}
 
     def changed(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield what is to be kept since the last call: minutes, then how far they are counted, in this order."""
@@ -161,8 +163,8 @@ class Windows:
 
     @property
     def full(self) -> bool:
-        """Tell whether counting must wait until minutes are told and let go."""
-        return len(self._minutes) >= self._bounds.live
+        """Tell whether counting must wait until minutes are told and let go; some wait for counting themselves."""
+        return len(self._minutes) >= self._bounds.live + len(self._ahead)
 
     # ---- telling
     def complete(self, ledger: str, partitions: int) -> int | None:
@@ -194,15 +196,18 @@ class Windows:
     def let_go(self, ledgers: Iterable[str]) -> list[bytes]:
         """Forget minutes that are closed, told and idle, and all of ledgers that are no more; return their keys.
 
-        A later count of such a minute begins a row of its own, so nothing that was told changes.
+        A later count of such a minute begins a row of its own, so nothing that was told changes. One that was kept
+        before its place was is held until the place has come past it: what it has counted already is counted again.
         """
         alive = set(ledgers)
+        self._ahead = {key for key in self._ahead if self._is_ahead(key)}
         gone = [
             key
             for key, minute in self._minutes.items()
             if key.ledger not in alive
             or (
                 key not in self._untold
+                and key not in self._ahead
                 and self._closed(key)
                 and (self.full or self._time(key) >= minute.touched_us + IDLE_US)
             )
@@ -211,6 +216,7 @@ class Windows:
             del self._minutes[key]
             self._untold.pop(key, None)
             self._changed.pop(key, None)
+            self._ahead.discard(key)
         dead = [place for place in self._stands if place[0] not in alive]
         for place in dead:
             del self._stands[place]
@@ -224,6 +230,10 @@ class Windows:
     def _time(self, key: Key) -> int:
         stand = self._stands.get((key.ledger, key.partition))
         return 0 if stand is None else stand.time_us
+
+    def _is_ahead(self, key: Key) -> bool:
+        """Tell whether a minute has counted what is yet to be counted of its place."""
+        return self._minutes[key].last >= (self.next_offset((key.ledger, key.partition)) or 0)
 
     def _closed_before(self, time_us: int) -> int:
         return (time_us - self._bounds.lateness_us) // MINUTE_US

@@ -189,6 +189,23 @@ def test_a_half_kept_record_is_counted_where_it_was_not_kept() -> None:
     assert sorted((row.source_id, row.types["push"]["clean"]) for row in again.rows(9)) == [("other", 1), ("s", 1)]
 
 
+def test_a_minute_that_is_ahead_of_its_place_is_held_until_its_records_have_come_again() -> None:
+    first = Windows(BOUNDS)
+    first.count(HERE, 0, record(one()))
+    kept = dict(first.changed())
+    first.count(HERE, 1, record(one(), at=NOW + 1))
+    minutes = [(key, value) for key, value in first.changed() if b'"m"' in key]  # the writer ended before the place
+    again = Windows(Bounds(LATE_US, 60, 2, live=1))
+    again.load((kept | dict(minutes)).items())
+    again.quiet(HERE, (NOW + 100) * MINUTE_US)
+    assert [row.types for row in tell(again)] == [{"push": {"clean": 2}}]
+    assert again.let_go(["ledger"]) == []
+    assert not again.full  # it waits for counting itself
+    again.count(HERE, 1, record(one(), at=NOW + 1))
+    assert again.rows(9) == []
+    assert len(again.let_go(["ledger"])) == 1
+
+
 def test_a_ledger_that_is_no_more_is_forgotten() -> None:
     windows = Windows(BOUNDS)
     windows.count(HERE, 3, record(one()))
