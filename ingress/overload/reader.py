@@ -21,6 +21,8 @@ from schemas.wire import pressure
 BATCH = 1_000
 WAIT_S = 0.25
 """How long a record may wait for others: far below the second within which a worker knows of it."""
+ANEW_S = 5.0
+"""Until a client that failed is followed by another."""
 _JOIN_S = 5.0
 _log = logger("ingress")
 
@@ -64,6 +66,14 @@ class PressureReader:
             await asyncio.to_thread(self._thread.join, _JOIN_S)
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        while not self._stop.is_set():
+            try:
+                self._follow(loop)
+            except KafkaException as exc:  # of this client: another one begins, the topic is small
+                _log.error("pressure_not_read", error=exc.args[0].name())
+                self._stop.wait(ANEW_S)
+
+    def _follow(self, loop: asyncio.AbstractEventLoop) -> None:
         consumer = Consumer(self._config)
         try:
             consumer.assign([TopicPartition(topics.PRESSURE, 0, OFFSET_BEGINNING)])
@@ -72,8 +82,6 @@ class PressureReader:
                 if news:
                     with contextlib.suppress(RuntimeError):  # the loop has ended
                         loop.call_soon_threadsafe(self._take, news)
-        except KafkaException as exc:
-            _log.error("pressure_not_read", error=exc.args[0].name())
         finally:
             consumer.close()
 
