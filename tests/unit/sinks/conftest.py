@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from tests.unit.sinks.ground import GATE, Ground
 
@@ -16,13 +15,3 @@ def ground(tmp_path: Path) -> Iterator[Ground]:
     yield made
     made.close()
     GATE.clear()
-
-
-@pytest.fixture(autouse=True)
-def plain_tracebacks() -> Iterator[None]:
-    """Print errors as Python does: the default takes half a second for each."""
-    structlog.configure(
-        processors=[structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)]
-    )
-    yield
-    structlog.reset_defaults()
