@@ -190,11 +190,10 @@ async def test_a_group_that_stays_broken_ends_the_process_and_one_error_does_not
         await made._group_errors(errors)
 
 
-def test_a_kafka_that_cannot_be_reached_tells_no_offsets_and_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streams.engine.directory._ASK_S", 1.0)
+def test_a_kafka_that_cannot_be_reached_tells_no_offsets_and_raises_nothing() -> None:
     nowhere = {"bootstrap.servers": f"127.0.0.1:{free_port()}", "socket.timeout.ms": 1000}
     nowhere |= {"log_level": 0}
-    assert Kafka(nowhere).offsets({("t", 0): A}, _EARLIEST) == {}
+    assert Kafka(nowhere).offsets({("t", 0): A}, _EARLIEST, 1.0) == {}
 
 
 def rounds(made: Watch, count: int) -> None:
