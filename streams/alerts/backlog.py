@@ -4,8 +4,11 @@ Lives here: three rules over the pressure records. A paused source is deep and o
 retention is watched.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+from schemas.definitions.overload import Threshold
 from schemas.definitions.view import SourceView
 from schemas.wire.pressure import Origin, Pressure
 from streams.alerts.finding import Entity, Finding, Judged, Now, Open, instant, level, level_of, span
@@ -17,52 +20,60 @@ _ORIGINS: tuple[Origin, Origin] = "stage", "tables"
 _WAITS = {"stage": "the stage", "tables": "a table"}
 
 
+@dataclass(frozen=True, slots=True)
+class _Measure:
+    """One of a backlog's measures: what a record tells of it, what a threshold allows, and how both are said."""
+
+    told: Callable[[Pressure], float]
+    allowed: Callable[[Threshold], float]
+    words: Callable[[Pressure, Threshold, str], str]
+
+
+_DEPTH = _Measure(
+    lambda one: one.lag_events,
+    lambda threshold: threshold.events,
+    lambda one, threshold, found: (
+        f"{one.lag_events} events wait for {_WAITS[one.origin]}, {threshold.events} are its {found} threshold"
+    ),
+)
+_AGE = _Measure(
+    lambda one: one.lag_seconds,
+    lambda threshold: threshold.age_seconds,
+    lambda one, threshold, found: (
+        f"the oldest event that waits for {_WAITS[one.origin]} is {span(one.lag_seconds)} old, "
+        f"{span(threshold.age_seconds)} is its {found} threshold"
+    ),
+)
+
+
 def depth(now: Now, standing: Open) -> Judged:
     """Judge the records that wait against `overload.warn.events` and `overload.alarm.events`."""
-    judged: Judged = {}
-    for entity, source, records, whole in _measured(now):
-        overload = source.definition.overload
-        worst = max(records, key=lambda one: one.lag_events, default=None)
-        if worst is None or source.definition.paused:
-            _well(judged, entity, source, whole=whole)
-            continue
-        shares = worst.lag_events / overload.warn.events, worst.lag_events / overload.alarm.events
-        found = level(level_of(standing, entity), *shares)
-        if found is None:
-            _well(judged, entity, source, whole=whole)
-            continue
-        threshold = overload.alarm if found == "alarm" else overload.warn
-        message = (
-            f"source {source.name}: {worst.lag_events} events wait for {_WAITS[worst.origin]}, {threshold.events} are "
-            f"its {found} threshold; {_speed(worst)}. {_remedy(worst)}"
-        )
-        details = {**_figures(source, worst), "threshold": threshold.events, "bound": overload.bound.events}
-        judged[entity] = Finding(source.tenant, found, message, details)
-    return judged
+    return _judged(_DEPTH, now, standing)
 
 
 def age(now: Now, standing: Open) -> Judged:
     """Judge the age of the oldest record that waits against `overload.warn.ageSeconds` and that of `alarm`."""
+    return _judged(_AGE, now, standing)
+
+
+def _judged(measure: _Measure, now: Now, standing: Open) -> Judged:
     judged: Judged = {}
     for entity, source, records, whole in _measured(now):
         overload = source.definition.overload
-        worst = max(records, key=lambda one: one.lag_seconds, default=None)
+        worst = max(records, key=measure.told, default=None)
         if worst is None or source.definition.paused:
             _well(judged, entity, source, whole=whole)
             continue
-        shares = worst.lag_seconds / overload.warn.age_seconds, worst.lag_seconds / overload.alarm.age_seconds
+        told = measure.told(worst)
+        shares = told / measure.allowed(overload.warn), told / measure.allowed(overload.alarm)
         found = level(level_of(standing, entity), *shares)
         if found is None:
             _well(judged, entity, source, whole=whole)
             continue
         threshold = overload.alarm if found == "alarm" else overload.warn
-        message = (
-            f"source {source.name}: the oldest event that waits for {_WAITS[worst.origin]} is "
-            f"{span(worst.lag_seconds)} old, {span(threshold.age_seconds)} is its {found} threshold; {_speed(worst)}. "
-            f"{_remedy(worst)}"
-        )
-        details = {**_figures(source, worst), "threshold": threshold.age_seconds, "bound": overload.bound.age_seconds}
-        judged[entity] = Finding(source.tenant, found, message, details)
+        message = f"source {source.name}: {measure.words(worst, threshold, found)}; {_speed(worst)}. {_remedy(worst)}"
+        details = {"threshold": measure.allowed(threshold), "bound": measure.allowed(overload.bound)}
+        judged[entity] = Finding(source.tenant, found, message, _figures(source, worst) | details)
     return judged
 
 
