@@ -23,7 +23,6 @@ from ingress.heads import Unfinished
 from ingress.jwks import KeySets, KeyTimes
 from ingress.mtls import clients
 from ingress.overload.measure import UNTOLD, Backlogs, Measure
-from ingress.overload.reader import PressureReader, reader_config
 from ingress.overload.watch import Watch
 from ingress.probes import probes
 from ingress.publish import DoorPublisher
@@ -33,12 +32,14 @@ from ingress.tally import Tally
 from ingress.tls import Listener, files
 from ingress.tls_site import TlsSite
 from ingress.workers import Control
+from schemas.backing.kafka.pressure_reader import PressureReader
 from schemas.errors import EXIT_RESTART
 from schemas.logs import logger
 from schemas.metrics import Metrics
 from schemas.ports import Clock, Egress, Publisher, Registrar, RegistryView, TallySink
 from schemas.settings.processes import DoorSettings, IngressSettings
 from schemas.tracing import OFF, Tracer
+from schemas.wire.pressure import News
 
 BACKLOG = 1024
 GRACE_S = 0.2
@@ -196,15 +197,20 @@ async def followed(env: Env, backlogs: Backlogs) -> None:
 
 async def watched(env: Env, backlogs: Backlogs) -> None:
     """Know of the sources' backlogs for ever: told by the topic, else measured here; cancelled at the end."""
-    reader = None
+    loop, reader = asyncio.get_running_loop(), None
+
+    def told(news: list[News]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(env.overload.take, news)
+
     if backlogs.client is not None:
-        reader = PressureReader(reader_config(backlogs.client), env.overload.take)
+        reader = PressureReader(backlogs.client, told)
         reader.start()
     try:
         await Measure(env.overload, env.view, env.tally, env.clock, backlogs).run()
     finally:
         if reader is not None:
-            await reader.stop()
+            await asyncio.to_thread(reader.stop)
 
 
 async def counted(env: Env, every_s: float) -> None:

@@ -2,7 +2,8 @@
 
 Lives here: the newest record of each origin, what was measured here while nobody told, who is strained. A request reads
 `strained`, which holds only sources whose requests meet something: with none, that is all it costs. Not here: reading
-Kafka (reader.py, measure.py), what follows from a level (policies.py). What is unknown is calm: nothing is made up.
+Kafka (schemas/backing/kafka/pressure_reader.py, measure.py), what follows from a level (policies.py). What is unknown
+is calm: nothing is made up.
 """
 
 import random
@@ -21,15 +22,13 @@ from schemas.overload import Backlog, Level, level, share
 from schemas.ports import Clock, RegistryView
 from schemas.reasons import Reason
 from schemas.vendors import adapter
-from schemas.wire.pressure import STALE_S, Origin, Pressure
+from schemas.wire.pressure import STALE_S, News, Origin, Pressure
 
 OWN_FRESH_S = 15.0
 """How long a measurement of our own counts: three of measure.py's rounds."""
 _STAGE: Origin = "stage"
 _MS = 1000
 _NS = 1_000_000_000
-News = tuple[str, str, Pressure | None]
-"""(source id, origin, record; None: the source is gone)."""
 
 
 class _Told(msgspec.Struct, frozen=True, gc=False):

@@ -47,6 +47,8 @@ class Pressure(msgspec.Struct, frozen=True, gc=False, rename="camel"):
         return Backlog(self.lag_events, self.lag_seconds, self.lag_bytes)
 
 
+News = tuple[str, str, Pressure | None]
+"""What a reader of the topic learns: (source id, origin, record; None: the source is gone)."""
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Pressure)
 

@@ -1,38 +1,33 @@
-"""Both ends of `_hookberg.pressure`: newest measures, never late ones, and nobody waits for them.
+"""What is told on `_hookberg.pressure`: newest measures, never late ones, and nobody waits for them.
 
-Lives here: the producer, and the reader of those who are not the edge (which has its own, on its loop). Not here: what
-is measured and when it is told (schemas/pressure.py). It is no part of any transaction, and whatever Kafka says to it
-ends nothing: a record that is not taken within seconds is dropped, for the next one says more.
+Lives here: the producer, and what is newest of all that was told. Not here: how the topic is read (pressure_reader.py),
+what is measured and when it is told (schemas/pressure.py). It is no part of any transaction, and whatever Kafka says to
+it ends nothing: a record that is not taken within seconds is dropped, for the next one says more.
 """
 
-import contextlib
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from confluent_kafka import (
-    OFFSET_BEGINNING,
-    Consumer,
     KafkaError,
     KafkaException,
     Message,
     Producer,
-    TopicPartition,
 )
 
 from schemas import topics
 from schemas.backing.kafka.errors import NOT_THERE
-from schemas.errors import HookbergError, Poison
+from schemas.backing.kafka.pressure_reader import PressureReader
+from schemas.errors import HookbergError
 from schemas.logs import logger
 from schemas.wire import pressure
-from schemas.wire.pressure import Origin, Pressure
+from schemas.wire.pressure import News, Origin, Pressure
 
 DELIVERY_MS = 5_000
 AGAIN_S = 5.0
 """So often the topic is asked for while it is not there."""
 _CLOSE_S = 1.0
-_BATCH, _WAIT_S = 1_000, 0.5
 _log = logger(__name__)
 
 
@@ -109,65 +104,31 @@ class PressureTopic:
         self._quiet = True
 
 
-def reader_config(client: Mapping[str, Any]) -> dict[str, Any]:
-    """Complete a client's connection settings: no group is joined, nothing committed, nothing made."""
-    return {
-        **client,
-        "group.id": "hookberg-pressure",
-        "enable.auto.commit": False,
-        "enable.auto.offset.store": False,
-        "auto.offset.reset": "earliest",
-        "allow.auto.create.topics": False,
-        "topic.metadata.refresh.interval.ms": 5_000,
-        "log_level": 2,
-    }
-
-
 class PressureLog:
     """The newest record of each source and origin, read in a thread of its own; `newest` may be asked from any."""
 
-    def __init__(self, client: Mapping[str, Any], make: Callable[[dict[str, Any]], Any] = Consumer) -> None:
-        self._config, self._make = reader_config(client), make
+    def __init__(self, client: Mapping[str, Any]) -> None:
         self._newest: dict[tuple[str, Origin], Pressure] = {}
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="pressure-log", daemon=True)
+        self._reader = PressureReader(client, self.take)
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        self._reader.start()
 
     def stop(self) -> None:
         """End the thread; bounded."""
-        self._stop.set()
-        self._thread.join(5)
+        self._reader.stop()
 
     def newest(self) -> dict[tuple[str, Origin], Pressure]:
         """Return the newest records by (source id, origin); old ones, too: a record tells when it was measured."""
         return dict(self._newest)
 
-    def take(self, messages: Iterable[Message]) -> None:
+    def take(self, news: Iterable[News]) -> None:
         """Take in what was read; the newest by the measurer's clock counts, a tombstone removes it."""
-        for message in messages:
-            named, value = message.key(), message.value()
-            if message.error() is not None or not isinstance(named, bytes):
-                continue
-            if value is None:
-                source_id, _, origin = named.decode("utf-8", "replace").partition("/")
-                self._newest.pop((source_id, "tables" if origin == "tables" else "stage"), None)
-                continue
-            with contextlib.suppress(Poison):
-                record = pressure.decode(value)
-                before = self._newest.get((record.source_id, record.origin))
-                if before is None or before.measured_at_ms <= record.measured_at_ms:
-                    self._newest[record.source_id, record.origin] = record
-
-    def _run(self) -> None:
-        consumer = self._make(self._config)
-        try:
-            consumer.assign([TopicPartition(topics.PRESSURE, 0, OFFSET_BEGINNING)])
-            while not self._stop.is_set():
-                self.take(consumer.consume(_BATCH, _WAIT_S))
-        except KafkaException as error:
-            _log.error("pressure_not_read", error=str(error))
-        finally:
-            consumer.close()
+        for source_id, name, record in news:
+            origin: Origin = "tables" if name == "tables" else "stage"
+            before = self._newest.get((source_id, origin))
+            if record is None:
+                self._newest.pop((source_id, origin), None)
+            elif before is None or before.measured_at_ms <= record.measured_at_ms:
+                self._newest[source_id, origin] = record

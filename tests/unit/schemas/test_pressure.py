@@ -7,6 +7,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from schemas.backing.kafka.pressure import AGAIN_S, PressureLog, PressureTopic
+from schemas.backing.kafka.pressure_reader import read
 from schemas.definitions.view import SourceView
 from schemas.errors import Transient
 from schemas.overload import LEAVE, Backlog, Level
@@ -206,10 +207,10 @@ def test_of_what_is_read_the_newest_by_the_measurers_clock_counts() -> None:
     log = PressureLog({})
     told = [Pressure("acme", "s", "stage", at_ms, 0, at_ms, 0.0, 0, None, 0.0) for at_ms in (5, 9, 7)]
     messages: Any = [Message(one.key, pressure.encode(one)) for one in told] + [Message(b"s/tables", b"no record")]
-    log.take(messages)
+    log.take(read(messages))
     assert {key: one.lag_events for key, one in log.newest().items()} == {("s", "stage"): 9}
     gone: Any = [Message(b"s/tables", None), Message(b"s/stage", None)]
-    log.take(gone)
+    log.take(read(gone))
     assert log.newest() == {}
 
 
