@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from schemas.settings.base import PREFIX, Settings
+from schemas.settings.notify import DeliverySettings, EndpointSettings
 from schemas.settings.tracing import TraceSettings
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -184,7 +185,7 @@ class IngressSettings(DoorSettings):
     )
 
 
-class ApiSettings(DoorSettings, LakeSettings):
+class ApiSettings(DoorSettings, LakeSettings, EndpointSettings):
     """`hookberg api`, the control plane (and the data plane for convenience)."""
 
     api_host: str = Field(default="127.0.0.1", description="address that the API listens on")
@@ -253,7 +254,24 @@ class SinksSettings(KafkaSettings, RegistrySettings, LogSettings, TraceSettings,
     )
 
 
-ALL: tuple[type[Settings], ...] = (MigrateSettings, IngressSettings, ApiSettings, StreamsSettings, SinksSettings)
+class NotifySettings(KafkaSettings, RegistrySettings, LogSettings, TraceSettings, EndpointSettings, DeliverySettings):
+    """`hookberg notify`, the outbound webhooks."""
+
+    notify_host: str = Field(default="127.0.0.1", description="address of the health page of outbound webhooks")
+    notify_health_port: Port = Field(default=8084, description="its port")
+    notify_ca_file: Path | None = Field(
+        default=None, description="PEM of a private authority of receivers, beside the public ones"
+    )
+
+
+ALL: tuple[type[Settings], ...] = (
+    MigrateSettings,
+    IngressSettings,
+    ApiSettings,
+    StreamsSettings,
+    SinksSettings,
+    NotifySettings,
+)
 KNOWN = frozenset(name for cls in ALL for name in cls.model_fields)
 
 

@@ -25,7 +25,8 @@ ID = String(36)
 NAME = String(255)
 
 
-def _stamps() -> tuple[Column[int], Column[int], Column[int]]:
+def stamps() -> tuple[Column[int], Column[int], Column[int]]:
+    """Return the columns that count an object's changes and tell when it was made and changed."""
     return (
         Column("version", Integer, nullable=False),
         Column("created_at_ms", BigInteger, nullable=False),
@@ -34,7 +35,7 @@ def _stamps() -> tuple[Column[int], Column[int], Column[int]]:
 
 
 TENANTS = Table("tenants", METADATA, Column("id", NAME, primary_key=True), Column("disabled", Boolean, nullable=False),
-                *_stamps())  # fmt: skip
+                *stamps())  # fmt: skip
 
 KEYS = Table(
     "keys",
@@ -44,7 +45,7 @@ KEYS = Table(
     Column("name", NAME, nullable=False),
     Column("digest", LargeBinary, nullable=False, unique=True),
     Column("definition", Text, nullable=False),
-    *_stamps(),
+    *stamps(),
 )
 
 SOURCES = Table(
@@ -60,7 +61,7 @@ SOURCES = Table(
     Column("open", Boolean, nullable=False),
     Column("key_id", ID),
     Column("definition", Text, nullable=False),
-    *_stamps(),
+    *stamps(),
     UniqueConstraint("tenant_id", "name"),
     Index("sources_topic", "topic"),
 )
@@ -114,7 +115,7 @@ STREAMS = Table(
     Column("generation", Integer, nullable=False),
     Column("accept_loss", Boolean, nullable=False),
     Column("definition", Text, nullable=False),
-    *_stamps(),
+    *stamps(),
     UniqueConstraint("tenant_id", "name"),
     UniqueConstraint("namespace", "table_name"),
 )
@@ -136,7 +137,7 @@ SUBJECTS = Table(
     Column("tenant_id", NAME, ForeignKey("tenants.id"), nullable=False),
     Column("name", NAME, nullable=False),
     Column("definition", Text, nullable=False),
-    *_stamps(),
+    *stamps(),
     UniqueConstraint("tenant_id", "name"),
 )
 
@@ -183,7 +184,7 @@ ROLES = Table(
     Column("target", NAME, nullable=False),
     Column("open", Boolean, nullable=False),
     Column("definition", Text, nullable=False),
-    *_stamps(),
+    *stamps(),
     UniqueConstraint("tenant_id", "name"),
     UniqueConstraint("tenant_id", "role", "target"),
 )

@@ -14,6 +14,7 @@ from sqlalchemy import Table as SqlTable
 
 from schemas.backing.registry import jobs
 from schemas.backing.registry.objects.repository import Rim
+from schemas.backing.registry.outbound_tables import LEASES
 from schemas.backing.registry.record import Actor
 from schemas.backing.registry.tables import (
     CHANGES,
@@ -41,6 +42,7 @@ KEPT: Mapping[str, str] = {
     "topic_names": "nor are the names of its topics",
     "changes": "what was done, by whom",
     "jobs": "the deletion itself can be read; other jobs go, their results show events",
+    LEASES.name: "they are no tenant's",
 }
 """Tables whose rows of a deleted tenant stay, and why. A table that is neither here nor emptied fails a test."""
 _UNDER = {
