@@ -111,6 +111,27 @@ LIST = (
         ("result",),
     ),
     Metric("hookberg_streams", "gauge", "Streams of this process by state", ("state",)),
+    # ---- outbound webhooks: notify
+    Metric("hookberg_notify_leads", "gauge", "1: this process holds the lease and sends; 0: it stands by"),
+    Metric("hookberg_notify_events_total", "counter", "Entity events taken in, by feed", ("feed",)),
+    Metric("hookberg_notify_feed_lag", "gauge", "Positions of a feed that are not taken in yet", ("feed",)),
+    Metric(
+        "hookberg_notify_attempts_total",
+        "counter",
+        "Requests to receivers by answer: 2xx, 3xx, 4xx, 5xx, none",
+        ("answer",),
+    ),
+    Metric("hookberg_notify_attempt_seconds", "histogram", "One request to a receiver, answered or not"),
+    Metric(
+        "hookberg_notify_deliveries_total",
+        "counter",
+        "What an attempt made of its delivery: delivered, retried, retryLimitReached, canceled",
+        ("result",),
+    ),
+    Metric("hookberg_notify_in_flight_requests", "gauge", "Requests to receivers under way"),
+    Metric("hookberg_notify_pending", "gauge", "Outbound deliveries that wait, for a retry too"),
+    Metric("hookberg_notify_oldest_seconds", "gauge", "Age of the oldest of them"),
+    Metric("hookberg_notify_open_circuits", "gauge", "Endpoints that failed so often that they are only probed"),
     # ---- Kafka clients: of every process that has them
     Metric("hookberg_kafka_queue_records", "gauge", "Records that wait in a producer", ("client",)),
     Metric("hookberg_kafka_queue_bytes", "gauge", "Bytes that wait in a producer", ("client",)),

@@ -178,6 +178,25 @@ ROWS = (
         ),
     ),
     Row(
+        "Outbound webhooks",
+        (
+            shown("What attempts came to", "ops", "hookberg_notify_deliveries_total"),
+            shown("Requests to receivers by answer", "reqps", "hookberg_notify_attempts_total"),
+            shown("One request to a receiver", "s", "hookberg_notify_attempt_seconds"),
+            shown("Deliveries that wait", "short", "hookberg_notify_pending", "hookberg_notify_in_flight_requests"),
+            shown("Age of the oldest that waits", "s", "hookberg_notify_oldest_seconds"),
+            shown("Endpoints that are only probed", "short", "hookberg_notify_open_circuits"),
+            shown("Events taken in, by feed", "ops", "hookberg_notify_events_total"),
+            shown("Events not taken in yet, by feed", "short", "hookberg_notify_feed_lag"),
+            asked(
+                "Who sends",
+                "short",
+                ("hookberg_notify_leads{$selector}", "{{job}} {{instance}}"),
+                text="1: holds the lease. One process sends, the others stand by; none for long is an alert.",
+            ),
+        ),
+    ),
+    Row(
         "Kafka clients",
         (
             shown("Records queued", "short", "hookberg_kafka_queue_records"),

@@ -89,10 +89,11 @@ OUTBOUND_EVENTS = Table(
     "outbound_events",
     METADATA,
     Column("sequence", BigInteger, primary_key=True, autoincrement=False),
-    Column("tenant_id", NAME, ForeignKey("tenants.id"), nullable=False, index=True),
+    Column("tenant_id", NAME, ForeignKey("tenants.id"), nullable=False),
     Column("event_id", ID, nullable=False),
     Column("document", Text, nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
+    Index("outbound_events_named", "tenant_id", "event_id"),
     Index("outbound_events_age", "created_at_ms"),
 )
 
@@ -116,7 +117,8 @@ OUTBOUND_DELIVERIES = Table(
     Column("last_reason", String(64)),
     Index("outbound_deliveries_due", "webhook_id", "receiver", "state", "next_attempt_at_ms"),
     Index("outbound_deliveries_newest", "webhook_id", "created_at_ms", "id"),
-    Index("outbound_deliveries_age", "state", "updated_at_ms"),
+    Index("outbound_deliveries_counted", "webhook_id", "state", "created_at_ms", "id"),
+    Index("outbound_deliveries_age", "state", "created_at_ms"),
 )
 
 OUTBOUND_ATTEMPTS = Table(
@@ -132,7 +134,7 @@ OUTBOUND_ATTEMPTS = Table(
     Column("reason", String(64)),
     Column("request", Text, nullable=False),
     Column("response", Text, nullable=False),
-    Index("outbound_attempts_newest", "webhook_id", "at_ms"),
+    Index("outbound_attempts_counted", "webhook_id", "at_ms", "status", "duration_ms"),
 )
 
 OUTBOUND_REQUESTS = Table(

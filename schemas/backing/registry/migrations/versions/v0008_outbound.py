@@ -103,7 +103,7 @@ def _deliveries() -> None:
         sa.Column("document", sa.Text, nullable=False),
         sa.Column("created_at_ms", sa.BigInteger, nullable=False),
     )
-    op.create_index("ix_outbound_events_tenant_id", "outbound_events", ["tenant_id"])
+    op.create_index("outbound_events_named", "outbound_events", ["tenant_id", "event_id"])
     op.create_index("outbound_events_age", "outbound_events", ["created_at_ms"])
     op.create_table(
         "outbound_deliveries",
@@ -130,7 +130,10 @@ def _deliveries() -> None:
         "outbound_deliveries_due", "outbound_deliveries", ["webhook_id", "receiver", "state", "next_attempt_at_ms"]
     )
     op.create_index("outbound_deliveries_newest", "outbound_deliveries", ["webhook_id", "created_at_ms", "id"])
-    op.create_index("outbound_deliveries_age", "outbound_deliveries", ["state", "updated_at_ms"])
+    op.create_index(
+        "outbound_deliveries_counted", "outbound_deliveries", ["webhook_id", "state", "created_at_ms", "id"]
+    )
+    op.create_index("outbound_deliveries_age", "outbound_deliveries", ["state", "created_at_ms"])
     op.create_table(
         "outbound_attempts",
         sa.Column(
@@ -146,7 +149,7 @@ def _deliveries() -> None:
         sa.Column("request", sa.Text, nullable=False),
         sa.Column("response", sa.Text, nullable=False),
     )
-    op.create_index("outbound_attempts_newest", "outbound_attempts", ["webhook_id", "at_ms"])
+    op.create_index("outbound_attempts_counted", "outbound_attempts", ["webhook_id", "at_ms", "status", "duration_ms"])
     op.create_table(
         "outbound_requests",
         sa.Column("id", sa.String(36), primary_key=True),
