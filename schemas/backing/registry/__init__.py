@@ -29,6 +29,7 @@ from schemas.backing.registry.objects.subjects import SchemaVersion, Subjects
 from schemas.backing.registry.objects.tallies import Tallies, Tally, TallyFlusher
 from schemas.backing.registry.objects.tenants import Tenants
 from schemas.backing.registry.objects.topics import Topics
+from schemas.backing.registry.outbound import LeaseLost, Outbound
 from schemas.backing.registry.record import (
     SYSTEM,
     Actor,
@@ -52,6 +53,8 @@ __all__ = [
     "SYSTEM",
     "Actor",
     "CachedView",
+    "LeaseLost",
+    "Outbound",
     "Page",
     "PageRequest",
     "Record",
@@ -107,6 +110,7 @@ class Registry:
         self.refusals = Refusals(rim)
         self.removed_secrets = RemovedSecrets(rim, vault)
         self.states = States(rim)
+        self.outbound = Outbound(rim)
         self.idempotency = Idempotency(rim, vault)
 
     def migrate(self) -> None:

@@ -107,6 +107,8 @@ OUTBOUND_DELIVERIES = Table(
     Column("kind", String(16), nullable=False),
     Column("state", String(24), nullable=False),
     Column("events", Text, nullable=False, comment="sequences in outbound_events, a JSON array"),
+    Column("first_event", BigInteger, nullable=False, comment="the first of them: orders a lane"),
+    Column("takes_more", Boolean, nullable=False, comment="no attempt was begun, and there is room in the batch"),
     Column("attempts", Integer, nullable=False),
     Column("tries", Integer, nullable=False),
     Column("next_attempt_at_ms", BigInteger),
@@ -115,10 +117,17 @@ OUTBOUND_DELIVERIES = Table(
     Column("last_attempt_at_ms", BigInteger),
     Column("last_status", Integer),
     Column("last_reason", String(64)),
-    Index("outbound_deliveries_due", "webhook_id", "receiver", "state", "next_attempt_at_ms"),
+    Index("outbound_deliveries_due", "webhook_id", "receiver", "state", "next_attempt_at_ms", "first_event"),
     Index("outbound_deliveries_newest", "webhook_id", "created_at_ms", "id"),
     Index("outbound_deliveries_counted", "webhook_id", "state", "created_at_ms", "id"),
     Index("outbound_deliveries_age", "state", "created_at_ms"),
+)
+Index(
+    "outbound_deliveries_open",
+    OUTBOUND_DELIVERIES.c.webhook_id,
+    OUTBOUND_DELIVERIES.c.receiver,
+    sqlite_where=OUTBOUND_DELIVERIES.c.takes_more,
+    postgresql_where=OUTBOUND_DELIVERIES.c.takes_more,
 )
 
 OUTBOUND_ATTEMPTS = Table(

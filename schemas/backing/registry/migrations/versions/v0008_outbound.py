@@ -116,6 +116,10 @@ def _deliveries() -> None:
         sa.Column("kind", sa.String(16), nullable=False),
         sa.Column("state", sa.String(24), nullable=False),
         sa.Column("events", sa.Text, nullable=False, comment="sequences in outbound_events, a JSON array"),
+        sa.Column("first_event", sa.BigInteger, nullable=False, comment="the first of them: orders a lane"),
+        sa.Column(
+            "takes_more", sa.Boolean, nullable=False, comment="no attempt was begun, and there is room in the batch"
+        ),
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("tries", sa.Integer, nullable=False),
         sa.Column("next_attempt_at_ms", sa.BigInteger),
@@ -127,7 +131,16 @@ def _deliveries() -> None:
     )
     op.create_index("ix_outbound_deliveries_tenant_id", "outbound_deliveries", ["tenant_id"])
     op.create_index(
-        "outbound_deliveries_due", "outbound_deliveries", ["webhook_id", "receiver", "state", "next_attempt_at_ms"]
+        "outbound_deliveries_due",
+        "outbound_deliveries",
+        ["webhook_id", "receiver", "state", "next_attempt_at_ms", "first_event"],
+    )
+    op.create_index(
+        "outbound_deliveries_open",
+        "outbound_deliveries",
+        ["webhook_id", "receiver"],
+        sqlite_where=sa.text("takes_more"),
+        postgresql_where=sa.text("takes_more"),
     )
     op.create_index("outbound_deliveries_newest", "outbound_deliveries", ["webhook_id", "created_at_ms", "id"])
     op.create_index(
