@@ -17,6 +17,7 @@ def upgrade() -> None:
     _entities()
     _feeds()
     _deliveries()
+    _attempts()
 
 
 def _entities() -> None:
@@ -147,6 +148,9 @@ def _deliveries() -> None:
         "outbound_deliveries_counted", "outbound_deliveries", ["webhook_id", "state", "created_at_ms", "id"]
     )
     op.create_index("outbound_deliveries_age", "outbound_deliveries", ["state", "created_at_ms"])
+
+
+def _attempts() -> None:
     op.create_table(
         "outbound_attempts",
         sa.Column(
