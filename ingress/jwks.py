@@ -1,6 +1,6 @@
 """Key sets of token issuers: read beside the requests, kept, read anew, and never asked for more often than agreed.
 
-Lives here: when a key set is read and how long it counts. Not here: the call itself (schemas/backing/egress.py), what a
+Lives here: when a key set is read and how long it counts. Not here: the call itself (schemas/backing/egress), what a
 key may be used for (schemas/signing/jwk.py), the judging (jwt.py). Format: RFC 7517 section 5, and the `jwks_uri` of
 OpenID Connect Discovery.
 """

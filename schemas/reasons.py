@@ -116,6 +116,13 @@ class Reason(StrEnum):
     TABLE_FOREIGN = "table_foreign", 0, "The table was made by someone else"
     UPSERT_INDEX_FULL = "upsert_index_full", 0, "The keys of an upsert table do not fit into the memory for them"
     WRITER_FAILED = "writer_failed", 0, "The writer failed; its message has the cause"
+    # ---- outbound webhooks (why a call had no answer)
+    ENDPOINT_FORBIDDEN = "endpoint_forbidden", 0, "The endpoint may not be called: its URL or address is refused"
+    NAME_UNRESOLVED = "name_unresolved", 0, "The endpoint's name has no address"
+    CONNECTION_FAILED = "connection_failed", 0, "The endpoint cannot be reached, or closed the connection"
+    TLS_FAILED = "tls_failed", 0, "The endpoint's certificate is not trusted, or it does not speak TLS"
+    ENDPOINT_TIMEOUT = "endpoint_timeout", 0, "The endpoint gave no answer in time"
+    ANSWER_MALFORMED = "answer_malformed", 0, "What the endpoint answered is no HTTP"
     # ---- local start
     PORT_TAKEN = "port_taken", 0, "A port is in use"
     DATA_DIR_LOCKED = "data_dir_locked", 0, "Another `hookberg up` runs on this data folder"

@@ -1,5 +1,6 @@
 """The settings of `hookberg notify`, and those of outbound webhooks that the API looks at too."""
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -39,6 +40,7 @@ class EndpointSettings(Settings):
 class DeliverySettings(Settings):
     """How outbound webhooks are delivered."""
 
+    notify_ca_file: Path | None = Field(default=None, description="PEM of a private authority, beside the public ones")
     notify_poll_s: float = Field(default=0.5, ge=0.05, le=60, description="how often changes are looked for")
     notify_linger_s: float = Field(default=1.0, ge=0, le=60, description="a batch waits so long for more events")
     notify_retry_s: Annotated[str, AfterValidator(_schedule)] = Field(
