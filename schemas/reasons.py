@@ -92,6 +92,7 @@ class Reason(StrEnum):
     TABLE_TAKEN = "table_taken", 409, "Another stream owns this table"
     TABLE_EXISTS = "table_exists", 409, "The table exists and is not one of ours"
     IMMUTABLE = "immutable", 409, "This field cannot change"
+    WEBHOOK_DISABLED = "webhook_disabled", 409, "The webhook is disabled: nothing is sent"
     IN_USE = "in_use", 409, "Something still uses this object"
     INCOMPATIBLE_SCHEMA = "incompatible_schema", 409, "The schema breaks the subject's compatibility"
     PRECONDITION_FAILED = "precondition_failed", 412, "The object has changed since it was read"

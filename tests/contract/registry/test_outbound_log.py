@@ -1,0 +1,281 @@
+"""The log of outbound deliveries: lists and their filters, one delivery, figures, and what is asked of the process."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import pytest
+from sqlalchemy import delete, insert, select, update
+
+from schemas.backing.registry import SYSTEM, PageRequest, Registry
+from schemas.backing.registry.outbound import log, requests, statistics
+from schemas.backing.registry.outbound.log import Wanted
+from schemas.backing.registry.outbound_tables import (
+    OUTBOUND_ATTEMPTS,
+    OUTBOUND_DELIVERIES,
+    OUTBOUND_EVENTS,
+    OUTBOUND_REQUESTS,
+    WEBHOOKS,
+)
+from schemas.definitions.notification import DeliveryKind, DeliveryState, RequestKind
+from schemas.definitions.webhook import WebhookStatus
+from schemas.errors import Overloaded
+from schemas.reasons import Reason
+from schemas.wire.entity_event import Description, EntityEvent, EventType, encode, event_id
+from tests.contract.registry.make import refused
+
+PENDING, DELIVERED, GIVEN_UP = DeliveryState.PENDING, DeliveryState.DELIVERED, DeliveryState.RETRY_LIMIT_REACHED
+ALL = Wanted()
+HOUR_MS = 3_600_000
+
+
+def webhook(registry: Registry, row_id: str = "w1", *, tenant: str = "acme", **values: Any) -> str:
+    definition = {"name": row_id, "batchSize": 3, "enabled": values.pop("enabled", True)}
+    row = {"status": "active", "deleted": False, **values}
+    with registry._database.write() as connection:
+        connection.execute(
+            insert(WEBHOOKS).values(
+                id=row_id, tenant_id=tenant, name=row_id, definition=orjson.dumps(definition).decode(),
+                entity_version=1, updated_by="t", version=1, created_at_ms=1, updated_at_ms=1, **row,
+            )
+        )  # fmt: skip
+    return row_id
+
+
+def event(registry: Registry, sequence: int, at_ms: int = 1) -> str:
+    made = EntityEvent(
+        event_id("changes", sequence), "acme", EventType.UPDATED, "stream", "id", "acme.s", at_ms, {"n": sequence},
+        Description(),
+    )  # fmt: skip
+    with registry._database.write() as connection:
+        connection.execute(
+            insert(OUTBOUND_EVENTS).values(
+                sequence=sequence, tenant_id="acme", event_id=made.event_id, document=encode(made).decode(),
+                created_at_ms=at_ms,
+            )
+        )  # fmt: skip
+    return made.event_id
+
+
+def delivery(registry: Registry, row_id: str, webhook_id: str = "w1", **values: Any) -> str:
+    row = {
+        "tenant_id": "acme", "receiver": "", "kind": "event", "state": "pending", "events": [1], "attempts": 0,
+        "tries": 0, "created_at_ms": 1, "updated_at_ms": 1, **values,
+    }  # fmt: skip
+    row["first_event"], row["takes_more"] = row["events"][0], False
+    row["events"] = orjson.dumps(row["events"]).decode()
+    known = {name: value for name, value in row.items() if name in OUTBOUND_DELIVERIES.c}
+    with registry._database.write() as connection:
+        connection.execute(insert(OUTBOUND_DELIVERIES).values(id=row_id, webhook_id=webhook_id, **known))
+    return row_id
+
+
+def attempt(
+    registry: Registry, delivery_id: str, number: int, at_ms: int, status: int | None, took: int = 5, of: str = "w1"
+) -> None:
+    with registry._database.write() as connection:
+        connection.execute(
+            insert(OUTBOUND_ATTEMPTS).values(
+                delivery_id=delivery_id, number=number, webhook_id=of, at_ms=at_ms, duration_ms=took,
+                url="https://r.example", status=status, reason=None, request='{"body":"b"}', response="{}",
+            )
+        )  # fmt: skip
+
+
+def listed(registry: Registry, wanted: Wanted = ALL, webhook_id: str = "w1") -> list[str]:
+    found = log.page(registry.outbound.rim, "acme", webhook_id, wanted, PageRequest(200))
+    return [one.id for one in found.items]
+
+
+@pytest.fixture
+def kept(registry: Registry) -> Iterator[Registry]:
+    """Yield a registry whose webhook w1 has four deliveries, made at 1..4, and w2 one."""
+    webhook(registry)
+    webhook(registry, "w2")
+    delivery(registry, "d1", state="delivered", last_status=204, last_attempt_at_ms=1, events=[1, 12])
+    delivery(registry, "d2", state="retryLimitReached", created_at_ms=2, last_status=503, last_attempt_at_ms=2, events=[2])
+    delivery(registry, "d3", state="pending", created_at_ms=3, last_attempt_at_ms=3, events=[112], kind="fallback")
+    delivery(registry, "d4", state="pending", created_at_ms=4, events=[12], kind="test")
+    delivery(registry, "other", "w2")
+    yield registry
+
+
+def test_pages_go_from_new_to_old_and_hold_one_webhook_s(kept: Registry) -> None:
+    rim = kept.outbound.rim
+    first = log.page(rim, "acme", "w1", ALL, PageRequest(3))
+    assert [one.id for one in first.items] == ["d4", "d3", "d2"]
+    rest = log.page(rim, "acme", "w1", ALL, PageRequest(3, first.next_cursor))
+    assert ([one.id for one in rest.items], rest.next_cursor) == (["d1"], None)
+    assert rest.items[0].events == (1, 12)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (Wanted(state=PENDING), ["d4", "d3"]),
+        (Wanted(state=GIVEN_UP), ["d2"]),
+        (Wanted(kind=DeliveryKind.TEST), ["d4"]),
+        (Wanted(since_ms=2, until_ms=4), ["d3", "d2"]),
+        (Wanted(answer=2), ["d1"]),
+        (Wanted(answer=5), ["d2"]),
+        (Wanted(answer=0), ["d3"]),
+        (Wanted(answer=4), []),
+        (Wanted(state=PENDING, kind=DeliveryKind.FALLBACK, since_ms=3), ["d3"]),
+    ],
+)
+def test_a_filter_narrows_the_list(kept: Registry, wanted: Wanted, found: list[str]) -> None:
+    assert listed(kept, wanted) == found
+
+
+def test_an_event_is_found_in_every_delivery_that_holds_it(kept: Registry) -> None:
+    """Sequence 12 is no part of 112, and stands first, last and alone."""
+    named = event(kept, 12)
+    delivery(kept, "d5", created_at_ms=5, events=[12, 13])
+    delivery(kept, "d6", created_at_ms=6, events=[1, 12, 13])
+    assert listed(kept, Wanted(event_id=named)) == ["d6", "d5", "d4", "d1"]
+    assert listed(kept, Wanted(event_id=named, state=DELIVERED)) == ["d1"]
+    assert listed(kept, Wanted(event_id=event_id("changes", 99))) == []
+
+
+def test_one_delivery_holds_its_events_and_attempts_in_order(kept: Registry) -> None:
+    first, last = event(kept, 1), event(kept, 12)
+    for number in (1, 2):
+        attempt(kept, "d1", number, number, None if number == 1 else 204)
+    told = log.one(kept.outbound.rim, "acme", "w1", "d1")
+    assert [one.event_id for one in told.events] == [first, last]
+    assert [(one.number, one.status, one.request) for one in told.attempts] == [
+        (1, None, {"body": "b"}),
+        (2, 204, {"body": "b"}),
+    ]
+
+
+def test_the_newest_hundred_attempts_are_shown(kept: Registry) -> None:
+    for number in range(1, 104):
+        attempt(kept, "d2", number, number, 503)
+    told = log.one(kept.outbound.rim, "acme", "w1", "d2")
+    assert [one.number for one in told.attempts] == list(range(4, 104))
+
+
+def test_another_tenant_s_webhook_and_another_webhook_s_delivery_are_not_found(kept: Registry) -> None:
+    rim = kept.outbound.rim
+    kept.tenants.create("umbra", actor=SYSTEM)
+    for call in (
+        lambda: log.page(rim, "umbra", "w1", ALL, PageRequest(5)),
+        lambda: log.one(rim, "umbra", "w1", "d1"),
+        lambda: log.one(rim, "acme", "w1", "other"),
+        lambda: statistics.of_webhook(rim, "umbra", "w1"),
+        lambda: requests.test(rim, "umbra", "w1", actor=SYSTEM),
+        lambda: requests.resend(rim, "acme", "w1", "other", actor=SYSTEM),
+        lambda: requests.resend_failed(rim, "umbra", "w1", [GIVEN_UP], 0, actor=SYSTEM),
+    ):
+        refused(Reason.NOT_FOUND, call)
+    assert statistics.of_tenant(rim, "umbra") == ()
+
+
+def test_figures_are_those_of_the_hour_the_day_and_the_log(registry: Registry) -> None:
+    webhook(registry)
+    now = registry.outbound.rim.now_ms()
+    for number, (age, status, took) in enumerate(
+        ((0, 200, 10), (HOUR_MS - 1, 503, 30), (2 * HOUR_MS, None, 1000), (30 * HOUR_MS, 204, 20), (31 * HOUR_MS, 500, 5))
+    ):
+        at = now - age
+        state = "delivered" if status in {200, 204} else "retryLimitReached"
+        delivery(registry, f"d{number}", created_at_ms=at, state=state)
+        attempt(registry, f"d{number}", 1, at, status, took)
+    delivery(registry, "waits", created_at_ms=now - 500)
+    told = statistics.of_webhook(registry.outbound.rim, "acme", "w1")
+    hour, day, whole = (told.windows[name] for name in ("hour", "day", "log"))
+    assert (hour.attempts, hour.success_rate, hour.p50_ms, hour.p95_ms) == ({"2xx": 1, "5xx": 1}, 0.5, 10, 30)
+    assert hour.deliveries == {"delivered": 1, "retryLimitReached": 1, "pending": 1}
+    assert (day.attempts, day.p50_ms, day.p95_ms, day.measured) == ({"2xx": 1, "5xx": 1, "none": 1}, 30, 1000, 3)
+    assert (whole.attempts, whole.success_rate, whole.measured) == ({"2xx": 2, "5xx": 2, "none": 1}, 0.4, 5)
+    assert (told.pending, told.oldest_pending_at_ms) == (1, now - 500)
+    assert (told.last_success_at_ms, told.last_failure_at_ms) == (now, now - HOUR_MS + 1)
+
+
+def test_a_webhook_without_attempts_has_no_rate(registry: Registry) -> None:
+    webhook(registry)
+    told = statistics.of_webhook(registry.outbound.rim, "acme", "w1")
+    assert {name: (one.success_rate, one.p50_ms, one.measured) for name, one in told.windows.items()} == {
+        name: (None, None, 0) for name in ("hour", "day", "log")
+    }
+    assert (told.pending, told.last_success_at_ms, told.last_failure_at_ms) == (0, None, None)
+
+
+def test_a_tenant_s_webhooks_stand_in_one_line_each(kept: Registry) -> None:
+    webhook(kept, "gone", deleted=True)
+    with kept._database.write() as connection:
+        connection.execute(update(WEBHOOKS).where(WEBHOOKS.c.id == "w1").values(status="awaitingRetry"))
+        connection.execute(delete(OUTBOUND_DELIVERIES).where(OUTBOUND_DELIVERIES.c.webhook_id == "w2"))
+    told = statistics.of_tenant(kept.outbound.rim, "acme")
+    assert [(one.name, one.status, one.pending, one.oldest_pending_at_ms) for one in told] == [
+        ("w1", WebhookStatus.AWAITING_RETRY, 2, 3),
+        ("w2", WebhookStatus.ACTIVE, 0, None),
+    ]
+
+
+def test_what_is_asked_is_a_row_and_a_row_of_the_log_of_changes(kept: Registry) -> None:
+    rim = kept.outbound.rim
+    made = requests.test(rim, "acme", "w1", actor=SYSTEM)
+    requests.resend(rim, "acme", "w1", "d1", actor=SYSTEM)
+    asked = requests.resend_failed(rim, "acme", "w1", [GIVEN_UP, DELIVERED], 1, 3, actor=SYSTEM)
+    assert (asked.matching, asked.resending) == (2, 2)
+    with kept._database.read() as connection:
+        rows = connection.execute(select(OUTBOUND_REQUESTS).order_by(OUTBOUND_REQUESTS.c.id)).all()
+    assert [(row.kind, orjson.loads(row.arguments)) for row in rows] == [
+        (RequestKind.TEST, {"deliveryId": made}),
+        (RequestKind.RESEND, {"deliveryId": "d1"}),
+        (
+            RequestKind.RESEND_FAILED,
+            {"states": ["delivered", "retryLimitReached"], "sinceMs": 1, "untilMs": 3, "limit": requests.MAX_RESENT},
+        ),
+    ]
+    changes = [row for row in kept.changes.page(0, 1000) if row.entity_type == "webhookRequest"]
+    assert [(row.entity_id, row.tenant_id, row.entity_name) for row in changes] == [
+        (row.id, "acme", "w1") for row in rows
+    ]
+    assert {field.pointer: field.new for field in changes[1].fields} == {
+        "/webhookId": "w1", "/kind": "resend", "/deliveryId": "d1",
+    }  # fmt: skip
+
+
+def test_nothing_is_asked_of_a_webhook_that_sends_nothing(registry: Registry) -> None:
+    rim = registry.outbound.rim
+    webhook(registry, enabled=False)
+    webhook(registry, "gone", deleted=True)
+    refused(Reason.WEBHOOK_DISABLED, lambda: requests.test(rim, "acme", "w1", actor=SYSTEM))
+    refused(Reason.WEBHOOK_DISABLED, lambda: requests.resend_failed(rim, "acme", "w1", [GIVEN_UP], 0, actor=SYSTEM))
+    refused(Reason.NOT_FOUND, lambda: requests.test(rim, "acme", "gone", actor=SYSTEM))
+
+
+def test_requests_that_wait_are_bounded(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests, "MAX_WAITING", 2)
+    webhook(registry)
+    for _ in range(2):
+        requests.test(registry.outbound.rim, "acme", "w1", actor=SYSTEM)
+    with pytest.raises(Overloaded):
+        requests.test(registry.outbound.rim, "acme", "w1", actor=SYSTEM)
+
+
+def test_figures_are_read_from_indexes(registry: Registry) -> None:
+    """Rows hold bodies; a webhook with a large log must not be read row by row."""
+    if not registry._database.sqlite:
+        pytest.skip("SQLite says in its plan that an index covers a query; PostgreSQL decides by statistics")
+    asked: list[str] = []
+    webhook(registry)
+    from sqlalchemy import event as events
+
+    engine = registry._database._engine
+    events.listen(engine, "before_cursor_execute", lambda _c, _u, text, values, *_r: asked.append((text, values)))  # type: ignore[arg-type]
+    statistics.of_webhook(registry.outbound.rim, "acme", "w1")
+    statistics.of_tenant(registry.outbound.rim, "acme")
+    tables = ("outbound_attempts", "outbound_deliveries")
+    plans: dict[str, str] = {}
+    with registry._database.read() as connection:
+        for text, values in list(asked):  # type: ignore[misc]
+            if any(table in text for table in tables):
+                rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)
+                plans[text] = "; ".join(row[3] for row in rows)
+    assert len(plans) >= 5
+    assert {text: plan for text, plan in plans.items() if "SCAN" in plan and "COVERING" not in plan} == {}
+    assert [text for text, plan in plans.items() if "outbound_attempts" in text and "COVERING INDEX" not in plan] == []
