@@ -1,7 +1,7 @@
 """The log of outbound deliveries as people read it: lists, one delivery with its events and attempts.
 
 Lives here: reads alone, of the rows that are the queue. Not here: figures (statistics.py), what is asked of the notify
-process (requests.py), writing (intake.py and those beside it). Every query begins with a webhook of the caller's tenant.
+process (requests.py), writing (intake.py and its neighbours). Every query begins with a webhook of the caller's tenant.
 """
 
 from collections.abc import Collection

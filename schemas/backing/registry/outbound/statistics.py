@@ -86,7 +86,8 @@ def of_webhook(rim: Rim, tenant: str, webhook_id: str) -> Statistics:
         )
         pending, oldest = connection.execute(waits).one()
         ends = select(
-            func.max(case((_ACCEPTED, _A.at_ms))), func.max(case((func.coalesce(_ACCEPTED, False), None), else_=_A.at_ms))
+            func.max(case((_ACCEPTED, _A.at_ms))),
+            func.max(case((func.coalesce(_ACCEPTED, False), None), else_=_A.at_ms)),
         )
         success, failure = connection.execute(ends.where(_A.webhook_id == webhook_id)).one()
     return Statistics(now, windows, pending, oldest, success, failure)
@@ -94,22 +95,23 @@ def of_webhook(rim: Rim, tenant: str, webhook_id: str) -> Statistics:
 
 def of_tenant(rim: Rim, tenant: str) -> tuple[WebhookStanding, ...]:
     """Return every webhook of a tenant that is not deleted, by name."""
-    pending = (
-        select(_D.webhook_id, func.count().label("pending"), func.min(_D.created_at_ms).label("oldest"))
-        .join(WEBHOOKS, WEBHOOKS.c.id == _D.webhook_id)
-        .where(WEBHOOKS.c.tenant_id == tenant, _D.state == DeliveryState.PENDING.value)
-        .group_by(_D.webhook_id)
-    )
+    waits = and_(_D.webhook_id == WEBHOOKS.c.id, _D.state == DeliveryState.PENDING.value)
     query = (
-        select(WEBHOOKS.c.id, WEBHOOKS.c.name, WEBHOOKS.c.status)
+        select(
+            WEBHOOKS.c.id,
+            WEBHOOKS.c.name,
+            WEBHOOKS.c.status,
+            select(func.count()).where(waits).scalar_subquery(),
+            select(func.min(_D.created_at_ms)).where(waits).scalar_subquery(),
+        )
         .where(WEBHOOKS.c.tenant_id == tenant, WEBHOOKS.c.deleted.is_(False))
         .order_by(WEBHOOKS.c.name)
+        .limit(MOST)
     )
     with rim.database.read() as connection:
-        waits = {row.webhook_id: (row.pending, row.oldest) for row in connection.execute(pending)}
         return tuple(
-            WebhookStanding(row.id, row.name, WebhookStatus(row.status), *waits.get(row.id, (0, None)))
-            for row in connection.execute(query.limit(MOST))
+            WebhookStanding(row_id, name, WebhookStatus(status), pending, oldest)
+            for row_id, name, status, pending, oldest in connection.execute(query)
         )
 
 
@@ -124,7 +126,7 @@ def _window(connection: Connection, webhook_id: str, durations: Sequence[tuple[i
     for status, count in connection.execute(answers.group_by(_A.status)):
         name = "none" if status is None else f"{status // 100}xx"
         attempts[name] = attempts.get(name, 0) + count
-    deliveries: dict[str, int] = {state: count for state, count in connection.execute(states.group_by(_D.state))}
+    deliveries = {row[0]: int(row[1]) for row in connection.execute(states.group_by(_D.state))}
     measured = sorted(took for at, took in durations if at >= since_ms)
     return Window(attempts, deliveries, _quantile(measured, 0.5), _quantile(measured, 0.95), len(measured))
 
