@@ -6,7 +6,7 @@ topics (conductor.py), when transactions end (transaction.py). Private names of 
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from confluent_kafka import KafkaException
 from faust.transport.drivers import aiokafka as driver
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 _log = logger(__name__)
 _WAIT_S = 1.0
-_END_ASKS = 6
-_END_PAUSE_S = 0.5
 
 
 class BatchConsumer(driver.Consumer):
@@ -40,6 +38,7 @@ class BatchConsumer(driver.Consumer):
         self._expected: dict[TP, int] = {}
         self._reread: dict[TP, int] = {}
         self._decided: dict[TP, int] = {}
+        self._undecided: set[TP] = set()
         self._held: frozenset[str] = frozenset()
         self._tails = Tails(self)
         self.sizes = Sizes()
@@ -51,6 +50,7 @@ class BatchConsumer(driver.Consumer):
     async def _drain_messages(self, fetcher: Any) -> None:  # noqa: ANN401 Faust's Fetcher
         try:
             while not (self._stopped.is_set() or fetcher._stopped.is_set()):  # noqa: SLF001 engine/README.md
+                await self._fetch_again()
                 records, _ = await self._wait_next_records(_WAIT_S)
                 generation = self.app.consumer_generation_id
                 await asyncio.sleep(0)
@@ -71,56 +71,78 @@ class BatchConsumer(driver.Consumer):
         return await thread.take(self._thread, active_partitions or (), self._rounds.share, timeout)
 
     async def _take(self, records: Mapping[Any, list[Any]], generation: int) -> None:
-        if not self.flow_active:  # dropped: the next assignment seeks to where we stand, else the gap is read again
+        """Decide what was fetched; partitions of which not all was decided are noted for `_fetch_again`."""
+        going = self.flow_active and await self._recognised()
+        for found, batch in sorted(records.items(), key=lambda entry: len(entry[1])):  # a backlog waits for a few
+            tp = TP(found.topic, found.partition)
+            going = going and self.flow_active and generation == self.app.consumer_generation_id
+            if not going or not await self._batch(tp, batch):
+                self._undecided.add(tp)
+
+    async def _fetch_again(self) -> None:
+        """Go back to where we stand in partitions of which something was fetched and not decided.
+
+        A fetch that waits while partitions change brings what was sought in the new assignment, maybe before Faust
+        resumes us: nothing else would seek that again, and a record that is the last of its log would wait for ever.
+        """
+        if not self._undecided:
             return
+        if not self.flow_active:
+            await self.wait(cast("Any", self.can_resume_flow))  # asyncio's Event, which mode takes
+            if self.should_stop:
+                return
+        async with self._seeking:
+            undecided, self._undecided = self._undecided, set()
+            await self.seek_wait({tp: self._expected[tp] for tp in undecided if tp in self._expected})
+
+    async def _recognised(self) -> bool:
         try:
             await self._recognise()
-        except (KafkaException, TimeoutError) as exc:  # fetched again: a gap is read once more before it is believed
+        except (KafkaException, TimeoutError) as exc:
             _log.warning("topics_not_recognised", error=str(exc))
-            return
-        for found, batch in sorted(records.items(), key=lambda entry: len(entry[1])):  # a backlog waits for a few
-            if not self.flow_active or generation != self.app.consumer_generation_id:
-                break
-            await self._batch(TP(found.topic, found.partition), batch)
+            await self.sleep(_WAIT_S)
+            return False
+        return True
 
-    async def _batch(self, tp: TP, records: list[Any]) -> None:
+    async def _batch(self, tp: TP, records: list[Any]) -> bool:
+        """Decide the records of a partition; False when some are not, and have to be fetched again."""
         topic = self.app.live.get(tp.topic)
         expected = self._expected.get(tp)
-        if topic is None or expected is None:
-            return
+        if topic is None or expected is None or tp.topic in self._held:
+            return False
         stand = self.app.table.stand((topic.topic_id, tp.partition))
         if stand is not None and stand.next_offset > expected:  # sought while a batch was decided: that one counts
-            expected = stand.next_offset
+            expected = self._expected[tp] = stand.next_offset
         if (records[0].offset < expected or self._tails.doubtful(tp)) and await self._cut(topic, tp):
-            return
+            return False
         if records[0].offset < expected:
             records = [record for record in records if record.offset >= expected]
             if not records:
-                return
+                return True
         if records[0].offset > expected:
             first = records[0].offset
             if self._reread.get(tp) != first:  # ask once more before believing a gap
                 self._reread[tp] = first
-                await self.seek_wait({tp: expected})
-                return
+                return False
             self._lost(topic, tp, expected, first, first)
         self.sizes.note(tp.topic, records)
         whole = contiguous(records)
-        await self._process(topic, tp, records[:whole])
-        if whole < len(records) and self.flow_active:  # a hole: what follows it is fetched again, a gap by then
-            await self.seek_wait({tp: self._expected[tp]})
+        decided = await self._process(topic, tp, records[:whole])
+        return decided and whole == len(records)  # what follows a hole is a gap by then
 
-    async def _process(self, topic: LiveTopic, tp: TP, records: list[Any]) -> None:
+    async def _process(self, topic: LiveTopic, tp: TP, records: list[Any]) -> bool:
         self._idle.clear()
+        at = 0
         try:
             for chunk in chunks(records):
                 await self.app.process(topic, tp.partition, chunk)
-                self._expected[tp] = chunk[-1].offset + 1
+                self._expected[tp] = at = chunk[-1].offset + 1
                 await asyncio.sleep(0)
                 if not self.flow_active:
                     break
         finally:
             self._idle.set()
+        return bool(at > records[-1].offset)
 
     async def perform_seek(self) -> None:
         """Commit what is open, then seek every assigned partition to where the changelog says the stage stands.
@@ -180,7 +202,7 @@ class BatchConsumer(driver.Consumer):
         return dict(self._expected)
 
     async def _cut(self, topic: LiveTopic, tp: TP) -> bool:
-        """Write off what a log has lost of what was decided, and go back to where it is new; tell whether it was so."""
+        """Write off what a log has lost of what was decided; tell whether it was so: we stand where it is new then."""
         async with self._seeking:
             stand = self.app.table.stand((topic.topic_id, tp.partition))
             if stand is None:
@@ -191,25 +213,14 @@ class BatchConsumer(driver.Consumer):
                 return False
             await self.app.transactions.commit()
             self._lost(topic, tp, end, at, end)
-            await self.seek_wait({tp: end})
             return True
 
     async def _end_of(self, tp: TP, stand: Stand) -> int:
         """Return where the log that was read ends now: what is younger than it is asked last, for it may just come."""
-        end = await self._believed_end(tp, stand.next_offset)
+        end = await self._tails.believed_end(tp, stand.next_offset)
         end = min(end, (await self._tails.rewritten({tp: stand})).get(tp, stand.next_offset))
         if end < stand.next_offset:  # a topic made anew meanwhile looks like one that was cut
             await self._recognise(again=True)
-        return end
-
-    async def _believed_end(self, tp: TP, at: int) -> int:
-        """Ask for the end of a log again and again: a new leader may tell a stale, lower one for a moment."""
-        end = 0
-        for _ in range(_END_ASKS):
-            end = max(end, int((await self.highwaters(tp)).get(tp) or 0))
-            if end >= at:
-                break
-            await self.sleep(_END_PAUSE_S)
         return end
 
     def _lost(self, topic: LiveTopic, tp: TP, start: int, end: int, next_offset: int) -> None:

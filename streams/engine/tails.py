@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from streams.engine.consumer import BatchConsumer
 
 
+END_ASKS = 6
+_END_PAUSE_S = 0.5
+
+
 class Tails:
     """Remembers over which connection each partition was last found to be the log that was read."""
 
@@ -57,6 +61,19 @@ class Tails:
         for tp, connection in connections.items():
             self._found[tp] = connection or self._connection(tp)
         return {tp: told.offset for tp, told in found.items() if told and told.offset < stands[tp].next_offset}
+
+    async def believed_end(self, tp: TP, at: int) -> int:
+        """Return where the log ends, asked again and again: a new leader may tell a stale, lower one for a moment.
+
+        `at` is where it is known to have reached.
+        """
+        end = 0
+        for _ in range(END_ASKS):
+            end = max(end, int((await self._consumer.highwaters(tp)).get(tp) or 0))
+            if end >= at:
+                break
+            await self._consumer.sleep(_END_PAUSE_S)
+        return end
 
     def trust(self, tps: Collection[TP]) -> None:
         """Take partitions that nothing was read of for what they are."""

@@ -41,6 +41,7 @@ TENANT = "acme"
 CHANGELOG_PARTITIONS = 2
 LEDGER_PARTITIONS = 2
 INTERVAL_S, TIMEOUT_S = 0.25, 10.0
+RESUME_S = 0.01
 MOST_STALE = 5
 """A leader just elected knows its log's end within 3 s, six questions of the stage: that it may rely on."""
 LIMITS = Limits(1 << 20, 1 << 20)
@@ -272,8 +273,11 @@ class Reader:
         self._stage, self.live, self.table, self.broker = stage, dict(live), table, stage.broker
         self.app = self
         self.consumer_generation_id, self.flow_active = 0, False
+        self.can_resume_flow = asyncio.Event()
         self._expected: dict[TP, int] = {}
         self._reread: dict[TP, int] = {}
+        self._undecided: set[TP] = set()
+        self._held: frozenset[str] = frozenset()
         self._decided: dict[TP, int] = {}
         self._idle = asyncio.Event()
         self._idle.set()
@@ -322,7 +326,9 @@ class Reader:
         self.settled = False
         self._assigned = {TP(name, n): None for name, topic in self.live.items() for n in range(topic.partitions)}
         await self.perform_seek()
+        await asyncio.sleep(RESUME_S)  # Faust has its own to do before it resumes us, and fetches come meanwhile
         self.flow_active = self.settled = True
+        self.can_resume_flow.set()
 
     async def rebalance(self) -> None:
         """Give everything back and get it again, as a change of the subscription does."""
@@ -335,6 +341,10 @@ class Reader:
 
     def stop_flow(self) -> None:
         self.flow_active = False
+        self.can_resume_flow.clear()
+
+    async def wait(self, event: asyncio.Event) -> None:
+        await event.wait()
 
     def assignment(self) -> KeysView[TP]:
         """Return the partitions in one order, that of a set being another in every process."""

@@ -35,6 +35,8 @@ LOST_TAIL = ("truncate raw", 2, 2)
         # A topic made anew while a loss was being believed: all of the old one was written off.
         pytest.param((ONE, OTHER, THIRD, LOST_TAIL, ("fetch", 0, 0, 1), ("recreate raw",),
                       *[("tick", 0.6)] * 8), id="made anew is not cut"),
+        # What was fetched between the seek of an assignment and its resumption was dropped and never sought again.
+        pytest.param((("cycle", 0), ONE, ("rebalance", 0), ("fetch", 0, 0, 1)), id="the last of a log at a rebalance"),
     ],
 )  # fmt: skip
 def test_stays_mended(actions: tuple[Action, ...]) -> None:

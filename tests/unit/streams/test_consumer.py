@@ -13,9 +13,10 @@ from confluent_kafka import KafkaError, KafkaException
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from streams.engine import consumer
 from streams.engine.consumer import BatchConsumer
 from streams.engine.table import Stand
+from streams.engine.tails import END_ASKS
+from streams.engine.tails import Tails as RealTails
 from tests.unit.streams.test_ingest import TOPIC
 
 RAW = TP(str(TOPIC.name), 0)
@@ -30,8 +31,10 @@ class EndedError(Exception):
 class Tails:
     """Answers what a test gives."""
 
-    def __init__(self, did: list[Did]) -> None:
-        self._did = did
+    believed_end = RealTails.believed_end
+
+    def __init__(self, reader: "Reader") -> None:
+        self._consumer, self._did = reader, reader.did
         self.in_doubt, self.new_from, self.anew = False, dict[TP, int](), list[str]()
         self.trusted = list[TP]()
         self.away: Exception | None = None
@@ -61,10 +64,11 @@ class Reader(BatchConsumer):
         self.stands = {(TOPIC.topic_id, tp.partition): Stand(at, 7) for tp, at in stands.items()}
         self.starts, self.ends = dict[TP, int](), dict[TP, list[int]]()
         self.while_deciding: Callable[[], Any] | None = None
-        self._thread = SimpleNamespace(_consumer=None)  # type: ignore[assignment]
-        self.tails = self._tails = Tails(self.did)  # type: ignore[assignment]
+        self._thread = SimpleNamespace(_consumer=None, highwater=lambda _tp: None)  # type: ignore[assignment]
+        self.tails = self._tails = Tails(self)  # type: ignore[assignment]
         self._expected = dict(stands)
-        self.flow_active = True
+        self.flow_active, self.can_resume_flow = True, asyncio.Event()
+        self._stopped, self._crashed = asyncio.Event(), asyncio.Event()  # type: ignore[assignment]
         self.app = SimpleNamespace(  # type: ignore[assignment]
             live={RAW.topic: TOPIC}, table=SimpleNamespace(stand=self.stands.get), process=self._decide, end=self._end,
             agent_of_topics=SimpleNamespace(lost=self._noted), consumer_generation_id=1,
@@ -90,8 +94,17 @@ class Reader(BatchConsumer):
     async def sleep(self, _seconds: Any) -> None:
         self.did.append(("waited",))
 
+    async def wait(self, *coros: Any, **_more: Any) -> Any:
+        self.did.append(("waited for the flow",))
+        await coros[0].wait()
+
     def stop_flow(self) -> None:
         self.flow_active = False
+        self.can_resume_flow.clear()
+
+    def resume_flow(self) -> None:
+        self.flow_active = True
+        self.can_resume_flow.set()
 
     def assignment(self) -> Any:
         return {RAW}
@@ -108,11 +121,15 @@ class Reader(BatchConsumer):
         return {tp: told.pop(0) if len(told) > 1 else told[0] for tp, told in ends.items()}
 
     async def take(self, *offsets: int, generation: int = 1) -> list[Did]:
-        """Take a fetched batch; return what was done but for looking at topic ids."""
+        """Take a fetched batch, up to the next fetch; return what was done but for looking at topic ids."""
         before = len(self.did)
-        records = [SimpleNamespace(partition=0, offset=at, value=b"", timestamp=1, headers=()) for at in offsets]
-        await self._take({RAW: records}, generation)
+        await self._take({RAW: fetched(*offsets)}, generation)
+        await self._fetch_again()
         return [one for one in self.did[before:] if one != ("recognised", False)]
+
+
+def fetched(*offsets: int) -> list[Any]:
+    return [SimpleNamespace(partition=0, offset=at, value=b"", timestamp=1, headers=()) for at in offsets]
 
 
 @pytest.fixture
@@ -156,15 +173,13 @@ async def test_records_that_were_decided_before_are_passed_over(reader: Reader) 
 async def test_where_the_stage_stands_counts_when_it_was_sought_while_a_batch_was_decided(reader: Reader) -> None:
     reader._expected[RAW] = 3
     assert await reader.take(5) == [("decided", 5)]
-
-
-async def test_a_batch_of_another_assignment_is_dropped(reader: Reader) -> None:
-    assert await reader.take(5, generation=0) == []
+    reader._expected[RAW] = 3
+    assert await reader.take(8) == [("sought", 6)]
 
 
 async def test_nothing_is_decided_while_it_is_not_known_whether_topics_were_made_anew(reader: Reader) -> None:
     reader.tails.away = KafkaException(KafkaError(KafkaError._TRANSPORT))
-    assert await reader.take(5) == []
+    assert await reader.take(5) == [("waited",), ("sought", 5)]
     reader.tails.away = None
     assert await reader.take(5) == [("decided", 5)]
 
@@ -173,13 +188,82 @@ async def test_whatever_fails_while_a_batch_is_taken_ends_the_process(reader: Re
     async def fail() -> None:
         raise ZeroDivisionError
 
-    async def fetched(_timeout: float) -> Any:
-        return {RAW: [SimpleNamespace(partition=0, offset=5, value=b"", timestamp=1, headers=())]}, None
+    async def next_records(_timeout: float) -> Any:
+        return {RAW: fetched(5)}, None
 
     reader.while_deciding = fail
-    reader._wait_next_records = fetched  # type: ignore[method-assign, assignment]
+    reader._wait_next_records = next_records  # type: ignore[method-assign, assignment]
     with pytest.raises(EndedError, match="the stage failed"):
         await reader._drain_messages(SimpleNamespace(_stopped=asyncio.Event()))
+
+
+# ---- what was fetched and not decided is fetched again: it may be the last of its log, and nothing else tells of it
+async def test_what_came_between_the_seek_of_an_assignment_and_its_resumption_is_fetched_again(reader: Reader) -> None:
+    reader.stop_flow()
+    await reader.perform_seek()
+    await reader._take({RAW: fetched(5)}, 1)
+    assert reader.did[-1] == ("sought", 5)
+    again = asyncio.create_task(reader._fetch_again())
+    await asyncio.sleep(0)
+    assert reader.did.pop() == ("waited for the flow",)
+    reader.resume_flow()
+    await again
+    assert reader.did[-2:] == [("sought", 5), ("sought", 5)]
+    assert await reader.take(5) == [("decided", 5)]
+
+
+async def test_what_came_before_the_reader_knows_where_it_stands_is_fetched_again_when_it_does(reader: Reader) -> None:
+    del reader._expected[RAW]
+    async with reader._seeking:  # as an assignment's seek does, up to its end
+        await reader._take({RAW: fetched(5)}, 1)
+        again = asyncio.create_task(reader._fetch_again())
+        await asyncio.sleep(0)
+        reader._expected[RAW] = 5
+    await again
+    assert reader.did[-1] == ("sought", 5)
+
+
+async def test_a_batch_of_another_assignment_is_not_decided_but_fetched_again(reader: Reader) -> None:
+    assert await reader.take(5, generation=0) == [("sought", 5)]
+
+
+async def test_what_a_stop_leaves_of_a_batch_is_fetched_again(reader: Reader) -> None:
+    async def stop() -> None:
+        reader.stop_flow()
+
+    reader.while_deciding = stop
+    await reader._take({RAW: fetched(*range(5, 305))}, 1)
+    reader.resume_flow()
+    await reader._fetch_again()
+    assert reader.did[-1] == ("sought", 205)
+
+
+async def test_nothing_of_a_topic_that_was_paused_meanwhile_is_decided_and_it_is_fetched_again(reader: Reader) -> None:
+    reader._held = frozenset({RAW.topic})
+    assert await reader.take(5) == [("sought", 5)]
+
+
+async def test_nothing_is_sought_in_partitions_that_went(reader: Reader) -> None:
+    await reader._take({RAW: fetched(5)}, 0)
+    del reader._expected[RAW]
+    await reader._fetch_again()
+    assert ("sought", 5) not in reader.did
+
+
+async def test_what_was_not_decided_is_sought_before_the_next_fetch_and_nothing_once_all_was(reader: Reader) -> None:
+    fetches = [{RAW: fetched(6)}, {RAW: fetched(5, 6)}, {}]
+
+    async def next_records(_timeout: float) -> Any:
+        reader.did.append(("fetched",))
+        if not fetches:
+            reader._stopped.set()
+        return fetches.pop(0) if fetches else {}, None
+
+    reader._wait_next_records = next_records  # type: ignore[method-assign, assignment]
+    await reader._drain_messages(SimpleNamespace(_stopped=asyncio.Event()))
+    assert [one for one in reader.did if one[0] != "recognised"] == [
+        ("fetched",), ("sought", 5), ("fetched",), ("decided", 5, 6), ("fetched",), ("fetched",),
+    ]  # fmt: skip
 
 
 # ---- logs that lost their tail
@@ -231,12 +315,6 @@ async def test_an_assignment_commits_first_and_goes_on_where_the_stage_stands(re
     assert await reader.seek_to_committed() == {RAW: 5}
 
 
-async def test_nothing_is_decided_of_a_fetch_while_the_flow_is_stopped(reader: Reader) -> None:
-    reader.flow_active = False
-    assert [one for one in await reader.take(5) if one[0] in ("decided", "lost")] == []
-    assert reader._expected == {RAW: 5}
-
-
 async def test_what_expired_before_an_assignment_is_lost(reader: Reader) -> None:
     reader.starts[RAW] = 8
     await reader.perform_seek()
@@ -246,7 +324,7 @@ async def test_what_expired_before_an_assignment_is_lost(reader: Reader) -> None
 async def test_a_position_beyond_the_end_is_lost_and_the_end_asked_for_again_and_again(reader: Reader) -> None:
     reader.ends[RAW] = [3]
     await reader.perform_seek()
-    assert reader.did.count(("waited",)) == consumer._END_ASKS
+    assert reader.did.count(("waited",)) == END_ASKS
     assert reader.did[-3:] == [("recognised", True), ("lost", 3, 5, 3), ("sought", 3)]
 
 
@@ -272,7 +350,7 @@ async def test_standing_still_ends_the_running_batch_commits_and_takes_no_more(r
         await go.wait()
 
     reader.while_deciding = wait
-    taking = asyncio.create_task(reader.take(*range(5, 305)))
+    taking = asyncio.create_task(reader._take({RAW: fetched(*range(5, 305))}, 1))
     await deciding.wait()
     still = asyncio.create_task(reader.commit_all())
     for _ in range(10):

@@ -86,6 +86,7 @@ def test_the_other_names_are_there() -> None:
     assert "_coordinator" in inspect.getsource(aiokafka.AIOKafkaConsumer)
     assert "consumer_generation_id" in inspect.getsource(driver.ConsumerRebalanceListener)
     assert "_crashed" in inspect.getsource(Service)
+    assert "self.wait(self.can_resume_flow)" in inspect.getsource(consumer.Consumer._wait_next_records)
     assert hasattr(App, "_stop_consumer")
     assert "self._conns[conn_id]" in inspect.getsource(AIOKafkaClient._get_conn)
     assert "conn_id = (node_id, group)" in inspect.getsource(AIOKafkaClient._get_conn)

@@ -54,9 +54,3 @@ async def test_without_an_assignment_nothing_is_sought_and_nothing_fails() -> No
     consumer = Aiokafka()
     await reader(consumer).seek_wait({HERE: 7})
     assert consumer.sought == {}
-
-
-async def test_records_that_come_while_nothing_is_taken_are_dropped_without_a_seek() -> None:
-    made = reader(Aiokafka())
-    made.flow_active = False
-    await made._take({HERE: [object()]}, 1)  # anything else would need an app, which this one has not

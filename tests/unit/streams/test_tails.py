@@ -136,7 +136,7 @@ async def test_a_topic_made_anew_ends_the_process_before_its_records_are_looked_
     class Reader:
         _tails, _batch, flow_active = tails, staticmethod(batch), True
         app = SimpleNamespace(end=end, transactions=SimpleNamespace(commit=nothing), consumer_generation_id=1)
-        _recognise = BatchConsumer._recognise
+        _recognise, _recognised = BatchConsumer._recognise, BatchConsumer._recognised
 
     with pytest.raises(Ended, match=RAW.topic):
         await BatchConsumer._take(cast("Any", Reader()), {RAW: [object()]}, 1)
