@@ -4,7 +4,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -47,9 +47,9 @@ def way(**more: Any) -> dict[str, Any]:
     } | more  # fmt: skip
 
 
-def printed(found: dict[str, Any], *, colour: bool = False, headers: bool = False) -> str:
+def printed(found: dict[str, Any], *, colour: bool = False, headers: bool = False, width: int = 160) -> str:
     out = StringIO()
-    Console(file=out, width=160, force_terminal=colour, color_system="standard" if colour else None).print(
+    Console(file=out, width=width, force_terminal=colour, color_system="standard" if colour else None).print(
         tree(found, headers=headers)
     )
     return out.getvalue()
@@ -132,8 +132,11 @@ def test_a_row_that_retention_removed_is_said_to_have_been_committed_and_removed
 
 
 @given(st.text())
+@example("x" * 140)  # the line of 160 ends inside the word that is looked for
 def test_what_senders_wrote_moves_no_cursor_and_is_no_markup(text: str) -> None:
     assert plain(text).isprintable()
-    said = printed(way(items=[ITEM | {"eventType": f"{text}\x1b[2J[red]x", "vendorEventId": text}]))
-    assert "\x1b" not in said
-    assert "[red]x" in said.replace("\n", "")
+    found = way(items=[ITEM | {"eventType": f"{text}\x1b[2J[red]x", "vendorEventId": text}])
+    for width in (160, 1_000_000):  # as a person sees it, and where no wrap divides the word
+        said = printed(found, width=width)
+        assert "\x1b" not in said
+    assert "[red]x" in said
