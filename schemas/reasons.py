@@ -81,6 +81,8 @@ class Reason(StrEnum):
     FORBIDDEN = "forbidden", 403, "The API key lacks the permission"
     TOO_MANY_SOURCES = "too_many_sources", 403, "The tenant's API keys have made as many sources as they may"
     TOO_MANY_ROLES = "too_many_roles", 409, "The tenant has as many role assignments as it may"
+    TOO_MANY_WEBHOOKS = "too_many_webhooks", 409, "The tenant has as many webhooks as it may"
+    TOO_MANY_CONTACTS = "too_many_contacts", 409, "The tenant has as many contacts as it may"
     NOT_JSON = "not_json", 400, "The body is not JSON"
     INVALID_DEFINITION = "invalid_definition", 422, "The definition does not fit its schema"
     UNSUPPORTED = "unsupported", 422, "This value is not supported"

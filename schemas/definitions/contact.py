@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from schemas import names
 from schemas.definitions.base import Definition
 from schemas.definitions.webhook import Term
 
@@ -14,8 +15,8 @@ _NAME = re.compile(r"[^\x00-\x1f\x7f/\\]{1,128}")
 
 
 def _name(value: str) -> str:
-    if not _NAME.fullmatch(value) or value != value.strip():
-        raise ValueError("use 1-128 characters, no slash, no control character, no space at an end")
+    if not _NAME.fullmatch(value) or value != value.strip() or names.is_uuid(value):
+        raise ValueError("use 1-128 characters, no slash, no control character, no space at an end, and not a UUID")
     return value
 
 

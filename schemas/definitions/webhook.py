@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
+import orjson
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from schemas import names
@@ -19,6 +20,9 @@ MAX_BATCH = 100
 MAX_FILTERS = 50
 MAX_TERMS = 200
 MAX_HEADERS = 50
+MAX_EXTENSION_BYTES = 32 << 10
+MAX_EXTENSION_DEPTH = 10
+MAX_DEFINITION_BYTES = 256 << 10
 MAX_WEBHOOKS = 1_000
 """Of a tenant."""
 MASK = "*********"
@@ -75,7 +79,7 @@ class WebhookConfig(Definition):
     """Where and how: `timeout` in seconds; `secretKey` is written only and never shown."""
 
     endpoint: str | None = Field(default=None, min_length=1, max_length=2048)
-    secret_key: SecretStr | None = Field(default=None, max_length=512)
+    secret_key: SecretStr | None = Field(default=None, min_length=1, max_length=512)
     headers: dict[str, str] = Field(default_factory=dict, max_length=MAX_HEADERS)
     timeout: int = Field(default=10, ge=1, le=60)
     send_to_admins: bool = False
@@ -125,6 +129,19 @@ class TagLabel(Definition):
     href: str | None = Field(default=None, max_length=2048)
 
 
+def _bounded(value: dict[str, Any]) -> dict[str, Any]:
+    """Return properties that are small enough to be kept, shown and sent with each change."""
+    level: list[Any] = [value]
+    for _ in range(MAX_EXTENSION_DEPTH + 1):
+        level = [item for each in level for item in (each.values() if isinstance(each, dict) else each)
+                 if isinstance(item, (dict, list))]  # fmt: skip
+    if level:
+        raise ValueError(f"nests deeper than {MAX_EXTENSION_DEPTH} levels")
+    if len(orjson.dumps(value, default=str)) > MAX_EXTENSION_BYTES:
+        raise ValueError(f"takes at most {MAX_EXTENSION_BYTES} bytes as JSON")
+    return value
+
+
 class WebhookDefinition(Definition):
     """What `POST /webhooks` takes; what the server sets besides is in its answer alone."""
 
@@ -139,7 +156,7 @@ class WebhookDefinition(Definition):
     owner: EntityReference | None = None
     tags: tuple[TagLabel, ...] = Field(default=(), max_length=100)
     domain: EntityReference | None = None
-    extension: dict[str, Any] = Field(default_factory=dict, max_length=100)
+    extension: Annotated[dict[str, Any], AfterValidator(_bounded)] = Field(default_factory=dict, max_length=100)
     fallback: EntityReference | None = None
 
     @property

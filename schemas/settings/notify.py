@@ -27,7 +27,7 @@ def _schedule(value: str) -> str:
 
 
 class EndpointSettings(Settings):
-    """Which endpoints webhooks may have: asked when one is made, and again before each call."""
+    """What the API asks when a webhook is made or changed, and notify before each call."""
 
     notify_allow_private: str = Field(
         default="",
@@ -35,6 +35,9 @@ class EndpointSettings(Settings):
         description="private networks that outbound webhooks may call: 10.1.0.0/16,192.168.7.4/32",
     )
     notify_allow_http: bool = Field(default=False, description="let outbound webhooks call http:// too, unencrypted")
+    notify_secret_overlap_s: float = Field(
+        default=86_400.0, ge=0, le=30 * 86_400, description="how long a replaced secret still signs beside the new one"
+    )
 
 
 class DeliverySettings(Settings):
@@ -59,9 +62,6 @@ class DeliverySettings(Settings):
         "oldest is given up, to be resent",
     )  # fmt: skip
     notify_log_days: int = Field(default=30, ge=1, le=365, description="how long the log of deliveries is kept")
-    notify_secret_overlap_s: float = Field(
-        default=86_400.0, ge=0, le=30 * 86_400, description="how long a replaced secret still signs beside the new one"
-    )
     notify_lease_s: float = Field(
         default=15.0, ge=1, le=300, description="a notify process that is silent so long is followed by another"
     )

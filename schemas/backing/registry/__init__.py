@@ -14,6 +14,7 @@ from schemas.backing.registry.changes import Changes
 from schemas.backing.registry.database import Database
 from schemas.backing.registry.idempotency import Idempotency, SavedAnswer
 from schemas.backing.registry.jobs import Jobs
+from schemas.backing.registry.objects.contacts import Contacts
 from schemas.backing.registry.objects.keys import Keys
 from schemas.backing.registry.objects.minutes import Minutes
 from schemas.backing.registry.objects.refusals import Refusals
@@ -29,6 +30,8 @@ from schemas.backing.registry.objects.subjects import SchemaVersion, Subjects
 from schemas.backing.registry.objects.tallies import Tallies, Tally, TallyFlusher
 from schemas.backing.registry.objects.tenants import Tenants
 from schemas.backing.registry.objects.topics import Topics
+from schemas.backing.registry.objects.webhook_record import WebhookRecord
+from schemas.backing.registry.objects.webhooks import Webhooks
 from schemas.backing.registry.outbound import LeaseLost, Outbound
 from schemas.backing.registry.record import (
     SYSTEM,
@@ -75,6 +78,7 @@ __all__ = [
     "TopicRecord",
     "UrlRecord",
     "Vault",
+    "WebhookRecord",
 ]
 
 
@@ -103,6 +107,8 @@ class Registry:
         self.subjects = Subjects(rim)
         self.topics = Topics(rim, groups)
         self.roles = Roles(rim)
+        self.webhooks = Webhooks(rim, vault)
+        self.contacts = Contacts(rim)
         self.jobs = Jobs(rim)
         self.alerts = Alerts(rim)
         self.minutes = Minutes(rim)

@@ -56,9 +56,13 @@ class Database:
     def change(self) -> Iterator[Connection]:
         """Yield a connection for a change of definitions: one such transaction at a time, whichever process."""
         with self._transaction({_WRITES: True}) as connection:
-            if not self.sqlite:
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+            self.serialise(connection)
             yield connection
+
+    def serialise(self, connection: Connection) -> None:
+        """Make a transaction of `write()` one of `change()` from here on; it should hold no row's lock yet."""
+        if not self.sqlite:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
 
     def close(self) -> None:
         """Close all pooled connections."""

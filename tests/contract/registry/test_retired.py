@@ -8,11 +8,13 @@ from schemas.backing.registry import SYSTEM, Registry
 from schemas.backing.registry.objects.retired import KEPT, _owned
 from schemas.backing.registry.tables import METADATA
 from schemas.definitions.alert import AlertKind
+from schemas.definitions.contact import ContactDefinition
 from schemas.definitions.job import DELETE_TENANT, REDRIVE, JobState
 from schemas.definitions.key import KeyDefinition, Permission
 from schemas.reasons import Reason
 from schemas.wire.change import Op
 from tests.contract.registry.make import refused, source, stream, topic
+from tests.contract.registry.test_webhooks import make as webhook
 
 
 def begin(registry: Registry, *, force: bool = False, drop: bool = False) -> str:
@@ -62,6 +64,8 @@ def test_every_row_of_a_tenant_goes_but_what_says_why_it_stays(registry: Registr
     registry.keys.create(KeyDefinition(tenant_id="acme", permissions=(Permission.STREAMS_READ,)), actor=SYSTEM)
     registry.alerts.open("acme", AlertKind.QUARANTINE, ("source", made.id), "bad", {})
     registry.jobs.create("acme", REDRIVE, {}, actor=SYSTEM)
+    webhook(registry, config={"secretKey": "a secret of the receiver"})
+    registry.contacts.create("acme", ContactDefinition(name="ops"), actor=SYSTEM)
     begin(registry)
     audit = rows(registry)["changes"]
     registry.retired.empty("acme", actor=SYSTEM)
@@ -73,7 +77,7 @@ def test_every_row_of_a_tenant_goes_but_what_says_why_it_stays(registry: Registr
     assert after["jobs"] == before["jobs"] + 1
     assert after["changes"] >= audit
     gone = {change.entity_type for change in registry.changes.page(audit, 100) if change.op is Op.DELETED}
-    assert gone == {"source", "stream", "key"}
+    assert gone == {"source", "stream", "key", "webhook", "contact"}
     assert registry.load().tenants == {"other"}
 
 

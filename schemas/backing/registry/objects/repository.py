@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Select, Table, literal, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, func, literal, select, tuple_
 
 from schemas import ids, names
 from schemas.backing.registry.changes import Changes
@@ -70,6 +70,11 @@ def expect(row: Row[Any], if_match: int | None) -> None:
     """Raise `Refused(precondition_failed)` unless the row has the version that the caller read."""
     if if_match is not None and row.version != if_match:
         raise Refused(Reason.PRECONDITION_FAILED, f"the object is at version {row.version}: read it again")
+
+
+def begins(column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
+    """Return the condition that a text begins so; case counts on both databases (LIKE is not alike)."""
+    return func.substr(column, 1, len(prefix)) == prefix
 
 
 def page_of(

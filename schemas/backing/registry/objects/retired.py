@@ -14,7 +14,7 @@ from sqlalchemy import Table as SqlTable
 
 from schemas.backing.registry import jobs
 from schemas.backing.registry.objects.repository import Rim
-from schemas.backing.registry.outbound_tables import LEASES
+from schemas.backing.registry.outbound_tables import CONTACTS, LEASES, WEBHOOKS
 from schemas.backing.registry.record import Actor
 from schemas.backing.registry.tables import (
     CHANGES,
@@ -51,7 +51,8 @@ _UNDER = {
     IDEMPOTENCY: (IDEMPOTENCY.c.key_id, KEYS),
 }
 """Tables of a tenant's objects that no foreign key empties with them."""
-_TOLD = {"source": SOURCES, "stream": STREAMS, "key": KEYS, "subject": SUBJECTS, "role": ROLES}
+_TOLD = {"source": SOURCES, "stream": STREAMS, "key": KEYS, "subject": SUBJECTS, "role": ROLES, "webhook": WEBHOOKS,
+         "contact": CONTACTS}  # fmt: skip
 _CANCELLED = {"message": "the tenant is being deleted"}
 
 
