@@ -11,10 +11,10 @@ from ingress.env import Env
 from ingress.fast import server_options
 from ingress.receive import receive
 from ingress.request import INGEST, arrival_of
+from schemas import names
 
 __all__ = ["add_data_plane", "server_options"]
-_UUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-_PLATFORM = "/api/v1/webhooks/{platform:(?!" + _UUID + "$)[^/]+}"
+_PLATFORM = "/api/v1/webhooks/{platform:(?!" + names.UUID + "$)[^/]+}"
 _WORKSPACE = "/api/v1/webhooks/generic/{workspace}"
 _SECRET_URL = "/in/{token}"  # noqa: S105 a path
 

@@ -16,7 +16,9 @@ _LABEL = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _TABLE_PART = re.compile(r"[a-z_][a-z0-9_]{0,127}")
 _TARGET = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _SUBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+UUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+"""The shape by which paths of entities are told from those of ingest."""
+_UUID = re.compile(UUID)
 _NOT_SLUG = re.compile(r"[^a-z0-9]+")
 
 PLATFORMS_RESERVED = frozenset({"name"})
@@ -111,7 +113,7 @@ def slug(value: str) -> str:
 
 def is_uuid(value: str) -> bool:
     """Tell whether `value` has the shape of a UUID, in either case."""
-    return _UUID.fullmatch(value.lower()) is not None
+    return _UUID.fullmatch(value) is not None
 
 
 def _quote(value: str) -> str:

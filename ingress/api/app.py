@@ -34,7 +34,7 @@ def build_app(env: ApiEnv) -> web.Application:
     app = web.Application(client_max_size=reading.BODY_LIMIT, middlewares=[_guard(env)])
     dispatcher = Dispatcher(env, threads)
     for route in ROUTES:
-        app.router.add_route(route.method, PREFIX + route.path, dispatcher.handler(route))
+        app.router.add_route(route.method, route.server_path, dispatcher.handler(route))
     document = orjson.dumps(openapi.document(ROUTES))
 
     async def openapi_json(_request: web.Request) -> web.Response:

@@ -21,6 +21,8 @@ from schemas.reasons import Reason
 
 REF = "#/components/schemas/{model}"
 _PATH_PARAMETER = re.compile(r"{([^}]+)}")
+_NAME = {"type": "string", "minLength": 1, "maxLength": 128}
+_UUID = {"type": "string", "format": "uuid"}
 _EVERY = (Reason.BAD_REQUEST, Reason.UNAUTHENTICATED, Reason.FORBIDDEN, Reason.NOT_FOUND, Reason.OVERLOADED_REQUESTS,
           Reason.RATE_LIMITED_KEY, Reason.REGISTRY_AWAY)  # fmt: skip
 _WITH_BODY = (Reason.NOT_JSON, Reason.BODY_TOO_LARGE, Reason.BODY_TIMEOUT, Reason.UNSUPPORTED_MEDIA_TYPE,
@@ -125,7 +127,7 @@ def _operation(route: Route, names: Names) -> dict[str, Any]:
 
 def _parameters(route: Route) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1, "maxLength": 128}}
+        {"name": name, "in": "path", "required": True, "schema": _UUID if name == "uuid" else _NAME}
         for name in _PATH_PARAMETER.findall(route.path)
     ]
     found += [{"name": query.name, "in": "query", "description": query.doc, "schema": _query(query)}

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from ingress.api.call import Answer, Call
+from schemas import names
 from schemas.definitions.base import Definition
 from schemas.definitions.key import Permission
 from schemas.reasons import Reason
@@ -41,8 +42,9 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One call. `takes` is the body's model (for PATCH the model that the merged object must meet).
+    """One call; `{uuid}` in its path takes that shape alone, so that paths of entities and of ingest never meet.
 
+    `takes` is the body's model (for PATCH the model that the merged object must meet).
     `answers` is the body's model for `status`, None = no body; `also` further successes; `refusals` what this call can
     answer besides what every call can; `permission` None = any key will do.
     """
@@ -61,6 +63,11 @@ class Route:
     refusals: tuple[Reason, ...] = ()
     also: Mapping[int, type[BaseModel] | None] = field(default_factory=dict)
     example: Any = None
+
+    @property
+    def server_path(self) -> str:
+        """Return the path as the server matches it."""
+        return PREFIX + self.path.replace("{uuid}", "{uuid:" + names.UUID + "}")
 
     @property
     def operation(self) -> str:
