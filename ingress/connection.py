@@ -3,67 +3,38 @@
 aiohttp reads a request in a task of its connection and answers it in another one. That is right for what is slow, and a
 third of what a small delivery costs. So a request that is here whole, of an address that was resolved before, whose
 proof needs nothing but itself, is answered between `data_received` and Kafka's report; everything else is left where
-aiohttp has put it. Lives here: telling the two apart, the pause between request and report, the end of a connection.
+aiohttp has put it. Lives here: telling the two apart, heads that are still coming. Not here: the answer (owed.py).
 
 It rests on names of aiohttp that are not public; README lists them, the version is pinned, and
-tests/unit/ingress/test_connection.py holds that they mean what they are taken for.
+tests/integration/ingress/test_connection.py holds that they mean what they are taken for.
 """
 
 import asyncio
-from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from aiohttp import StreamReader, web
 from aiohttp.http import HttpVersion11, RawRequestMessage
-from aiohttp.web_protocol import RequestHandler
 
-from ingress import ack, headers, heads
-from ingress.arrival import Arrival, Reply
-from ingress.env import Env
+from ingress import headers, heads
+from ingress.arrival import Arrival
 from ingress.life import OFF_LOOP_BYTES, Life
-from ingress.record import Outgoing
+from ingress.owed import Owing, Owner
 from ingress.request import HeldBody, TransportLink, WholeBody
-from ingress.target import Target
 from ingress.whole import WholeReader
-from schemas.ports import Stored
 
 
-class Owner(Protocol):
-    """Whose connections these are. Implemented by ingress.fast.Door."""
+class Connection(Owing):
+    """One connection: what comes over it is answered here, or left to aiohttp's task."""
 
-    draining: bool
-    env: Env
-
-
-class Connection(RequestHandler):
-    """One connection; `_pending` is the delivery answered here that Kafka has not reported yet: one at a time."""
-
-    __slots__ = (
-        "_busy",
-        "_clean",
-        "_held",
-        "_left",
-        "_link",
-        "_owner",
-        "_past",
-        "_pending",
-        "_reader",
-        "_spare",
-        "_unfinished",
-    )
+    __slots__ = ("_clean", "_link", "_past", "_reader", "_spare", "_unfinished")
 
     def __init__(self, manager: web.Server, owner: Owner, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:  # noqa: ANN401
-        super().__init__(manager, loop=loop, **options)
-        self._owner = owner
+        super().__init__(manager, owner, loop=loop, **options)
         self._link = TransportLink(self)
         self._unfinished = 0
         self._reader: WholeReader | None = None
         self._clean = True
         self._past: int | None = None
-        self._busy = False
-        self._held = 0
-        self._pending: tuple[Life, Target, Outgoing] | None = None
-        self._left: asyncio.Future[None] | None = None
         self._spare: int | None = None
 
     def data_received(self, data: bytes) -> None:
@@ -156,13 +127,8 @@ class Connection(RequestHandler):
             self.force_close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Give back what an unfinished head held, and the place of an answer that was held back."""
+        """Give back what an unfinished head held."""
         self._count(-self._unfinished)
-        if self._held:
-            self._owner.env.overload.delays.let_go(self._held)
-            self._held, self._busy = 0, False
-            if self._left is not None and not self._left.done():
-                self._left.set_result(None)
         super().connection_lost(exc)
 
     def _go_on(self) -> None:
@@ -202,74 +168,3 @@ class Connection(RequestHandler):
             self._parser.message_consumed()
         self._begin(Life(arrival, env, env.clock.monotonic()), target, body)
         return True
-
-    def _begin(self, life: Life, target: Target, body: WholeBody | HeldBody) -> None:
-        """Judge a request; hand its record to Kafka, or answer it."""
-        try:
-            life.admit(target)
-            received = life.received = body.whole()
-            made = life.at_once(target, received)
-            if isinstance(made, Reply):
-                self._end(life, made)
-                return
-            self._pending = life, target, made
-            life.env.publisher.send(made.topic, made.partition, made.key, made.body, made.headers, self._reported)
-        except Exception as exc:  # noqa: BLE001 one request's bug is its own 500
-            self._pending = None
-            self._end(life, life.failed(exc))
-
-    def _reported(self, result: Stored | Exception) -> None:
-        """Answer what Kafka has reported; total, for it is called by the Kafka client."""
-        assert self._pending is not None  # noqa: S101 set when the record was sent
-        life, target, made = self._pending
-        self._pending = None
-        try:
-            reply = life.failed(result) if isinstance(result, Exception) else life.stored(target, made, result)
-        except Exception as exc:  # noqa: BLE001 as above
-            reply = life.failed(exc)
-        self._end(life, reply)
-        self._go_on()
-
-    def _end(self, life: Life, reply: Reply) -> None:
-        life.leave()
-        reply = life.ended(reply)
-        if life.strain is not None:
-            answer = partial(self._answer_late, reply)
-            self._held = self._owner.env.overload.delays.hold(life.wait_s(reply), answer)
-            if self._held:
-                return
-        self._busy = False
-        self._write(reply)
-
-    def _answer_late(self, reply: Reply) -> None:
-        """Answer a delivery that was stored a while ago, and go on with what has come meanwhile."""
-        self._held = 0
-        self._busy = False
-        self._write(reply)
-        self._go_on()
-
-    def _write(self, reply: Reply) -> None:
-        transport = self.transport
-        if self._left is not None and not self._left.done():
-            self._left.set_result(None)
-        if transport is None or ack.is_unread(transport):
-            return
-        closing = reply.close or self._close or self._owner.draining
-        transport.write(ack.text(reply, closing=closing))
-        if closing:
-            self.force_close()
-        else:
-            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
-
-    def _process_keepalive(self) -> None:
-        """End an idle connection; one that waits for Kafka is not idle."""
-        if self._busy:
-            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
-        super()._process_keepalive()
-
-    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 aiohttp's signature
-        """Wait for the answer that is owed, then end."""
-        if self._busy:
-            self._left = self._loop.create_future()
-            await asyncio.wait([self._left], timeout=timeout)
-        await super().shutdown(timeout)

@@ -15,8 +15,9 @@ from aiohttp.web_protocol import RequestHandler
 
 from ingress import ack, answers
 from ingress.arrival import Reply
-from ingress.connection import Connection, Owner
+from ingress.connection import Connection
 from ingress.env import Env
+from ingress.owed import Owner
 from ingress.probes import Probe
 from ingress.receive import receive
 from ingress.request import RequestBody, arrival_of
