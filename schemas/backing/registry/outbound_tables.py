@@ -3,7 +3,7 @@
 Lives here: the shape that queries use, as in tables.py. How a delivery goes through them: sinks/notify/README.md.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text, text
 from sqlalchemy import UniqueConstraint as Unique
 
 from schemas.backing.registry.tables import ID, METADATA, NAME, stamps
@@ -117,17 +117,28 @@ OUTBOUND_DELIVERIES = Table(
     Column("last_attempt_at_ms", BigInteger),
     Column("last_status", Integer),
     Column("last_reason", String(64)),
-    Index("outbound_deliveries_due", "webhook_id", "receiver", "state", "next_attempt_at_ms", "first_event"),
     Index("outbound_deliveries_newest", "webhook_id", "created_at_ms", "id"),
     Index("outbound_deliveries_counted", "webhook_id", "state", "created_at_ms", "id"),
     Index("outbound_deliveries_age", "state", "created_at_ms"),
 )
+TAKES_MORE = text("outbound_deliveries.takes_more")
+PENDING = text("outbound_deliveries.state = 'pending'")
+"""Conditions in the very words of the two indexes below: SQLite uses a partial index for nothing else."""
 Index(
     "outbound_deliveries_open",
     OUTBOUND_DELIVERIES.c.webhook_id,
     OUTBOUND_DELIVERIES.c.receiver,
-    sqlite_where=OUTBOUND_DELIVERIES.c.takes_more,
-    postgresql_where=OUTBOUND_DELIVERIES.c.takes_more,
+    sqlite_where=text("takes_more"),
+    postgresql_where=text("takes_more"),
+)
+Index(
+    "outbound_deliveries_due",
+    OUTBOUND_DELIVERIES.c.webhook_id,
+    OUTBOUND_DELIVERIES.c.receiver,
+    OUTBOUND_DELIVERIES.c.next_attempt_at_ms,
+    OUTBOUND_DELIVERIES.c.first_event,
+    sqlite_where=text("state = 'pending'"),
+    postgresql_where=text("state = 'pending'"),
 )
 
 OUTBOUND_ATTEMPTS = Table(

@@ -5,9 +5,8 @@ Lives here: which delivery an event becomes part of. Not here: which events matc
 never changes once somebody may have seen it under its id.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import orjson
 from sqlalchemy import Connection, bindparam, insert, select, tuple_, update
@@ -15,10 +14,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas import ids
 from schemas.backing.registry.objects.repository import Rim
+from schemas.backing.registry.outbound import rows
 from schemas.backing.registry.outbound.lease import fence
-from schemas.backing.registry.outbound_tables import FEED_CURSORS, OUTBOUND_DELIVERIES, OUTBOUND_EVENTS, WEBHOOKS
-from schemas.definitions.notification import Cursor, DeliveryKind, DeliveryState, Lane, Lease, Matched
-from schemas.wire.entity_event import EntityEvent, encode
+from schemas.backing.registry.outbound_tables import (
+    FEED_CURSORS,
+    OUTBOUND_DELIVERIES,
+    TAKES_MORE,
+    WEBHOOKS,
+)
+from schemas.definitions.notification import Cursor, Lane, Lease, Matched
 
 _D = OUTBOUND_DELIVERIES.c
 _CHUNK = 400
@@ -95,59 +99,12 @@ def take_in(
     """
     with rim.database.write() as connection:
         fence(connection, lease)
-        now = newest_ms(connection, rim)
+        now = rows.now_ms(connection, rim)
         if _repeated(connection, moved):
             return {}
         due = _events(rim, connection, taken, now, int(linger_s * 1000))
         _move(rim, connection, moved, now)
     return due
-
-
-def newest_ms(connection: Connection, rim: Rim) -> int:
-    """Return the time in ms, which never goes back in this queue: deliveries of a lane are due in their order."""
-    newest = select(OUTBOUND_EVENTS.c.created_at_ms).order_by(OUTBOUND_EVENTS.c.sequence.desc()).limit(1)
-    return max(rim.now_ms(), connection.execute(newest).scalar() or 0)
-
-
-def store_events(connection: Connection, events: Iterable[EntityEvent], now_ms: int) -> list[int]:
-    """Write events under the next sequences, which are returned; the transaction is fenced."""
-    newest = select(OUTBOUND_EVENTS.c.sequence).order_by(OUTBOUND_EVENTS.c.sequence.desc()).limit(1)
-    first = int(connection.execute(newest).scalar() or 0) + 1
-    rows = [
-        {
-            "sequence": first + number,
-            "tenant_id": event.tenant_id,
-            "event_id": event.event_id,
-            "document": encode(event).decode(),
-            "created_at_ms": now_ms,
-        }
-        for number, event in enumerate(events)
-    ]
-    if rows:
-        connection.execute(insert(OUTBOUND_EVENTS), rows)
-    return list(range(first, first + len(rows)))
-
-
-def delivery_values(
-    row_id: str, tenant_id: str, lane: Lane, events: Sequence[int], *, now_ms: int, due_ms: int, takes_more: bool
-) -> dict[str, Any]:
-    """Return the row of a new delivery."""
-    return {
-        "id": row_id,
-        "tenant_id": tenant_id,
-        "webhook_id": lane.webhook_id,
-        "receiver": lane.receiver,
-        "kind": DeliveryKind.EVENT.value,
-        "state": DeliveryState.PENDING.value,
-        "events": orjson.dumps(list(events)).decode(),
-        "first_event": events[0],
-        "takes_more": takes_more,
-        "attempts": 0,
-        "tries": 0,
-        "next_attempt_at_ms": due_ms,
-        "created_at_ms": now_ms,
-        "updated_at_ms": now_ms,
-    }
 
 
 def _events(rim: Rim, connection: Connection, taken: Sequence[Matched], now: int, linger_ms: int) -> dict[Lane, int]:
@@ -163,7 +120,7 @@ def _events(rim: Rim, connection: Connection, taken: Sequence[Matched], now: int
     filler = _Filler(
         rim, now, linger_ms, sizes, _open(connection, [lane for lane in lanes if lane.webhook_id in sizes])
     )
-    sequences = store_events(connection, (event for event, _ in kept), now)
+    sequences = rows.store_events(connection, (event for event, _ in kept), now)
     for sequence, (event, wanted) in zip(sequences, kept, strict=True):
         for lane in wanted:
             filler.add(lane, event.tenant_id, sequence)
@@ -186,7 +143,7 @@ def _open(connection: Connection, lanes: Sequence[Lane]) -> dict[Lane, _Batch]:
     columns = (_D.id, _D.webhook_id, _D.receiver, _D.tenant_id, _D.events, _D.next_attempt_at_ms)
     for at in range(0, len(lanes), _CHUNK):
         pairs = [(lane.webhook_id, lane.receiver) for lane in lanes[at : at + _CHUNK]]
-        query = select(*columns).where(_D.takes_more, tuple_(_D.webhook_id, _D.receiver).in_(pairs))
+        query = select(*columns).where(TAKES_MORE, tuple_(_D.webhook_id, _D.receiver).in_(pairs))
         for row in connection.execute(query):
             lane = Lane(row.webhook_id, row.receiver)
             sequences = orjson.loads(row.events)
@@ -196,12 +153,12 @@ def _open(connection: Connection, lanes: Sequence[Lane]) -> dict[Lane, _Batch]:
 
 def _write(connection: Connection, batches: Sequence[_Batch], now: int) -> None:
     new = [
-        delivery_values(
+        rows.new_delivery(
             batch.id,
             batch.tenant_id,
             batch.lane,
             batch.events,
-            now_ms=now,
+            at_ms=now,
             due_ms=batch.due_ms,
             takes_more=batch.takes_more,
         )
@@ -234,11 +191,11 @@ def _repeated(connection: Connection, moved: Sequence[Cursor]) -> bool:
 
 
 def _move(rim: Rim, connection: Connection, moved: Sequence[Cursor], now: int) -> None:
-    rows = [
+    values = [
         {"feed": one.feed, "tenant_id": one.tenant_id, "position": one.position, "updated_at_ms": now}
         for one in sorted(moved, key=lambda one: (one.feed, one.position))
     ]
-    if not rows:
+    if not values:
         return
     into = (sqlite.insert if rim.database.sqlite else postgresql.insert)(FEED_CURSORS)
     new = into.excluded
@@ -248,5 +205,5 @@ def _move(rim: Rim, connection: Connection, moved: Sequence[Cursor], now: int) -
             set_={"position": new.position, "updated_at_ms": new.updated_at_ms},
             where=new.position > FEED_CURSORS.c.position,
         ),
-        rows,
+        values,
     )

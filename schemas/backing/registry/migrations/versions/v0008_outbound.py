@@ -134,7 +134,9 @@ def _deliveries() -> None:
     op.create_index(
         "outbound_deliveries_due",
         "outbound_deliveries",
-        ["webhook_id", "receiver", "state", "next_attempt_at_ms", "first_event"],
+        ["webhook_id", "receiver", "next_attempt_at_ms", "first_event"],
+        sqlite_where=sa.text("state = 'pending'"),
+        postgresql_where=sa.text("state = 'pending'"),
     )
     op.create_index(
         "outbound_deliveries_open",

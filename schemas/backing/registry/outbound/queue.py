@@ -1,0 +1,153 @@
+"""One turn of the engine with its database: results in, the next deliveries out, in one transaction for many lanes.
+
+Lives here: claiming and recording. A claim closes a delivery to further events before anybody may see it (`takes_more`
+false), so that an attempt after a crash sends what the first one sent. Results are grouped: one commit serves every
+lane that ended a request meanwhile.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from schemas import ids
+from schemas.backing.registry.objects.repository import Rim
+from schemas.backing.registry.outbound import rows
+from schemas.backing.registry.outbound.lease import fence
+from schemas.backing.registry.outbound_tables import OUTBOUND_ATTEMPTS, OUTBOUND_DELIVERIES, PENDING, WEBHOOKS
+from schemas.definitions.notification import Delivery, DeliveryKind, DeliveryState, FailureDetails, Lane, Lease
+from schemas.definitions.sending import Claim, Fallback, Result, Told, Turn
+from schemas.definitions.webhook import WebhookStatus
+
+SetStatus = Callable[[Connection, str, WebhookStatus, FailureDetails | None], bool]
+_D = OUTBOUND_DELIVERIES.c
+_ENDED = {DeliveryState.DELIVERED.value, DeliveryState.RETRY_LIMIT_REACHED.value, DeliveryState.CANCELED.value}
+
+
+def turn(
+    rim: Rim,
+    set_status: SetStatus,
+    lease: Lease,
+    results: Sequence[Result],
+    told: Sequence[Told],
+    wanted: Mapping[Lane, int],
+) -> Turn:
+    """Record results and statuses, then claim up to so many due deliveries of each wanted lane; raises `LeaseLost`.
+
+    Statuses are written first: a change of definitions is made under the lock of all changes, which comes before any
+    row's. Results of deliveries that are gone are left out.
+    """
+    begin = rim.database.change if told else rim.database.write
+    with begin() as connection:
+        changed = [one for one in told if set_status(connection, one.webhook_id, one.status, one.failure)]
+        fence(connection, lease)
+        now = rows.now_ms(connection, rim)
+        _record(connection, results, now)
+        fallbacks = [one.fallback for one in changed if one.fallback is not None]
+        moved = _fall_back(rim, connection, fallbacks, now)
+        found = {lane: _next(connection, lane, most + 1) for lane, most in wanted.items()}
+        due = {
+            lane: [one for one in deliveries[: wanted[lane]] if (one.next_attempt_at_ms or 0) <= now]
+            for lane, deliveries in found.items()
+        }
+        claims = _claim(connection, due, now)
+    again = {
+        lane: deliveries[len(due[lane])].next_attempt_at_ms if len(deliveries) > len(due[lane]) else None
+        for lane, deliveries in found.items()
+    }
+    return Turn(claims=claims, again_ms=again, moved=moved)
+
+
+def add(
+    rim: Rim, connection: Connection, lane: Lane, values: Mapping[str, Any], at_ms: int, row_id: str | None = None
+) -> bool:
+    """Write a delivery that is due now and takes no more events (a test, a fallback); False when its webhook is gone.
+
+    `values`: tenant, sequences and kind.
+    """
+    if connection.execute(select(WEBHOOKS.c.id).where(WEBHOOKS.c.id == lane.webhook_id)).first() is None:
+        return False
+    made = rows.new_delivery(
+        row_id or ids.uuid7_text(at_ms, rim.random_bytes(10)),
+        values["tenant"],
+        lane,
+        values["sequences"],
+        at_ms=at_ms,
+        due_ms=at_ms,
+        kind=values["kind"],
+    )
+    connection.execute(insert(OUTBOUND_DELIVERIES), [made])
+    return True
+
+
+def _next(connection: Connection, lane: Lane, most: int) -> list[Delivery]:
+    """Return the pending deliveries of a lane that are due first."""
+    query = (
+        select(OUTBOUND_DELIVERIES)
+        .where(PENDING, _D.webhook_id == lane.webhook_id, _D.receiver == lane.receiver)
+        .order_by(_D.next_attempt_at_ms, _D.first_event)
+        .limit(most)
+    )
+    return [rows.delivery(row) for row in connection.execute(query)]
+
+
+def _claim(
+    connection: Connection, due: Mapping[Lane, Sequence[Delivery]], now: int
+) -> dict[Lane, tuple[Claim, ...]]:
+    fresh = [{"b_id": one.id} for found in due.values() for one in found if one.attempts == 0]
+    if fresh:
+        close = update(OUTBOUND_DELIVERIES).where(_D.id == bindparam("b_id"), _D.takes_more)
+        connection.execute(close.values(takes_more=False, updated_at_ms=now), fresh)
+    stored = rows.events(connection, [number for found in due.values() for one in found for number in one.events])
+    return {
+        lane: tuple(
+            Claim(one, tuple(stored[number] for number in one.events if number in stored)) for one in found
+        )
+        for lane, found in due.items()
+        if found
+    }
+
+
+def _record(connection: Connection, results: Sequence[Result], now: int) -> None:
+    there: set[str] = set()
+    for chunk in rows.chunks([result.delivery.id for result in results]):
+        there.update(connection.execute(select(_D.id).where(_D.id.in_(chunk))).scalars())
+    kept = [result for result in results if result.delivery.id in there]
+    if not kept:
+        return
+    made = [
+        rows.attempt_values(result.attempt, result.delivery.lane.webhook_id)
+        for result in kept
+        if result.attempt is not None
+    ]
+    if made:
+        connection.execute(insert(OUTBOUND_ATTEMPTS), made)
+    connection.execute(
+        update(OUTBOUND_DELIVERIES).where(_D.id == bindparam("b_id")), [_result_values(one, now) for one in kept]
+    )
+
+
+def _result_values(result: Result, now: int) -> dict[str, Any]:
+    was, attempt = result.delivery, result.attempt
+    return {
+        "b_id": was.id,
+        "state": result.state.value,
+        "takes_more": False,
+        "attempts": was.attempts if attempt is None else attempt.number,
+        "tries": was.tries if attempt is None else was.tries + 1,
+        "next_attempt_at_ms": None if result.state.value in _ENDED else result.next_attempt_at_ms,
+        "updated_at_ms": now,
+        "last_attempt_at_ms": was.last_attempt_at_ms if attempt is None else attempt.at_ms,
+        "last_status": was.last_status if attempt is None else attempt.status,
+        "last_reason": result.reason,
+    }
+
+
+def _fall_back(rim: Rim, connection: Connection, fallbacks: Sequence[Fallback], now: int) -> dict[Lane, int]:
+    moved: dict[Lane, int] = {}
+    for one in fallbacks:
+        sequences = rows.store_events(connection, [one.event], now)
+        values = {"tenant": one.event.tenant_id, "sequences": sequences, "kind": DeliveryKind.FALLBACK}
+        if add(rim, connection, one.lane, values, now):
+            moved[one.lane] = now
+    return moved
