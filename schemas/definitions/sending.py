@@ -34,21 +34,13 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Fallback:
-    """What a webhook's fallback is told when the webhook gives up."""
-
-    lane: Lane
-    event: EntityEvent
-
-
-@dataclass(frozen=True, slots=True)
 class Told:
-    """The status that results give a webhook; its fallback hears of it when the status is another than before."""
+    """The status that results give a webhook; the lane `fallback` hears of it when it is another than before."""
 
     webhook_id: str
     status: WebhookStatus
     failure: FailureDetails | None = None
-    fallback: Fallback | None = None
+    fallback: Lane | None = None
 
 
 @dataclass(frozen=True, slots=True)

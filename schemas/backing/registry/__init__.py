@@ -116,7 +116,7 @@ class Registry:
         self.refusals = Refusals(rim)
         self.removed_secrets = RemovedSecrets(rim, vault)
         self.states = States(rim)
-        self.outbound = Outbound(rim)
+        self.outbound = Outbound(rim, self.webhooks.set_status)
         self.idempotency = Idempotency(rim, vault)
 
     def migrate(self) -> None:

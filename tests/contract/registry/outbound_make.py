@@ -5,7 +5,9 @@ from sqlalchemy import insert, select
 
 from schemas.backing.registry import Registry
 from schemas.backing.registry.outbound_tables import OUTBOUND_DELIVERIES, WEBHOOKS
+from schemas.definitions.base import read
 from schemas.definitions.notification import Lane, Lease, Matched
+from schemas.definitions.webhook import WebhookDefinition
 from schemas.wire.entity_event import Description, EntityEvent, EventType, event_id
 
 LANE = Lane("w1")
@@ -13,7 +15,9 @@ LANE = Lane("w1")
 
 def webhook(registry: Registry, row_id: str = "w1", *, batch: int = 3) -> str:
     """Write the row of a webhook, as far as the queue looks at it."""
-    definition = {"name": row_id, "batchSize": batch}
+    config = {"endpoint": "https://example.com/in", "headers": {"x-key": "h1dden"}}
+    value = {"name": row_id, "eventFilters": [{"eventType": "entityCreated"}], "webhookConfig": config}
+    definition = read(WebhookDefinition, {**value, "batchSize": batch}).to_wire()
     with registry._database.write() as connection:
         connection.execute(
             insert(WEBHOOKS).values(

@@ -52,9 +52,7 @@ class Outbound:
         """
         return intake.take_in(self.rim, held, taken, cursors, linger_s)
 
-    def turn(
-        self, held: Lease, results: Sequence[Result], told: Sequence[Told], wanted: Mapping[Lane, int]
-    ) -> Turn:
+    def turn(self, held: Lease, results: Sequence[Result], told: Sequence[Told], wanted: Mapping[Lane, int]) -> Turn:
         """Record results and statuses, then claim up to so many due deliveries of each wanted lane.
 
         What is claimed takes no more events. Raises `LeaseLost`: then nothing was recorded.

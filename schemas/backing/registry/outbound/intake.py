@@ -27,6 +27,8 @@ from schemas.definitions.notification import Cursor, Lane, Lease, Matched
 _D = OUTBOUND_DELIVERIES.c
 _CHUNK = 400
 """Lanes in one query: two parameters each."""
+BATCH_AGE_MS = 60_000
+"""So long a delivery takes events, though its lane is busy: whoever looks for an event's delivery relies on it."""
 
 
 @dataclass(slots=True)
@@ -38,6 +40,7 @@ class _Batch:
     tenant_id: str
     events: list[int]
     due_ms: int
+    made_ms: int
     new: bool
     takes_more: bool = True
     touched: bool = False
@@ -56,11 +59,12 @@ class _Filler:
 
     def add(self, lane: Lane, tenant_id: str, sequence: int) -> None:
         size, batch = self.sizes[lane.webhook_id], self.open.get(lane)
-        if batch is None or len(batch.events) >= size:
+        old = batch is not None and batch.made_ms + BATCH_AGE_MS < self.now_ms
+        if batch is None or old or len(batch.events) >= size:
             if batch is not None:
                 self._close(batch)
             due_ms = self.now_ms + self.linger_ms
-            batch = self.open[lane] = _Batch("", lane, tenant_id, [], due_ms, new=True)
+            batch = self.open[lane] = _Batch("", lane, tenant_id, [], due_ms, self.now_ms, new=True)
         batch.events.append(sequence)
         batch.touched = True
         if len(batch.events) >= size:
@@ -140,14 +144,16 @@ def _sizes(connection: Connection, webhook_ids: Collection[str]) -> dict[str, in
 def _open(connection: Connection, lanes: Sequence[Lane]) -> dict[Lane, _Batch]:
     """Return the deliveries that take more, one a lane at most."""
     found: dict[Lane, _Batch] = {}
-    columns = (_D.id, _D.webhook_id, _D.receiver, _D.tenant_id, _D.events, _D.next_attempt_at_ms)
+    columns = (_D.id, _D.webhook_id, _D.receiver, _D.tenant_id, _D.events, _D.next_attempt_at_ms, _D.created_at_ms)
     for at in range(0, len(lanes), _CHUNK):
         pairs = [(lane.webhook_id, lane.receiver) for lane in lanes[at : at + _CHUNK]]
         query = select(*columns).where(TAKES_MORE, tuple_(_D.webhook_id, _D.receiver).in_(pairs))
         for row in connection.execute(query):
             lane = Lane(row.webhook_id, row.receiver)
             sequences = orjson.loads(row.events)
-            found[lane] = _Batch(row.id, lane, row.tenant_id, sequences, row.next_attempt_at_ms, new=False)
+            found[lane] = _Batch(
+                row.id, lane, row.tenant_id, sequences, row.next_attempt_at_ms, row.created_at_ms, new=False
+            )
     return found
 
 

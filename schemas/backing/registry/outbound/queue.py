@@ -11,13 +11,15 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from schemas import ids
+from schemas.backing.registry.objects import webhook_record
 from schemas.backing.registry.objects.repository import Rim
 from schemas.backing.registry.outbound import rows
 from schemas.backing.registry.outbound.lease import fence
 from schemas.backing.registry.outbound_tables import OUTBOUND_ATTEMPTS, OUTBOUND_DELIVERIES, PENDING, WEBHOOKS
 from schemas.definitions.notification import Delivery, DeliveryKind, DeliveryState, FailureDetails, Lane, Lease
-from schemas.definitions.sending import Claim, Fallback, Result, Told, Turn
-from schemas.definitions.webhook import WebhookStatus
+from schemas.definitions.sending import Claim, Result, Told, Turn
+from schemas.definitions.webhook import MASK, WebhookStatus
+from schemas.wire.entity_event import Delta, Description, EntityEvent, EventType, event_id
 
 SetStatus = Callable[[Connection, str, WebhookStatus, FailureDetails | None], bool]
 _D = OUTBOUND_DELIVERIES.c
@@ -39,12 +41,15 @@ def turn(
     """
     begin = rim.database.change if told else rim.database.write
     with begin() as connection:
+        before = {one.webhook_id: _status(connection, one.webhook_id) for one in told if one.fallback is not None}
         changed = [one for one in told if set_status(connection, one.webhook_id, one.status, one.failure)]
         fence(connection, lease)
         now = rows.now_ms(connection, rim)
         _record(connection, results, now)
-        fallbacks = [one.fallback for one in changed if one.fallback is not None]
-        moved = _fall_back(rim, connection, fallbacks, now)
+        moved: dict[Lane, int] = {}
+        for one in changed:
+            if one.fallback is not None and _fall_back(rim, connection, one, before[one.webhook_id], now):
+                moved[one.fallback] = now
         found = {lane: _next(connection, lane, most + 1) for lane, most in wanted.items()}
         due = {
             lane: [one for one in deliveries[: wanted[lane]] if (one.next_attempt_at_ms or 0) <= now]
@@ -91,18 +96,14 @@ def _next(connection: Connection, lane: Lane, most: int) -> list[Delivery]:
     return [rows.delivery(row) for row in connection.execute(query)]
 
 
-def _claim(
-    connection: Connection, due: Mapping[Lane, Sequence[Delivery]], now: int
-) -> dict[Lane, tuple[Claim, ...]]:
+def _claim(connection: Connection, due: Mapping[Lane, Sequence[Delivery]], now: int) -> dict[Lane, tuple[Claim, ...]]:
     fresh = [{"b_id": one.id} for found in due.values() for one in found if one.attempts == 0]
     if fresh:
         close = update(OUTBOUND_DELIVERIES).where(_D.id == bindparam("b_id"), _D.takes_more)
         connection.execute(close.values(takes_more=False, updated_at_ms=now), fresh)
     stored = rows.events(connection, [number for found in due.values() for one in found for number in one.events])
     return {
-        lane: tuple(
-            Claim(one, tuple(stored[number] for number in one.events if number in stored)) for one in found
-        )
+        lane: tuple(Claim(one, tuple(stored[number] for number in one.events if number in stored)) for one in found)
         for lane, found in due.items()
         if found
     }
@@ -143,11 +144,29 @@ def _result_values(result: Result, now: int) -> dict[str, Any]:
     }
 
 
-def _fall_back(rim: Rim, connection: Connection, fallbacks: Sequence[Fallback], now: int) -> dict[Lane, int]:
-    moved: dict[Lane, int] = {}
-    for one in fallbacks:
-        sequences = rows.store_events(connection, [one.event], now)
-        values = {"tenant": one.event.tenant_id, "sequences": sequences, "kind": DeliveryKind.FALLBACK}
-        if add(rim, connection, one.lane, values, now):
-            moved[one.lane] = now
-    return moved
+def _status(connection: Connection, webhook_id: str) -> str | None:
+    found: str | None = connection.execute(select(WEBHOOKS.c.status).where(WEBHOOKS.c.id == webhook_id)).scalar()
+    return found
+
+
+def _fall_back(rim: Rim, connection: Connection, told: Told, before: str | None, now: int) -> bool:
+    """Tell a webhook's fallback what became of it: entityUpdated of the entity as it is now, field `status`."""
+    query = webhook_record.entity().where(WEBHOOKS.c.id == told.webhook_id)
+    webhook = webhook_record.record(connection, connection.execute(query).one())
+    entity = webhook.to_wire()
+    config = entity["webhookConfig"]
+    entity["webhookConfig"] = {**config, "headers": dict.fromkeys(config["headers"], MASK)}
+    event = EntityEvent(
+        event_id=event_id("fallback", f"{webhook.id}/{webhook.version}"),
+        tenant_id=webhook.tenant,
+        event_type=EventType.UPDATED,
+        entity_type="webhook",
+        entity_id=webhook.id,
+        entity_name=webhook.full_name,
+        at_ms=now,
+        entity=entity,
+        change=Description(updated=(Delta("status", before, told.status.value),)),
+    )
+    sequences = rows.store_events(connection, [event], now)
+    values = {"tenant": webhook.tenant, "sequences": sequences, "kind": DeliveryKind.FALLBACK}
+    return told.fallback is not None and add(rim, connection, told.fallback, values, now)

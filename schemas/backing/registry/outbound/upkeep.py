@@ -47,7 +47,14 @@ def oldest_ms(rim: Rim) -> int | None:
 
 
 def give_up(
-    rim: Rim, lease: Lease, lane: Lane, state: DeliveryState, reason: str, *, most: int, due_before_ms: int | None = None
+    rim: Rim,
+    lease: Lease,
+    lane: Lane,
+    state: DeliveryState,
+    reason: str,
+    *,
+    most: int,
+    due_before_ms: int | None = None,
 ) -> int:
     """End up to `most` of a lane's pending deliveries, those due first; return how many. They can be resent."""
     chosen = select(_D.id).where(PENDING, _D.webhook_id == lane.webhook_id, _D.receiver == lane.receiver)
