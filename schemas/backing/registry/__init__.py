@@ -15,8 +15,10 @@ from schemas.backing.registry.database import Database
 from schemas.backing.registry.idempotency import Idempotency, SavedAnswer
 from schemas.backing.registry.jobs import Jobs
 from schemas.backing.registry.objects.contacts import Contacts
+from schemas.backing.registry.objects.entities import Entities
 from schemas.backing.registry.objects.keys import Keys
 from schemas.backing.registry.objects.minutes import Minutes
+from schemas.backing.registry.objects.posted_events import PostedEvents
 from schemas.backing.registry.objects.refusals import Refusals
 from schemas.backing.registry.objects.removed_secrets import RemovedSecret, RemovedSecrets
 from schemas.backing.registry.objects.repository import Rim
@@ -109,6 +111,8 @@ class Registry:
         self.roles = Roles(rim)
         self.webhooks = Webhooks(rim, vault)
         self.contacts = Contacts(rim)
+        self.entities = Entities(rim)
+        self.posted_events = PostedEvents(rim)
         self.jobs = Jobs(rim)
         self.alerts = Alerts(rim)
         self.minutes = Minutes(rim)

@@ -67,6 +67,12 @@ class Changes:
         with self._database.read() as connection:
             return [_change(row) for row in connection.execute(query.limit(max(1, min(limit, MAX_PAGE))))]
 
+    def before(self, at_ms: int) -> int:
+        """Return the newest revision that was written before a time; 0 when there is none."""
+        with self._database.read() as connection:
+            found = connection.execute(select(func.max(CHANGES.c.revision)).where(CHANGES.c.at_ms < at_ms)).scalar()
+        return int(found or 0)
+
     def audit(self, page: PageRequest, tenant: str | None = None) -> Page[Change]:
         """Return changes newest first; of one tenant, or of all."""
         query = select(CHANGES).order_by(CHANGES.c.revision.desc()).limit(page.limit + 1)
