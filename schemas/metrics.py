@@ -114,6 +114,10 @@ LIST = (
     # ---- outbound webhooks: notify
     Metric("hookberg_notify_leads", "gauge", "1: this process holds the lease and sends; 0: it stands by"),
     Metric("hookberg_notify_events_total", "counter", "Entity events taken in, by feed", ("feed",)),
+    Metric("hookberg_notify_no_contact_total", "counter", "Receivers without a contact or endpoint", ("role",)),
+    Metric(
+        "hookberg_notify_lost_total", "counter", "Records that a topic no longer held when they were due", ("feed",)
+    ),
     Metric("hookberg_notify_feed_lag", "gauge", "Positions of a feed that are not taken in yet", ("feed",)),
     Metric(
         "hookberg_notify_attempts_total",

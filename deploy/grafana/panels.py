@@ -187,6 +187,12 @@ ROWS = (
             shown("Age of the oldest that waits", "s", "hookberg_notify_oldest_seconds"),
             shown("Endpoints that are only probed", "short", "hookberg_notify_open_circuits"),
             shown("Events taken in, by feed", "ops", "hookberg_notify_events_total"),
+            shown(
+                "Receivers without a contact, records lost",
+                "ops",
+                "hookberg_notify_no_contact_total",
+                "hookberg_notify_lost_total",
+            ),
             shown("Events not taken in yet, by feed", "short", "hookberg_notify_feed_lag"),
             asked(
                 "Who sends",

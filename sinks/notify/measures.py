@@ -28,6 +28,8 @@ class Measures:
 
     def __init__(self, metrics: Metrics) -> None:
         self._events = metrics.counter("hookberg_notify_events_total")
+        self._no_contact = metrics.counter("hookberg_notify_no_contact_total")
+        self._lost = metrics.counter("hookberg_notify_lost_total")
         self._lag = metrics.gauge("hookberg_notify_feed_lag")
         self._attempts = metrics.counter("hookberg_notify_attempts_total")
         self._seconds = metrics.timings("hookberg_notify_attempt_seconds")
@@ -49,6 +51,14 @@ class Measures:
     def took_in(self, feed: str, events: int) -> None:
         """Count events of a feed: changes, posted, tables, openmetadata."""
         self._events.labels(feed).inc(events)
+
+    def no_contact(self, role: str) -> None:
+        """Count a receiver (admin, owner, follower) that is no contact or has no endpoint."""
+        self._no_contact.labels(role).inc()
+
+    def lost(self, feed: str, records: int) -> None:
+        """Count records of a feed that were gone before they were read."""
+        self._lost.labels(feed).inc(records)
 
     def lags(self, feed: str, positions: int) -> None:
         """Tell how many positions of a feed are not taken in."""

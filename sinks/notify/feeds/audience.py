@@ -11,7 +11,9 @@ from typing import Protocol
 
 from schemas.definitions.notification import ContactView, WebhookView
 from schemas.definitions.view import TopicView
+from schemas.definitions.webhook import WebhookStatus
 from schemas.wire.change import Change
+from sinks.notify.match.filters import WEBHOOK
 from sinks.notify.match.tenant import Matcher
 
 MAX_CHANGES = 1_000
@@ -100,7 +102,7 @@ class Audience:
         changes = self._registry.changes.page(self._revision, MAX_CHANGES)
         if not changes:
             return
-        telling = {change.tenant_id for change in changes if change.entity_type in _TELLING}
+        telling = {change.tenant_id for change in changes if _tells(change)}
         everything = len(changes) >= MAX_CHANGES or None in telling
         newest = self._registry.revision() if everything else changes[-1].revision
         if everything or telling:
@@ -126,6 +128,15 @@ class Audience:
         self._webhooks = {tenant: tuple(webhooks) for tenant, webhooks in found.items()}
         self._matchers, self._topics, self._revision = matchers, topics, revision
         self.edition += 1
+
+
+def _tells(change: Change) -> bool:
+    """Tell whether a change may concern who listens; how deliveries go does not, but for a webhook that a 410 ended."""
+    if change.entity_type not in _TELLING:
+        return False
+    states = {each.pointer for each in change.fields} == {"/status"}
+    ends = any(WebhookStatus.DISABLED.value in (each.old, each.new) for each in change.fields)
+    return change.entity_type != WEBHOOK or not states or ends
 
 
 def _asks(webhook: WebhookView) -> bool:

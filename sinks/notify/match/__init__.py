@@ -1,1 +1,1 @@
-"""Which webhook wants which event, and who receives it; pure. The tables of both stand in sinks/notify/README.md."""
+"""Which webhook wants which event, and who receives it; pure. The tables of both: README.md here."""

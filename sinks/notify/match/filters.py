@@ -1,7 +1,7 @@
 """Which events a webhook wants: its `eventFilters`, compiled once a version of the webhook; total functions.
 
 Lives here: what terms mean. Not here: who receives (receivers.py), all webhooks of a tenant at once (tenant.py).
-The table of the semantics stands in sinks/notify/README.md, each row of it is a test.
+The table of the semantics stands in README.md here, each row of it is a test.
 """
 
 from collections.abc import Iterable
