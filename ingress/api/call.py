@@ -22,14 +22,20 @@ D = TypeVar("D", bound=Definition)
 MAX_ID = 128
 HEAVY = 2
 """Calls at a time that compute for long (verify)."""
+PATIENT = 8
+"""Calls at a time that wait for another process (the test of a webhook)."""
 
 
 class Threads:
-    """The bounded pool in which blocking calls (registry, topics) run; `heavy` is held by those that compute."""
+    """The bounded pool in which blocking calls (registry, topics) run.
+
+    `heavy` is held by calls that compute, `patient` by those that wait for another process.
+    """
 
     def __init__(self, workers: int) -> None:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="api")
         self.heavy = asyncio.Semaphore(HEAVY)
+        self.patient = asyncio.Semaphore(PATIENT)
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a blocking call in the pool and return what it returns."""

@@ -24,6 +24,8 @@ from ingress.api.resources import (
     stream_tables,
     streams,
     tenants,
+    webhook_deliveries,
+    webhook_tests,
 )
 from ingress.api.routes import Route
 
@@ -47,6 +49,8 @@ ROUTES: tuple[Route, ...] = (
     *stream_tables.ROUTES,
     *quarantine.ROUTES,
     *deliveries.ROUTES,
+    *webhook_deliveries.ROUTES,
+    *webhook_tests.ROUTES,
     *jobs.ROUTES,
     *alerts.ROUTES,
     *overview.ROUTES,
