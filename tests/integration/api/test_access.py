@@ -6,6 +6,7 @@ import pytest
 
 from ingress.api.routes import Route
 from ingress.api.table import ROUTES
+from schemas import ids
 from schemas.backing.registry import SYSTEM
 from schemas.definitions.key import KeyDefinition, Permission
 from tests.integration.api.world import SOURCE, STREAM, Api, running
@@ -31,11 +32,15 @@ async def test_a_key_made_elsewhere_is_found_by_one_refresh(api: Api) -> None:
     assert (await api.send("GET", "/streams", key=text)).status == 200
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.operation)
-async def test_every_call_needs_a_key(api: Api, route: Route) -> None:
-    path = route.path.replace("{", "").replace("}", "")
-    reply = await api.send(route.method, path, headers={"Authorization": "Bearer hbk_unknown"})
-    assert (reply.status, reply.reason) == (401, "unauthenticated")
+def path_of(route: Route) -> str:
+    """Return a path of the route's shape."""
+    return route.path.replace("{uuid}", str(ids.uuid7(1, bytes(10)))).replace("{", "").replace("}", "")
+
+
+async def test_every_call_needs_a_key(api: Api) -> None:
+    for route in ROUTES:
+        reply = await api.send(route.method, path_of(route), headers={"Authorization": "Bearer hbk_unknown"})
+        assert (reply.status, reply.reason) == (401, "unauthenticated"), route
 
 
 async def test_every_call_needs_exactly_its_permission(api: Api) -> None:
@@ -45,7 +50,7 @@ async def test_every_call_needs_exactly_its_permission(api: Api) -> None:
         without = await api.key_for("default", *(each for each in Permission if each is not permission))
         only = await api.key_for("default", permission)
         for route in (each for each in ROUTES if each.permission is permission):
-            path = route.path.replace("{", "").replace("}", "")
+            path = path_of(route)
             refused = await api.send(route.method, path, key=without)
             assert (refused.status, refused.reason) == (403, "forbidden"), route
             allowed = await api.send(route.method, path, key=only)

@@ -12,7 +12,9 @@ import pytest
 from sqlalchemy import Connection, Engine, event
 
 from ingress.api.table import ROUTES
+from schemas import ids
 from schemas.backing.registry.tables import METADATA
+from tests.contract.registry import outbound_rows as outbound
 from tests.integration.api.world import SOURCE, STREAM, Api
 
 READS = {("POST", "/sources/{id}/verify")}
@@ -55,6 +57,11 @@ CALLS: dict[tuple[str, str], tuple[str, Any, str, str]] = {
     ("POST", "/streams/{id}/start"): ("/streams/slack-events/start", None, "stream", "updated"),
     ("POST", "/streams/{id}/stop"): ("/streams/running/stop", None, "stream", "updated"),
     ("POST", "/streams/{id}/sweep"): ("/streams/slack-events/sweep", None, "job", "created"),
+    ("POST", "/webhooks/{uuid}/deliveries/{deliveryId}/resend"): (
+        "/webhooks/{webhook}/deliveries/{delivery}/resend", None, "webhookRequest", "created",
+    ),
+    ("POST", "/webhooks/{uuid}/resend"): ("/webhooks/{webhook}/resend", {"since": 0}, "webhookRequest", "created"),
+    ("POST", "/webhooks/{uuid}/test"): ("/webhooks/{webhook}/test", None, "webhookRequest", "created"),
     ("POST", "/streams/{id}/restart"): ("/streams/slack-events/restart", None, "stream", "updated"),
 }  # fmt: skip
 """Of each route that changes something: a call that succeeds, and the kind and the deed of the row that it leaves."""
@@ -77,7 +84,16 @@ async def made(api: Api) -> dict[str, str]:
     for name in ("all-of-it", "spare"):
         await api.make("/roles", {"role": "webhook.*", "target": name, "name": name})
     key = await api.make("/keys", {"permissions": ["streams:read"], "name": "old"})
-    return {"key": key["id"], "url": source["urls"][0]["id"], "secret": source["secrets"][0]["id"]}
+    webhook = str(ids.uuid7(1, bytes(10)))
+    outbound.webhook(api.env.registry, webhook, tenant="default")
+    outbound.delivery(api.env.registry, "first", webhook, tenant_id="default")
+    return {
+        "key": key["id"],
+        "url": source["urls"][0]["id"],
+        "secret": source["secrets"][0]["id"],
+        "webhook": webhook,
+        "delivery": "first",
+    }
 
 
 def test_the_walk_knows_every_route_that_changes_something() -> None:
@@ -121,7 +137,7 @@ async def test_a_change_that_cannot_be_logged_is_not_made(
 
 async def test_what_reads_changes_nothing(api: Api, made: dict[str, str]) -> None:
     named = {"sources": "github-main", "streams": "slack-events", "schemas": "order", "keys": made["key"]}
-    named["roles"] = "spare"
+    named |= {"roles": "spare", "webhooks": made["webhook"]}
     before = dump(api)
     for route in ROUTES:
         if route in CHANGING:
