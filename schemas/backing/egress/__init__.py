@@ -6,6 +6,7 @@ connections of pool.py. Implements ports.Egress. The attacks: https://cheatsheet
 
 from schemas.backing.egress.calls import HttpEgress
 from schemas.backing.egress.guard import Guard, shown
+from schemas.backing.egress.pool import Keeping
 from schemas.backing.egress.post import Posted
 
-__all__ = ["Guard", "HttpEgress", "Posted", "shown"]
+__all__ = ["Guard", "HttpEgress", "Keeping", "Posted", "shown"]

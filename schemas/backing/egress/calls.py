@@ -14,7 +14,7 @@ import aiohttp
 from schemas.backing.egress.get import fetch
 from schemas.backing.egress.guard import Guard, port_of, split
 from schemas.backing.egress.names import LOOK_UPS, Names, Resolve
-from schemas.backing.egress.pool import Pool
+from schemas.backing.egress.pool import KEEPING, Keeping, Pool
 from schemas.backing.egress.post import Posted, Poster
 from schemas.errors import ConfigurationError, Transient
 from schemas.settings.notify import DeliverySettings, EndpointSettings
@@ -37,12 +37,13 @@ class HttpEgress:
         resolve: Resolve | None = None,
         look_ups: int = LOOK_UPS,
         ca_setting: str = "egress_ca_file",
+        keeping: Keeping = KEEPING,
     ) -> None:
         self.guard = guard
         self._timeout_s = timeout_s
         self._tls = tls or ssl.create_default_context()
         self._names = Names(guard, resolve, threads=look_ups)
-        self.pool = Pool(self._names.addresses, self._tls)
+        self.pool = Pool(self._names.addresses, self._tls, keeping)
         self._poster = Poster(guard, self.pool, ca_setting)
 
     @classmethod

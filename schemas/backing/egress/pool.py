@@ -17,14 +17,25 @@ from schemas.backing.egress.names import Pinned
 
 Endpoint = tuple[str, str, int]
 """Scheme, host and port."""
-MAX_IDLE = 256
-"""Connections that are kept while nobody uses them."""
-IDLE_S = 4.0
-"""How long they are kept: many servers close theirs after 5 s (https://nodejs.org/api/http.html#serverkeepalivetimeout)."""
-MAX_AGE_S = 60.0
-"""How long a connection is used before its name is looked up anew: an endpoint that moved is found within it."""
+_BUFFER = 1 << 14
 _MAX_HEAD_LINE = 8190
 _MAX_HEAD_LINES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How long connections are kept: `max_idle` of all while nobody uses them, each `idle_s` at most.
+
+    Many servers close theirs after 5 s (https://nodejs.org/api/http.html#serverkeepalivetimeout). After `max_age_s` a
+    name is looked up anew, busy or not: an endpoint that moved is found within it.
+    """
+
+    max_idle: int = 256
+    idle_s: float = 4.0
+    max_age_s: float = 60.0
+
+
+KEEPING = Keeping()
 
 
 @dataclass(slots=True)
@@ -41,8 +52,11 @@ class Line:
 class Pool:
     """Lends connections; `addresses(host, port)` looks up and checks. `open` counts those lent or kept."""
 
-    def __init__(self, addresses: Callable[[str, int], Awaitable[Sequence[str]]], tls: ssl.SSLContext) -> None:
+    def __init__(
+        self, addresses: Callable[[str, int], Awaitable[Sequence[str]]], tls: ssl.SSLContext, keeping: Keeping
+    ) -> None:
         self._addresses = addresses
+        self._keeping = keeping
         self._tls = tls
         self._idle: OrderedDict[int, Line] = OrderedDict()
         self._by_endpoint: dict[Endpoint, list[Line]] = {}
@@ -58,7 +72,7 @@ class Pool:
         now = asyncio.get_running_loop().time()
         await self._close_older(now)
         while not fresh and (line := self._newest(endpoint)) is not None:
-            if now - line.made_at < MAX_AGE_S:
+            if now - line.made_at < self._keeping.max_age_s:
                 self._lent += 1
                 return line
             await line.session.close()
@@ -78,7 +92,7 @@ class Pool:
         line.used, line.idle_since = True, asyncio.get_running_loop().time()
         self._idle[id(line)] = line
         self._by_endpoint.setdefault(line.endpoint, []).append(line)
-        if len(self._idle) > MAX_IDLE:
+        if len(self._idle) > self._keeping.max_idle:
             await self._drop_oldest()
 
     async def close(self) -> None:
@@ -87,7 +101,7 @@ class Pool:
             await self._drop_oldest()
 
     async def _close_older(self, now: float) -> None:
-        while self._idle and now - next(iter(self._idle.values())).idle_since > IDLE_S:
+        while self._idle and now - next(iter(self._idle.values())).idle_since > self._keeping.idle_s:
             await self._drop_oldest()
 
     def _newest(self, endpoint: Endpoint) -> Line | None:
@@ -112,14 +126,20 @@ class Pool:
 
     def _session(self, addresses: Sequence[str]) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
-            resolver=Pinned(addresses), ssl=self._tls, use_dns_cache=False, limit=1, keepalive_timeout=IDLE_S
+            resolver=Pinned(addresses),
+            ssl=self._tls,
+            use_dns_cache=False,
+            limit=1,
+            keepalive_timeout=self._keeping.idle_s,
         )
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             auto_decompress=False,
+            skip_auto_headers=("User-Agent", "Content-Type"),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+            read_bufsize=_BUFFER,
             max_line_size=_MAX_HEAD_LINE,
             max_field_size=_MAX_HEAD_LINE,
             max_headers=_MAX_HEAD_LINES,

@@ -13,7 +13,7 @@ import orjson
 from schemas.definitions.notification import WebhookView
 from schemas.wire.entity_event import EntityEvent
 from sinks.notify.formats import telling
-from sinks.notify.formats.bounds import bounded, lines
+from sinks.notify.formats.bounds import bounded, lines, units
 from sinks.notify.formats.telling import Told
 
 MAX_HEADER = 150
@@ -41,9 +41,9 @@ def escape(text: str) -> str:
 
 
 def _one(told: Told) -> list[dict[str, Any]]:
-    text = lines(_changes(told), MAX_SECTION)
-    long = [bounded(told.headline, MAX_SECTION, escape)] if len(escape(told.headline)) > MAX_HEADER else []
-    body = "\n".join([*long, text]) if text else "".join(long)
+    headline = escape(told.headline)
+    whole = [headline] if units(headline) > MAX_HEADER else []
+    body = lines([*whole, *_changes(told)], MAX_SECTION)
     return [*([_section(body)] if body else []), _context(_footer(told))]
 
 

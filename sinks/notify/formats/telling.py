@@ -31,10 +31,11 @@ _DONE = {
     EventType.DELETED: "was deleted",
 }
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]+")
-_GROUPS = re.compile(r"@(?=(?:channel|here|everyone|group|all|team)\b)", re.IGNORECASE)
+_GROUPS = re.compile(r"@(?=(?:channel|here|everyone|group|all|team))", re.IGNORECASE)
 _LINK = re.compile(r"https?://[A-Za-z0-9.\[\]:-]{1,255}(?:[/?][A-Za-z0-9/?#&=%.,;:@!~+_-]{0,1200})?", re.ASCII)
 _MOMENT = re.compile(r"(?:at|time|timestamp)$", re.IGNORECASE)
 _MS = range(10**12, 4 * 10**12)
+_LARGE = 10**30
 _BREAK = "\u2060"
 
 
@@ -108,7 +109,7 @@ def value(name: str, given: Any) -> str:  # noqa: ANN401 any JSON
     if isinstance(given, str):
         return cut(calm(given), MAX_VALUE) or '""'
     if isinstance(given, int) and not isinstance(given, bool):
-        return moment(given) if given in _MS and _MOMENT.search(name) else f"{given:,}"
+        return moment(given) if given in _MS and _MOMENT.search(name) else _number(given)
     if isinstance(given, float) and not math.isfinite(given):
         return NOTHING
     return cut(calm(orjson.dumps(given).decode()), MAX_VALUE)
@@ -188,6 +189,10 @@ def _changes(event: EntityEvent) -> list[Changed]:
 
 def _changed(name: str, was: str | None, now: str | None) -> Changed:
     return Changed(cut(calm(name), MAX_NAME) or "?", was, now)
+
+
+def _number(given: int) -> str:
+    return f"{given:,}" if abs(given) < _LARGE else "a very large number"
 
 
 def _text(given: Any) -> str:  # noqa: ANN401 any JSON
