@@ -163,7 +163,8 @@ def _request_body(route: Route, names: Names) -> dict[str, Any]:
     if route.method == "PATCH":
         schema = _patch(route.takes, reference["$ref"])
         return {"required": True, "content": {merge_patch.MEDIA_TYPE: {"schema": schema}}}
-    media: dict[str, Any] = {"schema": reference}
+    several = {"type": "array", "items": reference, "minItems": 1, "maxItems": route.many}
+    media: dict[str, Any] = {"schema": {"anyOf": [reference, several]} if route.many else reference}
     if route.example is not None:
         media["example"] = route.example
     return {"required": not route.body_optional, "content": {"application/json": media}}

@@ -64,7 +64,7 @@ def value_of(raw: bytes, route: Route) -> Any:  # noqa: ANN401 JSON
         raise Refused(
             Reason.NOT_JSON, f"the body is not JSON: {exc.msg}, line {exc.lineno} column {exc.colno}"
         ) from None
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) and not (route.many and isinstance(value, list)):
         raise Refused(Reason.INVALID_DEFINITION, "the body is not a JSON object", errors=(("", "not an object"),))
     if b"\\u0000" in raw and (pointer := _nul(value, "")) is not None:
         raise Refused(
@@ -74,8 +74,8 @@ def value_of(raw: bytes, route: Route) -> Any:  # noqa: ANN401 JSON
 
 
 def definition_of(value: Any, route: Route) -> Definition | None:  # noqa: ANN401 JSON
-    """Return the body as the route's model; None for PATCH (merged by the handler) and PUT (named by the path)."""
-    if route.takes is None or route.method in {"PATCH", "PUT"}:
+    """Return the body as the route's model; None for PATCH (merged by the handler), PUT (named by the path), many."""
+    if route.takes is None or route.many or route.method in {"PATCH", "PUT"}:
         return None
     return definition(route.takes, {} if value is None else value)
 
@@ -129,7 +129,7 @@ def _typed(query: Query, text: str) -> str | int | bool:
             raise Refused(Reason.BAD_REQUEST, f"query parameter {query.name}: true or false")
         return _BOOLEANS[text]
     if query.kind == "integer":
-        digits = text.isascii() and text.isdigit() and len(text) < 10  # noqa: PLR2004 fits 32 bits
+        digits = text.isascii() and text.isdigit() and len(text) <= max(9, len(str(query.maximum)))
         if not digits or not query.minimum <= int(text) <= query.maximum:
             raise Refused(Reason.BAD_REQUEST, f"query parameter {query.name}: {query.minimum} to {query.maximum}")
         return int(text)

@@ -45,6 +45,7 @@ class Route:
     """One call; `{uuid}` in its path takes that shape alone, so that paths of entities and of ingest never meet.
 
     `takes` is the body's model (for PATCH the model that the merged object must meet).
+    `many` > 0: or an array of up to so many of it, which the handler reads itself.
     `answers` is the body's model for `status`, None = no body; `also` further successes; `refusals` what this call can
     answer besides what every call can; `permission` None = any key will do.
     """
@@ -57,6 +58,7 @@ class Route:
     answers: type[BaseModel] | None
     status: int = 200
     takes: type[Definition] | None = None
+    many: int = 0
     body_optional: bool = False
     query: tuple[Query, ...] = ()
     scope: Scope = Scope.TENANT

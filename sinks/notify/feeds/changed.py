@@ -115,7 +115,7 @@ def _entity(change: Change, entity: Entity | None, *, gone: bool) -> dict[str, A
     """Return the reference members and the definition: as it is now, or, of one that is gone, as the row had it."""
     kind, tenant = change.entity_type, change.tenant_id or ""
     name = entity.name if entity is not None else change.entity_name
-    definition = entity.definition if entity is not None else _before(change.fields)
+    definition = entity.definition if entity is not None else _told(change)
     told = {member: value for member, value in _shown(kind, definition).items() if member not in _RESERVED}
     told |= {
         "id": change.entity_id,
@@ -152,21 +152,21 @@ def _shown(kind: str, definition: Mapping[str, Any]) -> dict[str, Any]:
     return told
 
 
-def _before(fields: Iterable[FieldChange]) -> dict[str, Any]:
-    """Return the definition that a row says is gone, out of its leaves."""
+def _told(change: Change) -> dict[str, Any]:
+    """Return the definition that a row tells of an object that is gone by now, out of its leaves."""
     whole: dict[str, Any] = {}
-    for each in fields:
+    if change.op is Op.UPDATED:
+        return whole
+    for each in change.fields:
         *path, last = _parts(each.pointer) or [""]
-        if each.old is None or not last or not _SECRET.isdisjoint((*path, last)):
+        value = each.new if change.op is Op.CREATED else each.old
+        if value is None or not last or not _SECRET.isdisjoint((*path, last)):
             continue
-        at = whole
+        at: Any = whole
         for part in path:
-            inner = at.setdefault(part, {})
-            if not isinstance(inner, dict):
-                break
-            at = inner
-        else:
-            at[last] = each.old
+            at = at.setdefault(part, {}) if isinstance(at, dict) else None
+        if isinstance(at, dict):
+            at[last] = value
     return whole
 
 

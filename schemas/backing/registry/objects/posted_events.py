@@ -12,11 +12,13 @@ from sqlalchemy import Connection, Row, delete, func, insert, select
 
 from schemas.backing.registry.objects.repository import Rim, alive
 from schemas.backing.registry.outbound_tables import FEED_CURSORS, POSTED_EVENTS
+from schemas.backing.registry.record import Page, PageRequest, cursor_read, cursor_text
 from schemas.definitions.posted import FEED, Posted
 from schemas.wire.entity_event import EntityEvent, encode
 
 MAX_PAGE = 1_000
 _IDS = 500
+_MOST = (1 << 63) - 1
 _P = POSTED_EVENTS.c
 
 
@@ -52,14 +54,21 @@ class PostedEvents:
                 connection.execute(insert(POSTED_EVENTS), rows)
         return len(rows)
 
-    def after(self, sequence: int, limit: int, tenant: str | None = None, since_ms: int = 0) -> tuple[Posted, ...]:
-        """Return up to `limit` (1..1000) rows after a sequence, oldest first; of one tenant, or of all."""
-        query = select(POSTED_EVENTS).where(_P.sequence > sequence, _P.created_at_ms >= since_ms)
-        if tenant is not None:
-            query = query.where(_P.tenant_id == tenant)
-        query = query.order_by(_P.sequence).limit(max(1, min(limit, MAX_PAGE)))
+    def after(self, sequence: int, limit: int) -> tuple[Posted, ...]:
+        """Return up to `limit` (1..1000) rows of all tenants after a sequence, oldest first."""
+        query = select(POSTED_EVENTS).where(_P.sequence > sequence).order_by(_P.sequence)
         with self.rim.database.read() as connection:
-            return tuple(_row(row) for row in connection.execute(query))
+            return tuple(_row(row) for row in connection.execute(query.limit(max(1, min(limit, MAX_PAGE)))))
+
+    def page(self, tenant: str, page: PageRequest, since_ms: int) -> Page[Posted]:
+        """Return a tenant's rows that were kept since a time, oldest first."""
+        query = select(POSTED_EVENTS).where(_P.tenant_id == tenant, _P.created_at_ms >= since_ms)
+        if page.cursor is not None:
+            query = query.where(_P.sequence > min(cursor_read(page.cursor, int)[0], _MOST))
+        with self.rim.database.read() as connection:
+            rows = connection.execute(query.order_by(_P.sequence).limit(page.limit + 1)).all()
+        more = cursor_text(rows[page.limit - 1].sequence, "") if len(rows) > page.limit else None
+        return Page(tuple(_row(row) for row in rows[: page.limit]), more)
 
     def prune(self, before_ms: int, limit: int) -> int:
         """Remove up to `limit` rows that are older than a time and were read by the feed; return how many."""
