@@ -5,12 +5,14 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
 
 from streams.jobs.tail import Tail
+from tests.house.polling import wait_until
 
 PARTITIONS = 3
+LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture
@@ -20,6 +22,12 @@ def topic(kafka_bootstrap: str) -> Iterator[str]:
     admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
     made = NewTopic(name, PARTITIONS, 1, config={"message.timestamp.type": "CreateTime"})
     admin.create_topics([made])[name].result(20)
+
+    def led() -> bool:
+        asked = admin.list_offsets({TopicPartition(name, number): LATEST for number in range(PARTITIONS)})
+        return all(one.exception(20) is None for one in asked.values())
+
+    wait_until(led, 20, what="leaders of the new topic")  # until then nobody can tell where it ends
     yield name
     admin.delete_topics([name])[name].result(20)
 
