@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import faust
+from faust.tables.manager import TableManager
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
@@ -33,6 +34,15 @@ class BatchTransport(driver.Transport):
     """Faust's aiokafka transport with our consumer and conductor."""
 
     Consumer, Conductor = BatchConsumer, RegistryConductor
+
+
+class ReadyTables(TableManager):
+    """Faust's table manager without the second that it waits for agents to make tables: ours are made before."""
+
+    async def on_start(self) -> None:
+        """Begin at once."""
+        await self._update_channels()
+        await self.recovery.start()
 
 
 class App(faust.App):
@@ -128,6 +138,7 @@ def faust_settings(group: str, settings: StreamsSettings) -> dict[str, Any]:
         "consumer_auto_offset_reset": "earliest",
         "consumer_metadata_max_age_ms": 30_000,
         "store": "memory://",
+        "TableManager": ReadyTables,
         "datadir": str(Path(settings.state_dir) / group / "faust"),
         "web_enabled": False,
         "topic_disable_leader": True,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import streams
-from streams.engine.app import App, BatchTransport
+from streams.engine.app import App, BatchTransport, ReadyTables
 from streams.engine.conductor import RegistryConductor
 from streams.engine.consumer import BatchConsumer
 from streams.engine.ledgers import LedgerApp, LedgerConductor, LedgerConsumer, LedgerThread, LedgerTransport
@@ -19,7 +19,7 @@ from streams.engine.watch import Alive, Watch
 
 FOLDER = Path(streams.__file__).parent
 OURS = (
-    App, BatchTransport, RegistryConductor, BatchConsumer, Alive, Watch,
+    App, BatchTransport, ReadyTables, RegistryConductor, BatchConsumer, Alive, Watch,
     LedgerApp, LedgerTransport, LedgerConductor, LedgerConsumer, LedgerThread,
 )  # fmt: skip
 LISTED = set(re.findall(r"`([A-Za-z_]+)`", (FOLDER / "engine" / "README.md").read_text("utf-8")))

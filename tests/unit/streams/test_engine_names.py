@@ -16,6 +16,7 @@ from aiokafka.consumer.fetcher import Fetcher, FetchResult
 from aiokafka.consumer.group_coordinator import BaseCoordinator, GroupCoordinator
 from aiokafka.protocol.group import LeaveGroupRequest
 from faust.app.base import App
+from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.transport import consumer
 from faust.transport.conductor import Conductor
@@ -86,6 +87,10 @@ def test_the_other_names_are_there() -> None:
     assert "_coordinator" in inspect.getsource(aiokafka.AIOKafkaConsumer)
     assert "consumer_generation_id" in inspect.getsource(driver.ConsumerRebalanceListener)
     assert "_crashed" in inspect.getsource(Service)
+    made = inspect.getsource(TableManager.on_start)  # what app.py does without the wait
+    assert made.count("await ") == 3
+    assert "await self._update_channels()" in made
+    assert "await self.recovery.start()" in made
     assert "self.wait(self.can_resume_flow)" in inspect.getsource(consumer.Consumer._wait_next_records)
     assert hasattr(App, "_stop_consumer")
     assert "self._conns[conn_id]" in inspect.getsource(AIOKafkaClient._get_conn)
