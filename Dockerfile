@@ -1,4 +1,4 @@
-# One image for every process of Hookberg: `hookberg ingress`, `api`, `streams`, `sinks`, `migrate` (deploy/images/README.md).
+# One image for every process of Hookberg: `hookberg ingress`, `api`, `streams`, `sinks`, `notify`, `migrate` (deploy/images/README.md).
 # Optional build secrets, for builders behind a mirror or a private certificate authority:
 #   docker build --secret id=pip,src=pip.conf --secret id=ca,src=bundle.pem .      (pip.conf: cert = /run/secrets/ca)
 FROM docker.io/library/python:3.11-slim-bookworm AS tools

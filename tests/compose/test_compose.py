@@ -22,7 +22,7 @@ from tests.system.client import Reply, eventually, request
 from tests.system.github import Delivery
 
 pytestmark = pytest.mark.timeout(2400)
-PROCESSES = {"api", "ingress", "streams", "sinks"}
+PROCESSES = {"api", "ingress", "streams", "sinks", "notify"}
 SERVICES = PROCESSES | {"kafka", "postgres", "s3", "migrate"}
 REQUIRED = ("HOOKBERG_VAULT_KEY", "HOOKBERG_ADMIN_KEY", "POSTGRES_PASSWORD", "S3_SECRET_KEY")
 READY_S = 120.0

@@ -5,6 +5,7 @@ import os
 import zipfile
 from collections.abc import Mapping
 from functools import cache
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,16 @@ PROCESSES: Mapping[str, type[Settings]] = {
     "api": settings.ApiSettings,
     "streams": settings.StreamsSettings,
     "sinks": settings.SinksSettings,
+    "notify": settings.NotifySettings,
     "migrate": settings.MigrateSettings,
 }
-PORTS = {"ingress": "ingest_port", "api": "api_port", "streams": "streams_health_port", "sinks": "sinks_health_port"}
+PORTS = {
+    "ingress": "ingest_port",
+    "api": "api_port",
+    "streams": "streams_health_port",
+    "sinks": "sinks_health_port",
+    "notify": "notify_health_port",
+}
 SECRET = {
     "HOOKBERG_REGISTRY_URL": "postgresql+psycopg://hookberg:x@postgres:5432/hookberg",
     "HOOKBERG_CATALOG_URI": "postgresql+psycopg://hookberg:x@postgres:5432/hookberg",
@@ -209,3 +217,22 @@ def test_nothing_goes_in_or_out_unless_a_policy_names_it() -> None:
     default = policies["hookberg-default"]
     assert (default["podSelector"], set(default["policyTypes"])) == ({}, {"Ingress", "Egress"})
     assert "ingress" not in default
+
+
+def test_outbound_webhooks_reach_the_world_and_no_network_inside() -> None:
+    (policy,) = (one["spec"] for one in of_kind("NetworkPolicy") if one["metadata"]["name"] == "hookberg-notify")
+    (rule,) = policy["egress"]
+    assert policy["podSelector"]["matchLabels"] == {"app.kubernetes.io/component": "notify"}
+    assert rule["ports"] == [{"port": 443, "protocol": "TCP"}]
+    inside = [ip_network(each) for one in rule["to"] for each in one["ipBlock"]["except"]]
+    for address in (
+        "10.1.2.3",
+        "172.20.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "127.0.0.1",
+        "::1",
+        "fd00::1",
+        "fe80::1",
+    ):
+        assert any(ip_address(address) in network for network in inside), address
