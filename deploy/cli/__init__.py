@@ -8,7 +8,20 @@ import sys
 import typer
 from rich.console import Console
 
-from deploy.cli import audit, delivery, doctor, objects, processes, quarantine, query, send, tables, tenant, top
+from deploy.cli import (
+    audit,
+    delivery,
+    doctor,
+    objects,
+    processes,
+    quarantine,
+    query,
+    send,
+    tables,
+    tenant,
+    top,
+    webhook,
+)
 from deploy.cli.client import ServerError
 from schemas.errors import EXIT_CONFIGURATION, ConfigurationError, Refused
 
@@ -29,6 +42,7 @@ doctor.add_to(app)
 delivery.add_to(app)
 tenant.add_to(app)
 top.add_to(app)
+webhook.add_to(app)
 
 
 def main() -> None:

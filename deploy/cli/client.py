@@ -48,7 +48,7 @@ class Server:
         if self.tenant:
             headers["X-Tenant-Id"] = self.tenant
         if method == "PATCH":
-            headers["Content-Type"] = "application/merge-patch+json"
+            headers["Content-Type"] = f"application/{'json' if isinstance(body, list) else 'merge'}-patch+json"
         try:
             answer = requests.request(
                 method, f"{self.url}{path}", json=body, params=query, headers=headers, timeout=TIMEOUT_S

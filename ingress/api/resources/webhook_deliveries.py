@@ -39,6 +39,7 @@ _FILTERS = (
     Query("since", "string", "made then or later: RFC 3339, or ms since the epoch", maximum=40),
     Query("until", "string", "made before: RFC 3339, or ms since the epoch", maximum=40),
     Query("eventId", "string", "those that hold this event", maximum=36),
+    Query("failed", "boolean", "those that were given up or canceled, or whose last attempt failed"),
     Query("answer", "string", f"the last attempt's answer: {', '.join(_ANSWERS)}", maximum=4),
 )
 _E = TypeVar("_E", bound=StrEnum)
@@ -64,6 +65,7 @@ async def list_webhook_deliveries(call: Call) -> Answer:
         until_ms=_asked(call, "until"),
         event_id=call.query.get("eventId"),
         answer=_answer(call),
+        failed=bool(call.query.get("failed", False)),
     )
     rim = call.env.registry.outbound.rim
     page = await call.threads.run(log.page, rim, call.tenant, call.named("uuid"), wanted, call.page)

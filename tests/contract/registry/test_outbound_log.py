@@ -83,6 +83,7 @@ def test_pages_go_from_new_to_old_and_hold_one_webhook_s(kept: Registry) -> None
         (Wanted(answer=5), ["d2"]),
         (Wanted(answer=0), ["d3"]),
         (Wanted(answer=4), []),
+        (Wanted(failed=True), ["d3", "d2"]),
         (Wanted(state=PENDING, kind=DeliveryKind.FALLBACK, since_ms=3), ["d3"]),
     ],
 )

@@ -31,6 +31,7 @@ class Wanted:
     """Which deliveries of a list: made in `since_ms` <= t < `until_ms`, None = any.
 
     `answer`: the last answer's class, 1 to 5, 0 = there was none. `event_id`: those that hold the event.
+    `failed`: those that were given up or canceled, or whose last attempt failed.
     """
 
     state: DeliveryState | None = None
@@ -39,6 +40,7 @@ class Wanted:
     until_ms: int | None = None
     event_id: str | None = None
     answer: int | None = None
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,14 @@ def _in_time(
 def _narrowed(query: Select[Any], wanted: Wanted) -> Select[Any]:
     if wanted.state is not None:
         query = query.where(_D.state == wanted.state.value)
+    if wanted.failed:
+        tried = _D.last_attempt_at_ms.is_not(None)
+        query = query.where(
+            or_(
+                _D.state.in_([DeliveryState.RETRY_LIMIT_REACHED.value, DeliveryState.CANCELED.value]),
+                and_(_D.state == DeliveryState.PENDING.value, tried),
+            )
+        )
     if wanted.kind is not None:
         query = query.where(_D.kind == wanted.kind.value)
     if wanted.since_ms is not None:
