@@ -1,19 +1,21 @@
 """The publisher: records out, delivery reports in, polled on the event loop.
 
-Lives here: the acknowledgement budget, what a report means, draining. The clients: producers.py. Polling on the loop
-(every millisecond while something is outstanding, else once a second) needs no thread and no wake-up across threads; it
-was the cheapest of the documented ways (README). Private or undocumented API of the client: none.
+Lives here: the acknowledgement budget, what a report means, draining. The clients: producers.py; how much of a
+partition they have at a time: lanes.py. Polling on the loop (every millisecond while something is outstanding, else
+once a second) needs no thread and no wake-up across threads; it was the cheapest of the documented ways (README).
+Private or undocumented API of the client: none.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, cast
 
-import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from ingress.admission import spread
+from ingress.lanes import Lane, Sent
 from ingress.producers import LARGE_BYTES, Producers
 from schemas import topics
 from schemas.backing.kafka import fatal
@@ -29,8 +31,8 @@ _DRAIN_STEP_S = 0.005
 _ASK_S = 2.0
 _MS = 1000
 _Headers = list[tuple[str, str | bytes | None]]
-_Lane = tuple[str, int, bool]
-"""Topic, partition, whether of large records: what is slow for one is not for the other."""
+_Place = tuple[str, int, bool]
+"""Topic, partition, whether of large records."""
 _log = logger("ingress")
 
 
@@ -52,24 +54,6 @@ class DoorPublisher(Publisher, Protocol):
         """Wait for what is outstanding, at most `limit_s`; return how many records were left unknown."""
 
 
-class _Sent(msgspec.Struct):
-    """One record on its way; `done` None: told."""
-
-    sequence: int
-    deadline: float
-    done: Done | None
-
-    def settle(self, result: Stored | Exception) -> None:
-        """Tell what became of it, once; whoever is told cannot end the polling, which is all others'."""
-        done, self.done = self.done, None
-        if done is None:
-            return
-        try:
-            done(result)
-        except Exception:  # noqa: BLE001 a bug of one request
-            _log.exception("report_not_taken")
-
-
 class KafkaPublisher:
     """Implements DoorPublisher on Kafka; make and use it on one event loop.
 
@@ -85,14 +69,16 @@ class KafkaPublisher:
         ack_budget_s: float,
         now_ns: Callable[[], int],
         retry_after: Callable[[], int] = spread,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.failed = asyncio.Event()
         self._producers = Producers({**config, "error_cb": self._on_error})
         self._budget = ack_budget_s
         self._now_ns = now_ns
         self._retry_after = retry_after
-        self._lanes: dict[_Lane, dict[int, float]] = {}
-        self._waiting: deque[_Sent] = deque()
+        self._monotonic = monotonic
+        self._lanes: dict[_Place, Lane] = {}
+        self._waiting: deque[Sent] = deque()
         self._outstanding = 0
         self._sequence = 0
         self._away: str | None = "no broker has answered yet"
@@ -142,36 +128,72 @@ class KafkaPublisher:
         """
         loop = self._loop or asyncio.get_running_loop()
         now = loop.time()
-        large = len(value) > LARGE_BYTES
-        place = topic, partition, large
+        place = topic, partition, len(value) > LARGE_BYTES
         lane = self._lanes.get(place)
         if lane is None:
-            lane = self._lanes[place] = {}
-        elif now - next(iter(lane.values()), now) > self._budget:
+            lane = self._lanes[place] = Lane(topic, partition, large=place[2])
+        elif now - next(iter(lane.given.values()), now) > self._budget:
             raise Overloaded(Reason.BROKER_SLOW, self._retry_after())
         self._sequence += 1
-        sent = _Sent(self._sequence, now + self._budget, done)
+        sent = Sent(self._sequence, now + self._budget, key, value, headers, done)
+        if lane.held or not lane.takes(self._monotonic()):
+            lane.held.append(sent)
+        else:
+            try:
+                self._give(lane, sent, now)
+            finally:
+                self._forget(lane)
+        self._waiting.append(sent)
+        if not self._busy:
+            self._schedule()
+
+    def _give(self, lane: Lane, sent: Sent, now: float) -> None:
+        """Hand a record to the client; raise `Overloaded` or `Refused` when it does not take it."""
 
         def reported(error: KafkaError | None, message: Message) -> None:
             self._outstanding -= 1
-            lane.pop(sent.sequence, None)
-            if not lane and self._lanes.get(place) is lane:
-                del self._lanes[place]
+            lane.given.pop(sent.sequence, None)
             sent.settle(self._result(error, message))
+            self._go_on(lane)
 
+        value, sent.value = sent.value, b""
         try:
             self._producers.of(len(value)).produce(
-                topic, bytes(value), key, partition, on_delivery=reported, headers=cast("_Headers", headers)
+                lane.topic,
+                bytes(value),
+                sent.key,
+                lane.partition,
+                on_delivery=reported,
+                headers=cast("_Headers", sent.headers),
             )
         except BufferError:
             raise Overloaded(Reason.BROKER_SLOW, self._retry_after()) from None
         except KafkaException as exc:
             raise self._meaning(exc.args[0]) from None
-        lane[sent.sequence] = now
+        lane.given[sent.sequence] = now
         self._outstanding += 1
-        self._waiting.append(sent)
-        if not self._busy:
-            self._schedule()
+
+    def _go_on(self, lane: Lane) -> None:
+        """Hand over what waited for a report, as far as it may go."""
+        held = lane.held
+        if held:
+            now, loop_now = self._monotonic(), self._loop.time() if self._loop else 0.0
+            while held and lane.takes(now):
+                sent = held.popleft()
+                if sent.done is None:  # told that it is late: its sender comes again
+                    continue
+                try:
+                    self._give(lane, sent, loop_now)
+                except Exception as exc:  # noqa: BLE001 its own answer: who calls this is the client, for another one
+                    sent.settle(exc)
+        self._forget(lane)
+
+    def _forget(self, lane: Lane) -> None:
+        """Let go of a lane with nothing in it."""
+        if not lane.given and not lane.held:
+            place = lane.topic, lane.partition, lane.large
+            if self._lanes.get(place) is lane:
+                del self._lanes[place]
 
     async def drain(self, limit_s: float) -> int:
         """Wait for what is outstanding, at most `limit_s`; stop polling; return how many records stay unknown."""
@@ -182,11 +204,18 @@ class KafkaPublisher:
             await asyncio.sleep(_DRAIN_STEP_S)
         if self._timer is not None:
             self._timer.cancel()
-        left = len(self._producers)
+        left = len(self._producers) + self._give_up_held()
         if left:
             self._producers.purge()
             self._poll()
         return left
+
+    def _give_up_held(self) -> int:
+        """Tell those that wait that it is over; return how many."""
+        held = [sent for lane in self._lanes.values() for sent in lane.held if sent.done is not None]
+        for sent in held:
+            sent.settle(Overloaded(Reason.BROKER_SLOW, self._retry_after()))
+        return len(held)
 
     def _result(self, error: KafkaError | None, message: Message) -> Stored | Exception:
         if error is not None:
