@@ -57,7 +57,7 @@ class HttpEgress:
     def for_webhooks(cls, endpoints: EndpointSettings, delivery: DeliverySettings) -> "HttpEgress":
         """Make it as the settings of outbound webhooks say; raise `ConfigurationError` when they cannot be used."""
         return cls(
-            Guard.of(endpoints),
+            Guard.for_webhooks(endpoints),
             tls=_trusting("notify_ca_file", delivery.notify_ca_file),
             look_ups=_MANY_LOOK_UPS,
             ca_setting="notify_ca_file",

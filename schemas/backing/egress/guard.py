@@ -39,14 +39,17 @@ class Guard:
     http_setting: str = "egress_allow_http"
 
     @classmethod
-    def of(cls, given: EgressSettings | EndpointSettings) -> "Guard":
-        """Read the settings; raise `ConfigurationError` when a network cannot be read.
+    def for_webhooks(cls, given: EndpointSettings) -> "Guard":
+        """Read the settings of what outbound webhooks call; raise `ConfigurationError` as `of` does.
 
-        `EgressSettings` for what is fetched, `EndpointSettings` for what outbound webhooks call.
+        Of its own, because the API's settings are both: which ones are meant must not hang on their type.
         """
-        if isinstance(given, EndpointSettings):
-            networks = _networks("notify_allow_private", given.notify_allow_private)
-            return cls(given.notify_allow_http, networks, "notify_allow_private", "notify_allow_http")
+        networks = _networks("notify_allow_private", given.notify_allow_private)
+        return cls(given.notify_allow_http, networks, "notify_allow_private", "notify_allow_http")
+
+    @classmethod
+    def of(cls, given: EgressSettings) -> "Guard":
+        """Read the settings of what is fetched; raise `ConfigurationError` when a network cannot be read."""
         return cls(given.egress_allow_http, _networks("egress_networks", given.egress_networks))
 
     def refusal(self, url: str) -> str | None:

@@ -15,7 +15,7 @@ from sinks.notify import signing
 from sinks.notify.formats import generic, google_chat, msteams, slack
 from sinks.notify.outgoing import Outgoing
 
-Payload = Callable[[WebhookView, Sequence[EntityEvent]], bytes]
+Payload = Callable[[WebhookView, Sequence[EntityEvent], str], bytes]
 _PAYLOADS: Mapping[WebhookType, Payload] = {
     WebhookType.GENERIC: generic.payload,
     WebhookType.CUSTOM: generic.payload,
@@ -27,15 +27,22 @@ _PROOFS = frozenset({"webhook-signature", "x-openmetadata-signature", "x-om-sign
 
 
 def render(
-    webhook: WebhookView, events: Sequence[EntityEvent], *, message_id: str, now_s: int, endpoint: str
+    webhook: WebhookView,
+    events: Sequence[EntityEvent],
+    *,
+    message_id: str,
+    now_s: int,
+    endpoint: str,
+    base_url: str = "",
 ) -> Outgoing:
     """Return the message of one attempt: `message_id` the delivery's, `now_s` the attempt's, `endpoint` the lane's.
 
-    `webhook.secrets` are those alive now, newest first. Raises ValueError without an event.
+    `webhook.secrets` are those alive now, newest first. `base_url` is the API's: chats link an entity by it.
+    Raises ValueError without an event.
     """
     if not events:
         raise ValueError("a message tells of one event at least")
-    body = _PAYLOADS[webhook.definition.webhook_type](webhook, events)
+    body = _PAYLOADS[webhook.definition.webhook_type](webhook, events, base_url)
     ours = (
         ("Content-Type", "application/json"),
         ("User-Agent", _agent()),

@@ -13,7 +13,7 @@ from schemas.wire.entity_event import EntityEvent
 from sinks.notify import signing
 
 
-def payload(webhook: WebhookView, events: Sequence[EntityEvent]) -> bytes:
+def payload(webhook: WebhookView, events: Sequence[EntityEvent], base_url: str) -> bytes:  # noqa: ARG001 as all forms
     """Return one object where batchSize is 1, else an array, of one event too.
 
     An older message of several events is an array though batchSize is 1 now: it is sent as it was put together.

@@ -19,12 +19,12 @@ MAX_BYTES = 31_000
 CARD = "hookberg"
 
 
-def payload(webhook: WebhookView, events: Sequence[EntityEvent]) -> bytes:
+def payload(webhook: WebhookView, events: Sequence[EntityEvent], base_url: str) -> bytes:
     """Return the message: one event at length, of several the first ones that fit and how many more there are."""
     count = len(events)
     header = {"title": "1 change" if count == 1 else f"{count:,} changes", "subtitle": escape(webhook.full_name)}
     most = telling.MAX_CHANGES if count == 1 else telling.MAX_CHANGES_IN_BATCH
-    shown = [telling.tell(event, most) for event in events[: telling.MAX_EVENTS]]
+    shown = [telling.tell(event, most, base_url) for event in events[: telling.MAX_EVENTS]]
     while True:
         sections = [{"widgets": _widgets(told)} for told in shown]
         if rest := count - len(shown):

@@ -20,17 +20,17 @@ _MARKS = re.compile(r"([\\`*_\[\]<>~|#{}&!])")
 _BEGINS = re.compile(r"^(\d{1,9})([.)])|^([-+=])")
 
 
-def payload(webhook: WebhookView, events: Sequence[EntityEvent]) -> bytes:
+def payload(webhook: WebhookView, events: Sequence[EntityEvent], base_url: str) -> bytes:
     """Return the message: one event at length, of several the first ones that fit and how many more there are."""
     if len(events) == 1:
-        told = telling.tell(events[0])
+        told = telling.tell(events[0], base_url=base_url)
         return _message(_one(told, "Medium"), _actions(told))
     title = _text(telling.batch(len(events), webhook.full_name), weight="Bolder", size="Medium")
-    shown = [telling.tell(event, telling.MAX_CHANGES_IN_BATCH) for event in events[: telling.MAX_EVENTS]]
+    shown = [telling.tell(event, telling.MAX_CHANGES_IN_BATCH, base_url) for event in events[: telling.MAX_EVENTS]]
     while True:
         rest = len(events) - len(shown)
         more = [_text(telling.left_out(rest, "change"), isSubtle=True)] if rest else []
-        body = [title, *({"type": "Container", "separator": True, "items": _one(told, "Default")} for told in shown)]
+        body = [title, *(_container(told) for told in shown)]
         made = _message([*body, *more], [])
         if len(made) <= MAX_BYTES or len(shown) == 1:
             return made
@@ -52,6 +52,13 @@ def _one(told: Told, size: str) -> list[dict[str, Any]]:
     if told.more:
         parts.append(_text(telling.left_out(told.more, "field"), isSubtle=True))
     return [*parts, _text(told.footer, isSubtle=True, size="Small", spacing="Small")]
+
+
+def _container(told: Told) -> dict[str, Any]:
+    """Return one event of several; clicked, it opens."""
+    container = {"type": "Container", "separator": True, "items": _one(told, "Default")}
+    actions = _actions(told)
+    return {**container, "selectAction": actions[0]} if actions else container
 
 
 def _actions(told: Told) -> list[dict[str, Any]]:

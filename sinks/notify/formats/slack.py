@@ -21,13 +21,13 @@ MAX_SECTION = 2900
 MAX_TEXT = 1000
 
 
-def payload(webhook: WebhookView, events: Sequence[EntityEvent]) -> bytes:
+def payload(webhook: WebhookView, events: Sequence[EntityEvent], base_url: str) -> bytes:
     """Return the message: one event at length, of several the first ones and how many more there are."""
     if len(events) == 1:
-        told = telling.tell(events[0])
+        told = telling.tell(events[0], base_url=base_url)
         title, blocks = told.headline, _one(told)
     else:
-        title, blocks = telling.batch(len(events), webhook.full_name), _many(events)
+        title, blocks = telling.batch(len(events), webhook.full_name), _many(events, base_url)
     head = {
         "type": "header",
         "text": {"type": "plain_text", "text": bounded(title, MAX_HEADER, escape), "emoji": False},
@@ -41,16 +41,17 @@ def escape(text: str) -> str:
 
 
 def _one(told: Told) -> list[dict[str, Any]]:
-    headline = escape(told.headline)
+    headline = bounded(told.headline, MAX_TEXT, escape)
     whole = [headline] if units(headline) > MAX_HEADER else []
     body = lines([*whole, *_changes(told)], MAX_SECTION)
     return [*([_section(body)] if body else []), _context(_footer(told))]
 
 
-def _many(events: Sequence[EntityEvent]) -> list[dict[str, Any]]:
-    shown = [telling.tell(event, telling.MAX_CHANGES_IN_BATCH) for event in events[: telling.MAX_EVENTS]]
+def _many(events: Sequence[EntityEvent], base_url: str) -> list[dict[str, Any]]:
+    shown = [telling.tell(event, telling.MAX_CHANGES_IN_BATCH, base_url) for event in events[: telling.MAX_EVENTS]]
     blocks = [
-        _section(lines([f"*{_bold(told.headline)}*", *_changes(told), _footer(told)], MAX_SECTION)) for told in shown
+        _section(lines([f"*{bounded(told.headline, MAX_TEXT, _bold)}*", *_changes(told), _footer(told)], MAX_SECTION))
+        for told in shown
     ]
     rest = len(events) - len(shown)
     return [*blocks, _context(telling.left_out(rest, "change"))] if rest else blocks

@@ -17,7 +17,8 @@ from schemas.wire.entity_event import EntityEvent, EventType
 
 MAX_NAME = 80
 MAX_VALUE = 160
-MAX_HEADLINE = 300
+MAX_HEADLINE = 600
+"""Room for an alert's whole message, which says what to do."""
 MAX_EVENTS = 10
 """Of a batch; the rest is counted."""
 MAX_CHANGES = 12
@@ -30,6 +31,7 @@ _DONE = {
     EventType.SOFT_DELETED: "was deleted and can be restored",
     EventType.DELETED: "was deleted",
 }
+_BECAME = {EventType.CREATED: "opened", EventType.SOFT_DELETED: "removed", EventType.DELETED: "removed"}
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]+")
 _GROUPS = re.compile(r"@(?=(?:channel|here|everyone|group|all|team))", re.IGNORECASE)
 _LINK = re.compile(r"https?://[A-Za-z0-9.\[\]:-]{1,255}(?:[/?][A-Za-z0-9/?#&=%.,;:@!~+_-]{0,1200})?", re.ASCII)
@@ -71,8 +73,8 @@ class Told:
         return self.when if self.who is None else f"{self.who} · {self.when}"
 
 
-def tell(event: EntityEvent, most: int = MAX_CHANGES) -> Told:
-    """Return an event in words, with `most` of its changes."""
+def tell(event: EntityEvent, most: int = MAX_CHANGES, base_url: str = "") -> Told:
+    """Return an event in words, with `most` of its changes; `base_url`: what a path in `href` is a path of."""
     headline, changes = _told(event)
     return Told(
         headline=cut(calm(headline), MAX_HEADLINE),
@@ -80,7 +82,7 @@ def tell(event: EntityEvent, most: int = MAX_CHANGES) -> Told:
         more=max(0, len(changes) - most),
         who=None if not event.user else cut(calm(event.user), MAX_NAME),
         when=moment(event.at_ms),
-        link=_link(event.entity.get("href")),
+        link=_link(event.entity.get("href"), base_url),
     )
 
 
@@ -140,19 +142,32 @@ def _told(event: EntityEvent) -> tuple[str, list[Changed]]:
 
 
 def _alert(event: EntityEvent) -> tuple[str, list[Changed]]:
-    """Return `quarantine alert opened for source stripe-main: 14 events wait`."""
+    """Return `quarantine alert opened for source stripe-main: 40% of its events go to quarantine, 120 in a row`.
+
+    Our alerts' messages begin with what they are about; of a closed one only that is told.
+    """
     alert = event.entity
-    kind = _text(alert.get("kind")) or clean(event.entity_name)
-    status = _text(alert.get("status"))
-    became = {"entityCreated": "opened", "entityDeleted": "removed"}.get(event.event_type.value)
-    if became is None:
-        became = "closed" if status == "closed" else "changed"
-    about = alert.get("entityFullyQualifiedName") or alert.get("entityName") or alert.get("entityId")
-    where = f" for {_text(alert.get('entityType')) or 'entity'} {cut(_text(about), 120)}" if about else ""
-    message = _text(alert.get("message"))
-    told = f"{cut(kind, MAX_NAME)} alert {became}{where}"
-    changes = [] if event.event_type is EventType.CREATED or became == "closed" else _changes(event)
-    return f"{told}: {message}" if message else told, changes
+    kind = cut(calm(_text(alert.get("kind")) or event.entity_name), MAX_NAME)
+    became = _BECAME.get(event.event_type) or ("closed" if alert.get("status") == "closed" else "changed")
+    message, about = _text(alert.get("message")), _about(alert)
+    named, colon, rest = message.partition(": ")
+    if not (colon and len(named) <= MAX_NAME * 2 and named.startswith(("source ", "stream "))):
+        named, rest = about, message
+    where = f" for {named}" if named else ""
+    told = f"{kind} alert {became}{where}"
+    if became == "closed":
+        return told, []
+    changes = [] if event.event_type is EventType.CREATED else _changes(event)
+    return f"{told}: {rest}" if rest else told, changes
+
+
+def _about(alert: Mapping[str, Any]) -> str:
+    """Return type and name (or id) of what an alert is about: its member `entity`."""
+    entity = alert.get("entity")
+    if not isinstance(entity, Mapping):
+        return ""
+    name = _text(entity.get("fullyQualifiedName")) or _text(entity.get("name")) or _text(entity.get("id"))
+    return cut(f"{_text(entity.get('type')) or 'entity'} {name}", MAX_NAME * 2) if name else ""
 
 
 def _snapshot(event: EntityEvent) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
@@ -199,5 +214,8 @@ def _text(given: Any) -> str:  # noqa: ANN401 any JSON
     return clean(given) if isinstance(given, str) else ""
 
 
-def _link(given: Any) -> str | None:  # noqa: ANN401 any JSON
-    return given if isinstance(given, str) and _LINK.fullmatch(given) else None
+def _link(given: Any, base_url: str) -> str | None:  # noqa: ANN401 any JSON
+    if not isinstance(given, str):
+        return None
+    url = f"{base_url}{given}" if base_url and given.startswith("/") else given
+    return url if _LINK.fullmatch(url) else None

@@ -88,4 +88,4 @@ def egress(networks: str = "127.0.0.0/8", *, allow_http: bool = True, **changed:
     """Return what calls this machine's receivers."""
     settings = EndpointSettings(notify_allow_private=networks, notify_allow_http=allow_http)
     changed.setdefault("tls", TLS)
-    return HttpEgress(Guard.of(settings), ca_setting="notify_ca_file", **changed)  # type: ignore[arg-type]
+    return HttpEgress(Guard.for_webhooks(settings), ca_setting="notify_ca_file", **changed)  # type: ignore[arg-type]

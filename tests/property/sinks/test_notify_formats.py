@@ -23,9 +23,11 @@ NASTY = (
     "<b>", "</b>", "\\", "{{DATE(2017-02-14T06:08:39Z)}}", "- x", "1. x", "# x", "+ x", "=", "\n", "\r", "\t", "\x00",
     "\u202e", "\u200b", "é", "\U0001f600", '"', "'", "javascript:alert(1)", "http://e.example/?a=1&b=<", "x" * 400,
     "\\" * 200, "&" * 200, "\U0001f600" * 200, "@ch\u200bannel", "@CHANNEL", "snapshot", "state", "word", " ",
+    "source x: ", "/api/v1/x",
 )  # fmt: skip
+BASE = "https://hookberg.example.com"
 KINDS = ("alert", "table", "source")
-MEMBERS = ("kind", "status", "entityType", "entityName", "entityId", "message", "href", "x")
+MEMBERS = ("kind", "status", "entity", "message", "href", "x")
 
 
 class Draw:
@@ -132,6 +134,8 @@ def msteams(told: Any, size: int) -> None:
         assert (action["type"], action["url"].partition("://")[0]) in {
             ("Action.OpenUrl", one) for one in ("http", "https")
         }
+    for part in card["body"]:
+        assert part.get("selectAction", {"url": "https://"})["url"].startswith(("http://", "https://"))
     kinds = {"TextBlock", "FactSet", "Container"}
     assert {part["type"] for part in card["body"]} <= kinds
     for name, text in strings(card["body"]):
@@ -168,9 +172,9 @@ CHECKS = {"Slack": slack, "MSTeams": msteams, "GoogleChat": google_chat}
 def test_a_chat_message_keeps_its_platforms_limits_and_calls_nobody(kind: str, seed: int) -> None:
     batch = Draw(seed).batch()
     made = webhook(kind, len(batch))
-    out = render(made, batch, message_id="m", now_s=1, endpoint="https://x.example/")
+    out = render(made, batch, message_id="m", now_s=1, endpoint="https://x.example/", base_url=BASE)
     CHECKS[kind](json.loads(out.body), len(out.body))
-    assert render(made, batch, message_id="m", now_s=1, endpoint="https://x.example/") == out
+    assert render(made, batch, message_id="m", now_s=1, endpoint="https://x.example/", base_url=BASE) == out
 
 
 @settings(max_examples=100, deadline=None)

@@ -48,15 +48,16 @@ def event(
 
 ALERT = event(
     "alert",
-    "quarantine",
+    "acme.quarantine",
     EventType.CREATED,
     entity={
+        "id": "al-1",
         "kind": "quarantine",
         "status": "open",
-        "entityType": "source",
-        "entityId": "src-1",
-        "entityName": "stripe-main",
-        "message": "14 events wait",
+        "message": "source stripe-main: 40% of its events go to quarantine, 120 in a row. Look why (GET "
+        "/quarantine?source=stripe-main), mend the pin or the sender, then redrive",
+        "entity": {"type": "source", "id": "src-1"},
+        "href": "/api/v1/alerts/al-1",
     },
     change=Description(),
     user="system",

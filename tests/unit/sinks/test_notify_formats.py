@@ -111,7 +111,7 @@ def test_a_person_reads_what_changed_by_whom_and_when(kind: str) -> None:
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        (ALERT, "quarantine alert opened for source stripe-main: 14 events wait"),
+        (ALERT, "quarantine alert opened for source stripe-main: 40% of its events go to quarantine, 120 in a row."),
         (TABLE, "table acme.orders advanced to 12,400 rows"),
         (event(kind=EventType.CREATED, change=Description()), "stream acme.orders was created"),
         (event(kind=EventType.DELETED, change=Description()), "stream acme.orders was deleted"),
@@ -128,17 +128,21 @@ def test_a_person_reads_what_happened_in_a_sentence(kind: str, given: EntityEven
 @pytest.mark.parametrize(
     ("entity", "kind", "sentence"),
     [
-        ({"kind": "depth", "status": "closed", "entityType": "source", "entityName": "shop"}, EventType.UPDATED,
+        ({"kind": "depth", "status": "closed", "message": "source shop: 9 events wait"}, EventType.UPDATED,
          "depth alert closed for source shop"),
-        ({"kind": "depth", "status": "open", "entityType": "source", "entityId": "src-1"}, EventType.UPDATED,
-         "depth alert changed for source src-1"),
-        ({"kind": "restarts"}, EventType.CREATED, "restarts alert opened"),
+        ({"kind": "depth", "status": "open", "message": "source shop: 9 events wait"}, EventType.UPDATED,
+         "depth alert changed for source shop: 9 events wait"),
+        ({"kind": "restarts", "message": "worker group g1 started 5 times", "entity": {"type": "group", "id": "x"}},
+         EventType.CREATED, "restarts alert opened for group x: worker group g1 started 5 times"),
+        ({"kind": "age", "message": "late: by far", "entity": {"type": "table", "name": "orders"}}, EventType.CREATED,
+         "age alert opened for table orders: late: by far"),
+        ({"kind": "restarts"}, EventType.DELETED, "restarts alert removed"),
         ({}, EventType.CREATED, "silence alert opened"),
-        ({"kind": ["x"], "message": 7, "entityId": "e"}, EventType.CREATED, "silence alert opened for entity e"),
+        ({"kind": ["x"], "message": 7, "entity": "e"}, EventType.CREATED, "silence alert opened"),
     ],
 )  # fmt: skip
 def test_an_alert_is_told_as_far_as_it_is_known(entity: dict[str, Any], kind: EventType, sentence: str) -> None:
-    assert telling.tell(event("alert", "silence", kind, entity=entity)).headline.startswith(sentence)
+    assert telling.tell(event("alert", "silence", kind, entity=entity)).headline == sentence
 
 
 def test_a_snapshot_is_told_with_its_rows_and_times() -> None:
@@ -183,6 +187,17 @@ def test_many_fields_are_told_in_part_and_counted(kind: str) -> None:
     assert "f11" in told
     assert "f12" not in told
     assert "and 28 more fields" in told
+
+
+@pytest.mark.parametrize("kind", CHATS)
+def test_a_path_is_linked_below_the_apis_address_and_not_without_one(kind: str) -> None:
+    given = {"message_id": "m", "now_s": 1, "endpoint": "https://x.example/"}
+    link = b"https://hookberg.example.com/api/v1/alerts/al-1"
+    for events in ([ALERT], [ALERT] * 2):
+        made = webhook(kind, 10)
+        linked = render(made, events, base_url="https://hookberg.example.com", **given).body  # type: ignore[arg-type]
+        assert linked.count(link) == len(events)
+        assert b"Open" not in render(made, events, **given).body  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
