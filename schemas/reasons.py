@@ -126,6 +126,16 @@ class Reason(StrEnum):
     TLS_FAILED = "tls_failed", 0, "The endpoint's certificate is not trusted, or it does not speak TLS"
     ENDPOINT_TIMEOUT = "endpoint_timeout", 0, "The endpoint gave no answer in time"
     ANSWER_MALFORMED = "answer_malformed", 0, "What the endpoint answered is no HTTP"
+    # ---- outbound webhooks (what was wrong with an answer, and why a delivery was given up)
+    ENDPOINT_REDIRECTS = "endpoint_redirects", 0, "The endpoint redirects, which is not followed: name the new address"
+    ENDPOINT_GONE = "endpoint_gone", 0, "The endpoint says that it wants nothing more (410)"
+    ENDPOINT_REFUSED = "endpoint_refused", 0, "The endpoint refused the message (4xx)"
+    ENDPOINT_ERROR = "endpoint_error", 0, "The endpoint failed (5xx)"
+    ANSWER_UNEXPECTED = "answer_unexpected", 0, "The endpoint answered with a status that says nothing"
+    TOO_MANY_PENDING = "too_many_pending", 0, "More deliveries waited for the endpoint than may"
+    WAITED_TOO_LONG = "waited_too_long", 0, "The endpoint did not answer for longer than all retries last"
+    EVENTS_EXPIRED = "events_expired", 0, "The log no longer holds the events of the delivery"
+    RECEIVER_GONE = "receiver_gone", 0, "The receiver is no longer there, or has no endpoint"
     # ---- local start
     PORT_TAKEN = "port_taken", 0, "A port is in use"
     DATA_DIR_LOCKED = "data_dir_locked", 0, "Another `hookberg up` runs on this data folder"

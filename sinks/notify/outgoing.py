@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from schemas.reasons import Reason
+
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
@@ -15,13 +17,10 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a call came to: a status with the answer's head and bounded body, or a `reason` why there was none.
-
-    Reasons are those of schemas.reasons: never the text of an exception.
-    """
+    """What a call came to: a status with the answer's head and bounded body, or a `reason` why there was none."""
 
     status: int | None
-    reason: str | None
+    reason: Reason | None
     detail: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
