@@ -75,7 +75,7 @@ def _of_folder(data_dir: Path, environ: Mapping[str, str]) -> dict[str, str]:
     if state is None:
         raise ServerError(f"nothing runs on {data_dir}: start `hookberg up` there first, its Kafka holds the topics")
     return environment(
-        environ, DataFolder(data_dir.expanduser().absolute()), Ports(0, 0, 0, 0), state["kafkaBootstrapServers"]
+        environ, DataFolder(data_dir.expanduser().absolute()), Ports(0, 0, 0, 0, 0), state["kafkaBootstrapServers"]
     )
 
 

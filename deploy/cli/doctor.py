@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 LIMIT_S = 20.0
 NARROW = 120
-_NOBODY, _PORTS = "127.0.0.1:1", (8080, 8081, 8082, 8083)
+_NOBODY, _PORTS = "127.0.0.1:1", (8080, 8081, 8082, 8083, 8084)
 _MARKS = {"ok": ("ok", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL", "bold red")}
 
 

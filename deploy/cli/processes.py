@@ -16,12 +16,13 @@ from schemas import settings
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command("up", help="Run everything on this machine: Kafka, ingress, API, stage, writers.")(_up)
+    app.command("up", help="Run everything on this machine: Kafka, ingress, API, stage, writers, webhooks.")(_up)
     app.command("demo", help="Post a few hundred signed events and show what became of them.")(_demo)
     app.command("ingress", help="The fast door: data plane only, N workers on one socket.")(_ingress)
     app.command("api", help="Control plane, and the data plane for convenience.")(_api)
     app.command("streams", help="The Faust stage: raw topics to clean topics.")(_streams)
     app.command("sinks", help="The Iceberg writers: clean topics to tables.")(_sinks)
+    app.command("notify", help="Outbound webhooks: tells others what changed.")(_notify)
     app.command("migrate", help="Make or upgrade the registry's database.")(_migrate)
     app.command("settings", help="List every setting of every process.")(_settings)
 
@@ -72,6 +73,12 @@ def _sinks() -> None:
     from deploy.processes import sinks
 
     raise typer.Exit(sinks.main(settings.load(settings.SinksSettings, settings.KNOWN)))
+
+
+def _notify() -> None:
+    from deploy.processes import notify
+
+    raise typer.Exit(notify.main(settings.load(settings.NotifySettings, settings.KNOWN)))
 
 
 def _migrate() -> None:

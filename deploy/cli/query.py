@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 from urllib.parse import quote
 
-import duckdb
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -29,6 +28,7 @@ from schemas import names
 from schemas.definitions.stream import StreamDefinition
 
 if TYPE_CHECKING:
+    import duckdb
     from pyiceberg.table import Table
 
 EXTENSIONS = ("avro", "httpfs", "iceberg")
@@ -68,6 +68,8 @@ def _query(
     tenant: TenantOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
+    import duckdb  # 40 MB that every process would carry whose command line this is
+
     if as_csv and parquet is not None:
         raise ServerError("--csv and --parquet: choose one")
     server = find(url, key, tenant, data_dir)
@@ -91,24 +93,24 @@ def _query(
         print_table(Console(), columns, rows[:MAX_ROWS], len(rows) > MAX_ROWS, time.monotonic() - started)
 
 
-def _first(connection: duckdb.DuckDBPyConnection, sql: str, most: int) -> tuple[list[str], list[Row]]:
+def _first(connection: "duckdb.DuckDBPyConnection", sql: str, most: int) -> tuple[list[str], list[Row]]:
     result = connection.execute(sql)
     return [column[0] for column in result.description or ()], result.fetchmany(most)
 
 
-def _chunks(connection: duckdb.DuckDBPyConnection, rows: list[Row]) -> Iterator[list[Row]]:
+def _chunks(connection: "duckdb.DuckDBPyConnection", rows: list[Row]) -> Iterator[list[Row]]:
     while rows:
         yield rows
         rows = connection.fetchmany(CHUNK)
 
 
-def _to_parquet(connection: duckdb.DuckDBPyConnection, sql: str, path: Path) -> None:
+def _to_parquet(connection: "duckdb.DuckDBPyConnection", sql: str, path: Path) -> None:
     """Write a query's rows to a file; by COPY, which lets other threads run while it binds and reads."""
     place = str(path).replace("'", "''")
     connection.execute(f"COPY ({sql.strip().rstrip(';')}\n) TO '{place}' (FORMAT parquet, COMPRESSION zstd)")
 
 
-def watched(connection: duckdb.DuckDBPyConnection, run: Callable[[], T]) -> T:
+def watched(connection: "duckdb.DuckDBPyConnection", run: Callable[[], T]) -> T:
     """Run a query in a thread and show its progress on a terminal's standard error; Ctrl-C ends it."""
     answer: list[T] = []
     failed: list[BaseException] = []
@@ -135,7 +137,7 @@ def watched(connection: duckdb.DuckDBPyConnection, run: Callable[[], T]) -> T:
     return answer[0]
 
 
-def _show_progress(connection: duckdb.DuckDBPyConnection, thread: threading.Thread) -> None:
+def _show_progress(connection: "duckdb.DuckDBPyConnection", thread: threading.Thread) -> None:
     parts = (TextColumn("reading"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*parts, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("reading", total=None)
@@ -146,8 +148,10 @@ def _show_progress(connection: duckdb.DuckDBPyConnection, thread: threading.Thre
                 progress.update(task, total=100.0, completed=share)
 
 
-def connect(tables: list[TableRef], sql: str, door: Server | None = None) -> duckdb.DuckDBPyConnection:
+def connect(tables: list[TableRef], sql: str, door: Server | None = None) -> "duckdb.DuckDBPyConnection":
     """Open DuckDB with a view for each table whose name the SQL mentions, through the server's door if it is named."""
+    import duckdb
+
     connection = duckdb.connect(config={"allow_unsigned_extensions": "true"})
     connection.execute("SET TimeZone='UTC'")
     load_extensions(connection)
@@ -165,13 +169,13 @@ def connect(tables: list[TableRef], sql: str, door: Server | None = None) -> duc
     return connection
 
 
-def load_extensions(connection: duckdb.DuckDBPyConnection) -> None:
+def load_extensions(connection: "duckdb.DuckDBPyConnection") -> None:
     """Load what reads Iceberg from the wheels that brought it; the connection must allow unsigned extensions."""
     for extension in EXTENSIONS:
         connection.execute(f"LOAD '{_extension_file(extension)}'")
 
 
-def quoted(sql: str, tables: list[TableRef], connection: duckdb.DuckDBPyConnection) -> str:
+def quoted(sql: str, tables: list[TableRef], connection: "duckdb.DuckDBPyConnection") -> str:
     """Quote tenants that are SQL keywords, as `default` is, so that every table may be written tenant.table."""
     keywords = {name for (name,) in connection.execute("SELECT keyword_name FROM duckdb_keywords()").fetchall()}
     for namespace in {ref.namespace for ref in tables} & keywords:

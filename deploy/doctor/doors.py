@@ -27,6 +27,7 @@ def probes(given: DoctorSettings, *, local: bool, running: bool, key: str = "") 
         "ingress": (given.ingest_host, given.ingest_port),
         "streams": (given.streams_host, given.streams_health_port),
         "sinks": (given.sinks_host, given.sinks_health_port),
+        "notify": (given.notify_host, given.notify_health_port),
     }
     found = [
         Probe(

@@ -25,6 +25,7 @@ class Ports:
     ingress: int
     streams: int
     sinks: int
+    notify: int
     stats: int = 0
 
     def of(self, name: str) -> int:
@@ -34,7 +35,7 @@ class Ports:
 
     def all(self) -> tuple[int, ...]:
         """Return every port."""
-        return (self.api, self.ingress, self.streams, self.sinks, *((self.stats,) if self.stats else ()))
+        return (self.api, self.ingress, self.streams, self.sinks, self.notify, *((self.stats,) if self.stats else ()))
 
 
 def choose_ports(api: int, ingress: int) -> Ports:
@@ -45,7 +46,8 @@ def choose_ports(api: int, ingress: int) -> Ports:
         raise LocalError(Reason.PORT_TAKEN, f"--port and --ingest-port are both {api}; choose two different ports")
     streams = free_port((api, ingress))
     sinks = free_port((api, ingress, streams))
-    return Ports(api, ingress, streams, sinks, free_port((api, ingress, streams, sinks)))
+    notify = free_port((api, ingress, streams, sinks))
+    return Ports(api, ingress, streams, sinks, notify, free_port((api, ingress, streams, sinks, notify)))
 
 
 def public_url(environ: Mapping[str, str], ports: Ports) -> str:
@@ -56,8 +58,8 @@ def public_url(environ: Mapping[str, str], ports: Ports) -> str:
 def environment(base: Mapping[str, str], folder: DataFolder, ports: Ports, bootstrap: str) -> dict[str, str]:
     """Return a process's environment: the user's own, without the command line's, with this start's settings.
 
-    Replication settings of the user stand (an existing cluster may have several brokers), and the public addresses,
-    which a tunnel gives.
+    Replication settings of the user stand (an existing cluster may have several brokers), the public addresses, which
+    a tunnel gives, and where outbound webhooks may go: here also to receivers on this machine, unencrypted.
     """
     kept = {key: value for key, value in base.items() if key not in NOT_FOR_CHILDREN}
     defaults = {
@@ -66,6 +68,8 @@ def environment(base: Mapping[str, str], folder: DataFolder, ports: Ports, boots
         "HOOKBERG_PUBLIC_API_URL": f"http://{LOOPBACK}:{ports.api}",
         "HOOKBERG_REPLICATION_FACTOR": "1",
         "HOOKBERG_MIN_INSYNC_REPLICAS": "1",
+        "HOOKBERG_NOTIFY_ALLOW_PRIVATE": "127.0.0.0/8,::1/128",
+        "HOOKBERG_NOTIFY_ALLOW_HTTP": "true",
         "PYTHONUNBUFFERED": "1",
     }
     fixed = {
@@ -83,6 +87,7 @@ def environment(base: Mapping[str, str], folder: DataFolder, ports: Ports, boots
         "HOOKBERG_INGEST_PORT": str(ports.ingress),
         "HOOKBERG_STREAMS_HEALTH_PORT": str(ports.streams),
         "HOOKBERG_SINKS_HEALTH_PORT": str(ports.sinks),
+        "HOOKBERG_NOTIFY_HEALTH_PORT": str(ports.notify),
     }
     if ports.stats:
         fixed["HOOKBERG_STATS_HEALTH_PORT"] = str(ports.stats)

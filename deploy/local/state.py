@@ -52,6 +52,7 @@ class UpState:
                 "ingress": self.ports.ingress,
                 "streams": self.ports.streams,
                 "sinks": self.ports.sinks,
+                "notify": self.ports.notify,
                 "stats": self.ports.stats,
             },
             "adminKeyFile": str(self.folder.admin_key),

@@ -1,6 +1,7 @@
 """`hookberg up`: everything on this machine, from an empty folder to ready, and back down in order.
 
-    folder, lock, ports -> Kafka (fetched when missing) -> prepare (migrations, first key) -> api ingress streams sinks
+    folder, lock, ports -> Kafka (fetched when missing) -> prepare (migrations, first key)
+    -> api ingress streams sinks notify
 
 Lives here: the order of a start and of its end. May not live here: how one step works (the other files of this folder),
 what `prepare` does (deploy/processes).
@@ -38,7 +39,14 @@ from schemas.reasons import Reason
 KAFKA_READY_S = 90.0
 PROCESSES_READY_S = 120.0
 CLUSTER_ANSWER_S = 10.0
-DRAIN = {"api": (0, 4.0), "ingress": (0, 4.0), "streams": (1, 4.0), "sinks": (2, 4.0), "kafka": (3, 2.5)}
+DRAIN = {
+    "api": (0, 4.0),
+    "ingress": (0, 4.0),
+    "streams": (1, 4.0),
+    "sinks": (2, 4.0),
+    "notify": (2, 4.0),
+    "kafka": (3, 2.5),
+}
 """Stage and seconds: doors first, then what reads from them, the broker last; 14.5 s in all."""
 
 Prepare = Callable[[Mapping[str, str]], Awaitable[None]]
@@ -57,7 +65,7 @@ class UpOptions:
     data_dir: Path = Path(".hookberg")
     port: int = 8080
     ingest_port: int = 8081
-    processes: tuple[str, ...] = ("api", "ingress", "streams", "sinks")
+    processes: tuple[str, ...] = ("api", "ingress", "streams", "sinks", "notify")
     command: Callable[[str], tuple[str, ...]] = own_command
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
 
@@ -112,7 +120,7 @@ class _Run:
             for task in (start, stop, failure):
                 task.cancel()
             await asyncio.gather(start, stop, failure, return_exceptions=True)
-            say(self._out, "stopping: api and ingress, then streams, sinks, kafka")
+            say(self._out, "stopping: api and ingress, then streams, sinks and notify, kafka")
             await self._supervisor.drain()
             self._state.remove()
             self._logs.close()

@@ -16,6 +16,7 @@ PORT_SETTING = {
     "ingress": "HOOKBERG_INGEST_PORT",
     "streams": "HOOKBERG_STREAMS_HEALTH_PORT",
     "sinks": "HOOKBERG_SINKS_HEALTH_PORT",
+    "notify": "HOOKBERG_NOTIFY_HEALTH_PORT",
 }
 
 

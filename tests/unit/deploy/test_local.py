@@ -129,15 +129,24 @@ def test_three_nodes_replicate_and_one_does_not(tmp_path: Path) -> None:
 
 def test_children_get_no_command_line_settings_and_the_users_replication_stands(tmp_path: Path) -> None:
     base = {"HOOKBERG_KEY": "secret", "HOOKBERG_REPLICATION_FACTOR": "3", "HOME": "/h", "HOOKBERG_API_PORT": "1"}
-    env = environment(base, open_folder(tmp_path), Ports(1000, 1001, 1002, 1003), "b:1")
+    env = environment(base, open_folder(tmp_path), Ports(1000, 1001, 1002, 1003, 1004), "b:1")
     assert "HOOKBERG_KEY" not in env
     chosen = {key: env[key] for key in ("HOOKBERG_REPLICATION_FACTOR", "HOOKBERG_MIN_INSYNC_REPLICAS", "HOME")}
     assert chosen == {"HOOKBERG_REPLICATION_FACTOR": "3", "HOOKBERG_MIN_INSYNC_REPLICAS": "1", "HOME": "/h"}
     assert env["HOOKBERG_API_PORT"] == "1000"
 
 
+def test_webhooks_may_call_this_machine_unless_the_user_says_otherwise(tmp_path: Path) -> None:
+    folder, ports = open_folder(tmp_path), Ports(1000, 1001, 1002, 1003, 1004)
+    private, http = "HOOKBERG_NOTIFY_ALLOW_PRIVATE", "HOOKBERG_NOTIFY_ALLOW_HTTP"
+    env = environment({}, folder, ports, "b:1")
+    assert (env[private], env[http]) == ("127.0.0.0/8,::1/128", "true")
+    given = {private: "", http: "false"}
+    assert {name: environment(given, folder, ports, "b:1")[name] for name in given} == given
+
+
 def test_the_public_address_of_the_user_stands_and_is_said(tmp_path: Path) -> None:
-    folder, ports = open_folder(tmp_path), Ports(1000, 1001, 1002, 1003)
+    folder, ports = open_folder(tmp_path), Ports(1000, 1001, 1002, 1003, 1004)
     name = "HOOKBERG_PUBLIC_INGEST_URL"
 
     def greeted(environ: dict[str, str]) -> str:
@@ -154,7 +163,7 @@ def test_the_public_address_of_the_user_stands_and_is_said(tmp_path: Path) -> No
 
 def test_up_json_of_a_gone_supervisor_is_not_believed(tmp_path: Path) -> None:
     folder = open_folder(tmp_path)
-    UpState(folder, Ports(1, 2, 3, 4), "b:1", "http://127.0.0.1:2", 1.0).write(())
+    UpState(folder, Ports(1, 2, 3, 4, 5), "b:1", "http://127.0.0.1:2", 1.0).write(())
     assert read_state(tmp_path) is not None
     ended = subprocess.Popen([sys.executable, "-S", "-c", ""])
     ended.wait()
