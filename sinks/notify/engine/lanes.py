@@ -22,8 +22,8 @@ class Standing:
     asleep: bool = False
     failed_at: str = ""
     """The endpoint that failed last."""
-    entered_ms: int = field(default=-1, repr=False)
-    """The time of its valid entry in the heap; -1 = none."""
+    entered_ms: int | None = field(default=None, repr=False)
+    """The time of its valid entry in the heap; None = none."""
 
     def ready_ms(self) -> int | None:
         """Return when it may be worked on; None = not before something changes."""
@@ -75,7 +75,7 @@ class Lanes:
             standing = self._all.get(lane)
             if standing is None or standing.entered_ms != at_ms:
                 continue
-            standing.entered_ms = -1
+            standing.entered_ms = None
             ready_ms = standing.ready_ms()
             if ready_ms is None:
                 continue
@@ -124,7 +124,7 @@ class Lanes:
         """Put a lane into the heap at its time, or forget it."""
         ready_ms = standing.ready_ms()
         if ready_ms is None:
-            standing.entered_ms = -1
+            standing.entered_ms = None
             if standing.due_ms is None and not standing.busy and not standing.circuit.failures:
                 del self._all[lane]
         elif ready_ms != standing.entered_ms:
