@@ -8,8 +8,9 @@ and written again; a process that dies begins at the stored cursors: nothing is 
 import asyncio
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from schemas import logs
 from schemas.definitions.notification import Cursor, Lane, Lease, Matched
@@ -185,15 +186,17 @@ def _parts(held: Sequence[Fed], matchers: Mapping[str, Matcher]) -> Iterator[_Pa
 
 async def run(intakes: Iterable[Intake], stop: asyncio.Event) -> None:
     """Run each intake in a thread of its own until `stop`; one that fails ends all, and its error is raised."""
-    ended = threading.Event()
-    threads = [asyncio.create_task(asyncio.to_thread(_follow, each, ended)) for each in intakes]
-    stopping = asyncio.create_task(stop.wait())
+    ended, all_ = threading.Event(), tuple(intakes)
+    loop, pool = asyncio.get_running_loop(), ThreadPoolExecutor(len(all_), "notify-feed")
+    threads: list[asyncio.Future[None]] = [loop.run_in_executor(pool, _follow, each, ended) for each in all_]
+    stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
     try:
         done, _ = await asyncio.wait({stopping, *threads}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         ended.set()
         stopping.cancel()
         results = await asyncio.gather(*threads, return_exceptions=True)
+        pool.shutdown(wait=False)
     for error in results:
         if isinstance(error, BaseException):
             raise error

@@ -51,12 +51,12 @@ class Registry(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """One kind of records: who listens to them, what they tell, whom to tell what is `lost` (a number of records)."""
+    """One kind of records: who listens to them, what they tell, whom to tell how many are lost."""
 
     name: str
     listens: Callable[[TopicView, Matcher], int | None]
     read: Callable[[str, bytes], tuple[EntityEvent | None, int]]
-    lost: Callable[[str, int], None]
+    lost: Callable[[int], None]
 
 
 def consumer_config(client: Mapping[str, Any]) -> dict[str, Any]:
@@ -211,7 +211,7 @@ class TopicsFeed:
             log.error(
                 "notify_events_lost", topic=place[0], partition=place[1], position=before, low=low, high=high, lost=lost
             )
-            self._records.lost(self.name, lost)
+            self._records.lost(lost)
             self._assign(self._at | {place: at})
             return [Fed(None, 0, self._cursor(place))]
         if error is not None and code not in _PASSING and not error.retriable():

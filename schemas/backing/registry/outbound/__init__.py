@@ -7,6 +7,7 @@ Lives here: the one object that `Registry` makes. Each method is one transaction
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from schemas.backing.registry.objects.posted_events import PostedEvents
 from schemas.backing.registry.objects.repository import Rim
 from schemas.backing.registry.outbound import acting, intake, lease, queue, upkeep
 from schemas.backing.registry.outbound.lease import LeaseLost
@@ -82,7 +83,8 @@ class Outbound:
 
     def prune(self, held: Lease, horizon: Horizon) -> int:
         """Delete a part of what is older than the horizon; return how many rows went, 0 = nothing is left to delete."""
-        return upkeep.prune(self.rim, held, horizon)
+        gone = upkeep.prune(self.rim, held, horizon)
+        return gone or PostedEvents(self.rim).prune(horizon.ended_ms, upkeep.MOST)
 
     def asked(self) -> bool:
         """Tell whether anything was asked."""
