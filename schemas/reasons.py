@@ -97,6 +97,7 @@ class Reason(StrEnum):
     WEBHOOK_DISABLED = "webhook_disabled", 409, "The webhook is disabled: nothing is sent"
     IN_USE = "in_use", 409, "Something still uses this object"
     INCOMPATIBLE_SCHEMA = "incompatible_schema", 409, "The schema breaks the subject's compatibility"
+    PATCH_CONFLICT = "patch_conflict", 409, "The patch does not apply to the object as it is"
     PRECONDITION_FAILED = "precondition_failed", 412, "The object has changed since it was read"
     IDEMPOTENCY_MISMATCH = "idempotency_mismatch", 422, "This Idempotency-Key was used with another request"
     BROKER_REFUSED = "broker_refused", 502, "Kafka refused to create a topic"

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from prometheus_client import generate_latest
 
-from ingress.api import merge_patch, openapi, problems, reading, requests
+from ingress.api import openapi, problems, reading, requests
 from ingress.api.call import Threads
 from ingress.api.counts import Counts
 from ingress.api.dispatch import Dispatcher
@@ -76,7 +76,7 @@ def _guard(env: ApiEnv) -> Middleware:
             log.exception("request_failed", request_id=request_id, method=request.method, path=request.path)
             response = problems.translate(exc, request_id)
         if response.status == web.HTTPUnsupportedMediaType.status_code and request.method == "PATCH":
-            response.headers["Accept-Patch"] = merge_patch.MEDIA_TYPE
+            response.headers["Accept-Patch"] = ", ".join(request.get(reading.PATCHES, ()))
         if not response.prepared:
             response.headers[requests.HEADER] = request_id
         return response

@@ -65,7 +65,7 @@ class Dispatcher:
         if_match = etag.versions(request.headers.get("If-Match"))
         create_only = route.method == "PUT" and etag.create_only(request.headers.get("If-None-Match"))
         raw = await reading.body_of(request, route)
-        value = reading.value_of(raw, route)
+        value = reading.value_of(raw, route, request.content_type if route.method == "PATCH" else "")
         return Call(
             env=env,
             threads=self._threads,

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from ingress.api import merge_patch, openapi_data_plane, paging, problems
+from ingress.api import json_patch, merge_patch, openapi_data_plane, paging, problems
 from ingress.api.access import TENANT_HEADER
 from ingress.api.iceberg import openapi as iceberg
 from ingress.api.idempotency import HEADER as IDEMPOTENCY_KEY
@@ -23,6 +23,21 @@ REF = "#/components/schemas/{model}"
 _PATH_PARAMETER = re.compile(r"{([^}]+)}")
 _NAME = {"type": "string", "minLength": 1, "maxLength": 128}
 _UUID = {"type": "string", "format": "uuid"}
+_OPERATIONS: dict[str, Any] = {
+    "type": "array",
+    "description": "a JSON patch (RFC 6902): all operations are done, or none",
+    "maxItems": json_patch.MAX_OPERATIONS,
+    "items": {
+        "type": "object",
+        "required": ["op", "path"],
+        "properties": {
+            "op": {"enum": ["add", "remove", "replace", "move", "copy", "test"]},
+            "path": {"type": "string", "maxLength": json_patch.MAX_POINTER},
+            "from": {"type": "string", "maxLength": json_patch.MAX_POINTER},
+            "value": {},
+        },
+    },
+}
 _EVERY = (Reason.BAD_REQUEST, Reason.UNAUTHENTICATED, Reason.FORBIDDEN, Reason.NOT_FOUND, Reason.OVERLOADED_REQUESTS,
           Reason.RATE_LIMITED_KEY, Reason.REGISTRY_AWAY)  # fmt: skip
 _WITH_BODY = (Reason.NOT_JSON, Reason.BODY_TOO_LARGE, Reason.BODY_TIMEOUT, Reason.UNSUPPORTED_MEDIA_TYPE,
@@ -161,8 +176,8 @@ def _request_body(route: Route, names: Names) -> dict[str, Any]:
         raise TypeError("a route without a body has no request body")
     reference = names[route.takes, "validation"]
     if route.method == "PATCH":
-        schema = _patch(route.takes, reference["$ref"])
-        return {"required": True, "content": {merge_patch.MEDIA_TYPE: {"schema": schema}}}
+        bodies = {merge_patch.MEDIA_TYPE: _patch(route.takes, reference["$ref"]), json_patch.MEDIA_TYPE: _OPERATIONS}
+        return {"required": True, "content": {each: {"schema": bodies[each]} for each in route.patches}}
     several = {"type": "array", "items": reference, "minItems": 1, "maxItems": route.many}
     media: dict[str, Any] = {"schema": {"anyOf": [reference, several]} if route.many else reference}
     if route.example is not None:

@@ -11,7 +11,7 @@ import orjson
 from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
 
-from ingress.api import merge_patch
+from ingress.api import json_patch
 from ingress.api.routes import Query, Route
 from schemas.definitions.base import Definition, read
 from schemas.errors import Refused
@@ -23,6 +23,8 @@ BODY_LIMIT = 4 << 20
 BODY_TIMEOUT_S = 30.0
 _JSON_TYPES = frozenset({"application/json", "", "application/octet-stream", "application/x-www-form-urlencoded"})
 """What POST and PUT take as JSON: the last three are what clients send that were told no type (curl -d among them)."""
+PATCHES = web.RequestKey("patches", tuple[str, ...])
+"""The media types that a PATCH of the route takes, for the answer to one that is none of them."""
 _BOOLEANS = {"true": True, "false": False}
 
 
@@ -45,17 +47,21 @@ async def body_of(request: web.Request, route: Route) -> bytes:
 
 
 def _check_media_type(request: web.Request, route: Route) -> None:
+    request[PATCHES] = route.patches
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Refused(Reason.UNSUPPORTED_MEDIA_TYPE, "send the body without Content-Encoding")
     if route.method == "PATCH":
-        if request.content_type != merge_patch.MEDIA_TYPE:
-            raise Refused(Reason.UNSUPPORTED_MEDIA_TYPE, f"send a merge patch: Content-Type: {merge_patch.MEDIA_TYPE}")
+        if request.content_type not in route.patches:
+            raise Refused(Reason.UNSUPPORTED_MEDIA_TYPE, f"send a patch: Content-Type: {' or '.join(route.patches)}")
     elif request.content_type not in _JSON_TYPES and not request.content_type.endswith("+json"):
         raise Refused(Reason.UNSUPPORTED_MEDIA_TYPE, "send JSON: Content-Type: application/json")
 
 
-def value_of(raw: bytes, route: Route) -> Any:  # noqa: ANN401 JSON
-    """Return the body as JSON; None where the route takes none or an optional one is absent."""
+def value_of(raw: bytes, route: Route, media_type: str = "") -> Any:  # noqa: ANN401 JSON
+    """Return the body as JSON; None where the route takes none or an optional one is absent.
+
+    It is an object, or a list where it is a JSON Patch.
+    """
     if route.takes is None or (not raw and route.body_optional):
         return None
     try:
@@ -64,8 +70,9 @@ def value_of(raw: bytes, route: Route) -> Any:  # noqa: ANN401 JSON
         raise Refused(
             Reason.NOT_JSON, f"the body is not JSON: {exc.msg}, line {exc.lineno} column {exc.colno}"
         ) from None
-    if not isinstance(value, dict) and not (route.many and isinstance(value, list)):
-        raise Refused(Reason.INVALID_DEFINITION, "the body is not a JSON object", errors=(("", "not an object"),))
+    wanted, words = (list, "list") if media_type == json_patch.MEDIA_TYPE else (dict, "object")
+    if not isinstance(value, wanted) and not (route.many and isinstance(value, list)):
+        raise Refused(Reason.INVALID_DEFINITION, f"the body is no JSON {words}", errors=(("", f"not a {words}"),))
     if b"\\u0000" in raw and (pointer := _nul(value, "")) is not None:
         raise Refused(
             Reason.INVALID_DEFINITION, f"{pointer}: U+0000 in a text", errors=((pointer, "U+0000 in a text"),)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from ingress.api import merge_patch
 from ingress.api.call import Answer, Call
 from schemas import names
 from schemas.definitions.base import Definition
@@ -47,7 +48,7 @@ class Route:
     `takes` is the body's model (for PATCH the model that the merged object must meet).
     `many` > 0: or an array of up to so many of it, which the handler reads itself.
     `answers` is the body's model for `status`, None = no body; `also` further successes; `refusals` what this call can
-    answer besides what every call can; `permission` None = any key will do.
+    answer besides what every call can; `permission` None = any key will do; `patches`: media types that a PATCH takes.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -65,6 +66,7 @@ class Route:
     refusals: tuple[Reason, ...] = ()
     also: Mapping[int, type[BaseModel] | None] = field(default_factory=dict)
     example: Any = None
+    patches: tuple[str, ...] = (merge_patch.MEDIA_TYPE,)
 
     @property
     def server_path(self) -> str:

@@ -3,6 +3,7 @@
 from ingress.api.resources import (
     alerts,
     audit,
+    contacts,
     deliveries,
     events,
     jobs,
@@ -27,6 +28,8 @@ from ingress.api.resources import (
     tenants,
     webhook_deliveries,
     webhook_tests,
+    webhook_versions,
+    webhooks,
 )
 from ingress.api.routes import Route
 
@@ -56,5 +59,8 @@ ROUTES: tuple[Route, ...] = (
     *jobs.ROUTES,
     *alerts.ROUTES,
     *overview.ROUTES,
+    *webhooks.ROUTES,
+    *webhook_versions.ROUTES,
+    *contacts.ROUTES,
     *audit.ROUTES,
 )

@@ -11,6 +11,7 @@ from schemas.definitions.webhook import Term
 
 MAX_CONTACTS = 10_000
 """Of a tenant."""
+MAX_NAME = 128
 _NAME = re.compile(r"[^\x00-\x1f\x7f/\\]{1,128}")
 
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr, WithJsonSchema, field_validator, model_validator
 
 from schemas import names
 from schemas.definitions.base import Definition
@@ -36,6 +36,26 @@ RESERVED_HEADERS = frozenset({
     "x-openmetadata-signature",
 })  # fmt: skip
 """Headers that are ours or the connection's."""
+
+
+_SECRET_SCHEMA = {
+    "anyOf": [{"type": "string", "minLength": 1, "maxLength": 512, "format": "password"}, {"type": "null"}],
+    "description": f"written only: answers show {MASK} for one, which sent back leaves it as it is; null removes it",
+}
+_HEADERS_SCHEMA = {
+    "type": "object",
+    "maxProperties": MAX_HEADERS,
+    "propertyNames": {"pattern": f"^{_TOKEN.pattern}$"},
+    "additionalProperties": {"type": "string", "pattern": f"^{_FIELD_VALUE.pattern}$"},
+}
+_NAME_SCHEMA = {"type": "string", "pattern": f"^(?!{names.UUID}$)[a-z0-9][a-z0-9-]{{0,62}}$"}
+_SOMEWHERE = {
+    "anyOf": [
+        {"required": ["endpoint"], "properties": {"endpoint": {"type": "string"}}},
+        *({"required": [name], "properties": {name: {"const": True}}}
+          for name in ("sendToAdmins", "sendToOwners", "sendToFollowers")),
+    ]
+}  # fmt: skip
 
 
 class WebhookType(StrEnum):
@@ -78,13 +98,17 @@ class EventFilter(Definition):
 class WebhookConfig(Definition):
     """Where and how: `timeout` in seconds; `secretKey` is written only and never shown."""
 
+    model_config = ConfigDict(json_schema_extra=_SOMEWHERE)
+
     endpoint: str | None = Field(default=None, min_length=1, max_length=2048)
-    secret_key: SecretStr | None = Field(default=None, min_length=1, max_length=512)
-    headers: dict[str, str] = Field(default_factory=dict, max_length=MAX_HEADERS)
-    timeout: int = Field(default=10, ge=1, le=60)
-    send_to_admins: bool = False
-    send_to_owners: bool = False
-    send_to_followers: bool = False
+    secret_key: Annotated[SecretStr | None, Field(min_length=1, max_length=512), WithJsonSchema(_SECRET_SCHEMA)] = None
+    headers: Annotated[dict[str, str], WithJsonSchema(_HEADERS_SCHEMA)] = Field(
+        default_factory=dict, max_length=MAX_HEADERS
+    )
+    timeout: int = Field(default=10, ge=1, le=60, strict=True)
+    send_to_admins: bool = Field(default=False, strict=True)
+    send_to_owners: bool = Field(default=False, strict=True)
+    send_to_followers: bool = Field(default=False, strict=True)
 
     @field_validator("headers")
     @classmethod
@@ -115,7 +139,7 @@ class EntityReference(Definition):
     display_name: str | None = Field(default=None, max_length=256)
     description: str | None = Field(default=None, max_length=2000)
     href: str | None = Field(default=None, max_length=2048)
-    deleted: bool | None = None
+    deleted: bool | None = Field(default=None, strict=True)
 
 
 class TagLabel(Definition):
@@ -145,12 +169,12 @@ def _bounded(value: dict[str, Any]) -> dict[str, Any]:
 class WebhookDefinition(Definition):
     """What `POST /webhooks` takes; what the server sets besides is in its answer alone."""
 
-    name: Annotated[str, AfterValidator(lambda value: names.label("webhook", value))]
+    name: Annotated[str, AfterValidator(lambda value: names.label("webhook", value)), WithJsonSchema(_NAME_SCHEMA)]
     display_name: str | None = Field(default=None, max_length=256)
     description: str = Field(default="", max_length=4000)
     webhook_type: WebhookType = WebhookType.GENERIC
-    enabled: bool = True
-    batch_size: int = Field(default=10, ge=1, le=MAX_BATCH)
+    enabled: bool = Field(default=True, strict=True)
+    batch_size: int = Field(default=10, ge=1, le=MAX_BATCH, strict=True)
     event_filters: tuple[EventFilter, ...] = Field(min_length=1, max_length=MAX_FILTERS)
     webhook_config: WebhookConfig
     owner: EntityReference | None = None

@@ -14,7 +14,7 @@ from schemas.backing.registry.changes import Changes
 from schemas.backing.registry.database import Database
 from schemas.backing.registry.idempotency import Idempotency, SavedAnswer
 from schemas.backing.registry.jobs import Jobs
-from schemas.backing.registry.objects.contacts import Contacts
+from schemas.backing.registry.objects.contacts import ContactRecord, Contacts
 from schemas.backing.registry.objects.entities import Entities
 from schemas.backing.registry.objects.keys import Keys
 from schemas.backing.registry.objects.minutes import Minutes
@@ -32,7 +32,7 @@ from schemas.backing.registry.objects.subjects import SchemaVersion, Subjects
 from schemas.backing.registry.objects.tallies import Tallies, Tally, TallyFlusher
 from schemas.backing.registry.objects.tenants import Tenants
 from schemas.backing.registry.objects.topics import Topics
-from schemas.backing.registry.objects.webhook_record import WebhookRecord
+from schemas.backing.registry.objects.webhook_record import Include, WebhookRecord
 from schemas.backing.registry.objects.webhooks import Webhooks
 from schemas.backing.registry.outbound import LeaseLost, Outbound
 from schemas.backing.registry.record import (
@@ -58,6 +58,8 @@ __all__ = [
     "SYSTEM",
     "Actor",
     "CachedView",
+    "ContactRecord",
+    "Include",
     "LeaseLost",
     "Outbound",
     "Page",

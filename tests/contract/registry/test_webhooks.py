@@ -68,11 +68,11 @@ def test_each_change_is_a_version_and_a_row_of_the_log(registry: Registry) -> No
     assert [field.pointer for field in last(registry).fields] == ["/description", "/tags"]
     moved = change(registry, config={"endpoint": "https://example.com/other"})
     assert moved.entity_version == 10, "a receiver must be ready for another place"
-    _, page = registry.webhooks.versions("acme", made.id, PageRequest(limit=2))
+    page = registry.webhooks.versions("acme", made.id, PageRequest(limit=2))
     assert [each["version"] for each in page.items] == [1.0, 0.2]
-    _, rest = registry.webhooks.versions("acme", made.id, PageRequest(cursor=page.next_cursor))
+    rest = registry.webhooks.versions("acme", made.id, PageRequest(cursor=page.next_cursor))
     assert [each["version"] for each in rest.items] == [0.1]
-    assert registry.webhooks.version("acme", "hook", "0.2")[1] == changed.to_wire()
+    assert registry.webhooks.version("acme", "hook", "0.2") == changed.to_wire()
     refused(Reason.NOT_FOUND, lambda: registry.webhooks.version("acme", "hook", "0.9"))
     refused(Reason.NOT_FOUND, lambda: registry.webhooks.version("acme", "hook", "latest"))
 
@@ -82,7 +82,7 @@ def test_the_history_is_bounded(registry: Registry, monkeypatch: pytest.MonkeyPa
     make(registry)
     for number in range(5):
         change(registry, description=str(number))
-    _, page = registry.webhooks.versions("acme", "hook", PageRequest())
+    page = registry.webhooks.versions("acme", "hook", PageRequest())
     assert [each["version"] for each in page.items] == [0.6, 0.5, 0.4]
 
 

@@ -150,8 +150,8 @@ class Webhooks:
             values = {"deleted": False, "status": status, "failure": None, "definition": stored(kept)}
             return self._changed(connection, before, values, actor)
 
-    def delete(self, tenant: str, id_or_name: str, *, if_match: int | None = None, actor: Actor) -> None:
-        """Remove a webhook with its versions, secrets and deliveries. Raises `Refused`: not_found, in_use, ..."""
+    def delete(self, tenant: str, id_or_name: str, *, if_match: int | None = None, actor: Actor) -> WebhookRecord:
+        """Remove a webhook with its versions, secrets and deliveries; return what it was. Raises `Refused`: not_found, in_use, ..."""
         with self.rim.database.change() as connection:
             row = named(connection, tenant, id_or_name, Include.ALL)
             expect(row, if_match)
@@ -159,20 +159,19 @@ class Webhooks:
             gone = record(connection, row)
             connection.execute(delete(WEBHOOKS).where(_W.id == row.id))
             self._log(connection, gone, actor, Op.DELETED, diff(hidden(gone), None))
+        return replace(gone, deleted=True)
 
-    def versions(
-        self, tenant: str, id_or_name: str, page: PageRequest
-    ) -> tuple[WebhookRecord, Page[Mapping[str, Any]]]:
-        """Return a webhook, deleted or not, and its versions, newest first; raises `Refused(not_found)`."""
+    def versions(self, tenant: str, id_or_name: str, page: PageRequest) -> Page[Mapping[str, Any]]:
+        """Return the versions of a webhook, deleted or not, newest first; raises `Refused(not_found)`."""
         with self.rim.database.read() as connection:
             row = named(connection, tenant, id_or_name, Include.ALL)
-            return record(connection, row), webhook_versions.page_of(connection, row.id, page)
+            return webhook_versions.page_of(connection, row.id, page)
 
-    def version(self, tenant: str, id_or_name: str, number: str) -> tuple[WebhookRecord, Mapping[str, Any]]:
-        """Return a webhook and what it was at a version (`0.3`); raises `Refused(not_found)`."""
+    def version(self, tenant: str, id_or_name: str, number: str) -> Mapping[str, Any]:
+        """Return what a webhook, deleted or not, was at a version (`0.3`); raises `Refused(not_found)`."""
         with self.rim.database.read() as connection:
             row = named(connection, tenant, id_or_name, Include.ALL)
-            return record(connection, row), webhook_versions.one(connection, row.id, number)
+            return webhook_versions.one(connection, row.id, number)
 
     def active(self) -> tuple[WebhookView, ...]:
         """Return every webhook that is not deleted, of tenants that live, secrets decrypted: for notify alone."""
