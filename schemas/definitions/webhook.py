@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 import orjson
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr, WithJsonSchema, field_validator, model_validator
+from pydantic.config import JsonDict
 
 from schemas import names
 from schemas.definitions.base import Definition
@@ -49,13 +50,14 @@ _HEADERS_SCHEMA = {
     "additionalProperties": {"type": "string", "pattern": f"^{_FIELD_VALUE.pattern}$"},
 }
 _NAME_SCHEMA = {"type": "string", "pattern": f"^(?!{names.UUID}$)[a-z0-9][a-z0-9-]{{0,62}}$"}
-_SOMEWHERE = {
+_SOMEWHERE: JsonDict = {
     "anyOf": [
         {"required": ["endpoint"], "properties": {"endpoint": {"type": "string"}}},
-        *({"required": [name], "properties": {name: {"const": True}}}
-          for name in ("sendToAdmins", "sendToOwners", "sendToFollowers")),
+        {"required": ["sendToAdmins"], "properties": {"sendToAdmins": {"const": True}}},
+        {"required": ["sendToOwners"], "properties": {"sendToOwners": {"const": True}}},
+        {"required": ["sendToFollowers"], "properties": {"sendToFollowers": {"const": True}}},
     ]
-}  # fmt: skip
+}
 
 
 class WebhookType(StrEnum):

@@ -10,8 +10,6 @@ from schemas.backing.egress import Guard
 from schemas.backing.registry import WebhookRecord
 from schemas.definitions import entity_version
 from schemas.definitions.webhook import MASK, READ_ONLY, WebhookDefinition
-from schemas.errors import Refused
-from schemas.reasons import Reason
 
 
 def shown(call: Call, record: WebhookRecord) -> dict[str, Any]:
@@ -59,7 +57,7 @@ def taken(
 
 def check_endpoint(call: Call, pointer: str, url: str | None) -> None:
     """Refuse an endpoint that would not be called, in words that name the setting which allows it."""
-    refusal = endpoint_guard(call.env.settings).refusal(url) if url is not None else None
+    refusal = Guard.for_webhooks(call.env.settings).refusal(url) if url is not None else None
     if refusal is not None:
         raise shapes.refuse(pointer, refusal)
 

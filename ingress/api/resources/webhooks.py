@@ -1,4 +1,4 @@
-"""`/webhooks`: outbound webhooks, OpenMetadata's entity. `/webhooks/{platform}` beside it takes deliveries (ingress)."""
+"""`/webhooks`: outbound webhooks, OpenMetadata's entity. `/webhooks/{platform}` beside it is ingest (ingress)."""
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -22,14 +22,14 @@ from schemas.reasons import Reason
 _READ, _WRITE = Permission.WEBHOOKS_READ, Permission.WEBHOOKS_WRITE
 E = TypeVar("E", bound=StrEnum)
 INCLUDE = Query("include", "string", "`non-deleted` (default), `deleted` or `all`", maximum=16)
-FIELDS = Query("fields", "string", "taken for OpenMetadata's clients: every field is always shown", maximum=1024)
+FIELDS = Query("fields", "string", "taken for OpenMetadata's clients: every field is always shown", maximum=256)
 _FILTERS = (
     Query("status", "string", "those of this status", maximum=32),
     Query("enabled", "boolean", "those that are, or are not"),
     Query("webhookType", "string", "those of this type", maximum=32),
     Query("entityType", "string", "those with a filter that names this entity type or `*`", maximum=256),
-    Query("owner", "string", "those whose owner has this id or name", maximum=512),
-    Query("domain", "string", "those whose domain has this id or name", maximum=512),
+    Query("owner", "string", "those whose owner has this id or name", maximum=256),
+    Query("domain", "string", "those whose domain has this id or name", maximum=256),
     Query("tag", "string", "those with this tagFQN", maximum=256),
     Query("q", "string", "those whose name begins so", maximum=64),
 )
@@ -39,6 +39,7 @@ _HARD = (
 )
 _PATCHES = (json_patch.MEDIA_TYPE, merge_patch.MEDIA_TYPE)
 _REFUSED = (Reason.NAME_TAKEN, Reason.TOO_MANY_WEBHOOKS, Reason.IMMUTABLE)
+_SECRET = "/webhookConfig/secretKey"  # noqa: S105 a pointer
 _EXAMPLE = {
     "name": "slack-tables",
     "webhookType": "Slack",
@@ -119,9 +120,17 @@ async def _patch(call: Call) -> Answer:
     if not isinstance(after, dict):
         raise shapes.refuse("", "the patch leaves no object")
     config = after.get("webhookConfig")
-    if isinstance(config, dict):  # a secret that the patch took out is to go: left out it would stay
+    if isinstance(config, dict) and _takes_secret_out(call.value):
         after["webhookConfig"] = {"secretKey": None, **config}
     return await _update(call, record, after, before, whole=True)
+
+
+def _takes_secret_out(patch: Any) -> bool:  # noqa: ANN401 JSON
+    """Tell whether a patch says that the secret is to go; one that only leaves it out keeps it."""
+    if isinstance(patch, list):
+        return any(each["path"] == _SECRET and each["op"] == "remove" for each in patch)
+    config = patch.get("webhookConfig")
+    return isinstance(config, dict) and "secretKey" in config and config["secretKey"] is None
 
 
 async def delete_webhook(call: Call) -> Answer:

@@ -12,10 +12,9 @@ import pytest
 from sqlalchemy import Connection, Engine, event
 
 from ingress.api.table import ROUTES
-from schemas import ids
 from schemas.backing.registry.tables import METADATA
 from tests.contract.registry import outbound_rows as outbound
-from tests.integration.api.world import SOURCE, STREAM, Api
+from tests.integration.api.world import SOURCE, STREAM, WEBHOOK, Api
 
 READS = {("POST", "/sources/{id}/verify")}
 """POST routes that change nothing: they are held to it."""
@@ -53,6 +52,17 @@ CALLS: dict[tuple[str, str], tuple[str, Any, str, str]] = {
     ("POST", "/roles"): ("/roles", {"role": "webhook.github.push", "target": "other"}, "role", "created"),
     ("PATCH", "/roles/{id}"): ("/roles/all-of-it", {"description": "changed"}, "role", "updated"),
     ("DELETE", "/roles/{id}"): ("/roles/spare", None, "role", "deleted"),
+    ("POST", "/webhooks"): ("/webhooks", {**WEBHOOK, "name": "another"}, "webhook", "created"),
+    ("PUT", "/webhooks"): ("/webhooks", {**WEBHOOK, "name": "third"}, "webhook", "created"),
+    ("PUT", "/webhooks/restore"): ("/webhooks/restore", {"id": "{gone}"}, "webhook", "updated"),
+    ("PUT", "/webhooks/{uuid}"): ("/webhooks/{webhook}", {**WEBHOOK, "name": "webhook", "description": "replaced"}, "webhook", "updated"),
+    ("PATCH", "/webhooks/{uuid}"): ("/webhooks/{webhook}", {"description": "changed"}, "webhook", "updated"),
+    ("DELETE", "/webhooks/{uuid}"): ("/webhooks/{spare}?hardDelete=true", None, "webhook", "deleted"),
+    ("POST", "/webhooks/{uuid}/restore"): ("/webhooks/{lost}/restore", None, "webhook", "updated"),
+    ("POST", "/contacts"): ("/contacts", {"name": "ops"}, "contact", "created"),
+    ("PUT", "/contacts/{id}"): ("/contacts/others", {"name": "others"}, "contact", "created"),
+    ("PATCH", "/contacts/{id}"): ("/contacts/admins", {"admin": True}, "contact", "updated"),
+    ("DELETE", "/contacts/{id}"): ("/contacts/spare", None, "contact", "deleted"),
     ("POST", "/quarantine/redrive"): ("/quarantine/redrive", {"source": "github-main"}, "job", "created"),
     ("POST", "/streams/{id}/start"): ("/streams/slack-events/start", None, "stream", "updated"),
     ("POST", "/streams/{id}/stop"): ("/streams/running/stop", None, "stream", "updated"),
@@ -65,6 +75,7 @@ CALLS: dict[tuple[str, str], tuple[str, Any, str, str]] = {
     ("POST", "/streams/{id}/restart"): ("/streams/slack-events/restart", None, "stream", "updated"),
 }  # fmt: skip
 """Of each route that changes something: a call that succeeds, and the kind and the deed of the row that it leaves."""
+HOOKS = ("webhook", "spare", "gone", "lost")
 CHANGING = [route for route in ROUTES if route.method != "GET" and (route.method, route.path) not in READS]
 
 
@@ -84,15 +95,18 @@ async def made(api: Api) -> dict[str, str]:
     for name in ("all-of-it", "spare"):
         await api.make("/roles", {"role": "webhook.*", "target": name, "name": name})
     key = await api.make("/keys", {"permissions": ["streams:read"], "name": "old"})
-    webhook = str(ids.uuid7(1, bytes(10)))
-    outbound.webhook(api.env.registry, webhook, tenant="default")
-    outbound.delivery(api.env.registry, "first", webhook, tenant_id="default")
+    hooks = {name: (await api.make("/webhooks", {**WEBHOOK, "name": name}))["id"] for name in HOOKS}
+    for name in ("gone", "lost"):
+        assert (await api.send("DELETE", f"/webhooks/{hooks[name]}")).status == 200
+    for name in ("admins", "spare"):
+        await api.make("/contacts", {"name": name})
+    outbound.delivery(api.env.registry, "first", hooks["webhook"], tenant_id="default")
     return {
         "key": key["id"],
         "url": source["urls"][0]["id"],
         "secret": source["secrets"][0]["id"],
-        "webhook": webhook,
         "delivery": "first",
+        **hooks,
     }
 
 
@@ -107,7 +121,7 @@ async def test_every_change_leaves_who_what_and_when(api: Api, made: dict[str, s
         path, body, entity, op = CALLS[route.method, route.path]
         before, began = await newest(api), datetime.now(UTC) - timedelta(seconds=1)
         with transactions(api) as done:
-            reply = await api.send(route.method, path.format(**made), body)
+            reply = await api.send(route.method, path.format(**made), named(body, made))
         assert reply.status in {route.status, *route.also}, (route, reply)
         rows = [row for row in (await api.send("GET", "/audit?limit=200")).json["items"] if row["revision"] > before]
         assert (entity, op) in {(row["entityType"], row["op"]) for row in rows}, route
@@ -130,24 +144,29 @@ async def test_a_change_that_cannot_be_logged_is_not_made(
     before = dump(api)
     for route in CHANGING:
         path, body, *_ = CALLS[route.method, route.path]
-        reply = await api.send(route.method, path.format(**made), body)
+        reply = await api.send(route.method, path.format(**made), named(body, made))
         assert (reply.status, reply.reason) == (500, "internal"), route
         assert dump(api) == before, route
 
 
 async def test_what_reads_changes_nothing(api: Api, made: dict[str, str]) -> None:
-    named = {"sources": "github-main", "streams": "slack-events", "schemas": "order", "keys": made["key"]}
-    named |= {"roles": "spare", "webhooks": made["webhook"]}
+    names = {"sources": "github-main", "streams": "slack-events", "schemas": "order", "keys": made["key"]}
+    names |= {"roles": "spare", "webhooks": made["webhook"], "contacts": "spare"}
     before = dump(api)
     for route in ROUTES:
         if route in CHANGING:
             continue
-        name = named.get(route.tag, "default")
+        name = names.get(route.tag, "default")
         path = "/".join(name if part.startswith("{") else part for part in route.path.split("/"))
         body = {"headers": [], "body": "{}", "url": "/in/x"} if route.method == "POST" else None
         reply = await api.send(route.method, path, body)
         assert reply.status in {200, 404}, (route, reply)
         assert dump(api) == before, route
+
+
+def named(body: Any, made: dict[str, str]) -> Any:
+    """Return a body whose id is the one of an object that was made."""
+    return {"id": body["id"].format(**made)} if isinstance(body, dict) and "id" in body else body
 
 
 async def newest(api: Api) -> int:

@@ -275,6 +275,13 @@ STREAM = {
 }
 
 
+WEBHOOK = {
+    "name": "hook",
+    "eventFilters": [{"eventType": "entityCreated"}],
+    "webhookConfig": {"endpoint": "https://receiver.example/in"},
+}
+
+
 def registry_in(folder: Path) -> Registry:
     """Open the registry of a folder."""
     return Registry(f"sqlite:///{folder / 'registry.db'}", vault=Vault(bytes(32)), clock=SystemClock())

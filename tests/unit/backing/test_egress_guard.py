@@ -6,7 +6,7 @@ import pytest
 
 from schemas.backing.egress import Guard, HttpEgress
 from schemas.errors import ConfigurationError, Transient
-from schemas.settings.processes import EgressSettings
+from schemas.settings.processes import ApiSettings, EgressSettings
 
 PRIVATE = (
     "127.0.0.1", "127.255.255.254", "0.0.0.0", "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.0.1",
@@ -113,3 +113,19 @@ async def test_a_refused_url_is_not_even_looked_up() -> None:
         with pytest.raises(Transient):
             await HttpEgress(Guard(), timeout_s=5, resolve=names).get(url, limit_bytes=9)
     assert names.asked == []
+
+
+def test_settings_of_both_kinds_are_not_taken_for_one_another() -> None:
+    both = ApiSettings(
+        kafka_bootstrap_servers="127.0.0.1:1",
+        registry_url="sqlite:///x",
+        egress_networks="10.0.0.0/8",
+        notify_allow_private="127.0.0.0/8",
+        notify_allow_http=True,
+    )
+    fetched, called = Guard.of(both), Guard.for_webhooks(both)
+    assert fetched.refusal("https://10.0.0.1/") is None
+    assert "egress_networks" in (fetched.refusal("https://127.0.0.1/") or "")
+    assert "egress_allow_http" in (fetched.refusal("http://10.0.0.1/") or "")
+    assert called.refusal("http://127.0.0.1/") is None
+    assert "notify_allow_private" in (called.refusal("https://10.0.0.1/") or "")

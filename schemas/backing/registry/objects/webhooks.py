@@ -151,7 +151,10 @@ class Webhooks:
             return self._changed(connection, before, values, actor)
 
     def delete(self, tenant: str, id_or_name: str, *, if_match: int | None = None, actor: Actor) -> WebhookRecord:
-        """Remove a webhook with its versions, secrets and deliveries; return what it was. Raises `Refused`: not_found, in_use, ..."""
+        """Remove a webhook with its versions, secrets and deliveries; return what it was.
+
+        Raises `Refused`: not_found, precondition_failed, in_use.
+        """
         with self.rim.database.change() as connection:
             row = named(connection, tenant, id_or_name, Include.ALL)
             expect(row, if_match)
