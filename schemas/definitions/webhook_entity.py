@@ -12,7 +12,7 @@ from pydantic import Field
 from pydantic.json_schema import JsonSchemaValue
 
 from schemas.definitions.base import Definition
-from schemas.definitions.webhook import READ_ONLY, WebhookDefinition, WebhookStatus
+from schemas.definitions.webhook import WebhookDefinition, WebhookStatus
 
 FILE = Path(__file__).parent / "webhook.schema.json"
 _READ_ONLY: JsonSchemaValue = {"readOnly": True}
@@ -21,10 +21,10 @@ _READ_ONLY: JsonSchemaValue = {"readOnly": True}
 class FailureDetailsEntity(Definition):
     """What went wrong last; times in ms since the epoch."""
 
-    last_failed_at: int | None = None
-    last_failed_status_code: int | None = None
+    last_failed_at: int | None = Field(default=None, strict=True)
+    last_failed_status_code: int | None = Field(default=None, strict=True)
     last_failed_reason: str | None = None
-    next_attempt: int | None = None
+    next_attempt: int | None = Field(default=None, strict=True)
 
 
 class FieldChangeEntity(Definition):
@@ -41,7 +41,7 @@ class ChangeDescriptionEntity(Definition):
     fields_added: tuple[FieldChangeEntity, ...] = ()
     fields_updated: tuple[FieldChangeEntity, ...] = ()
     fields_deleted: tuple[FieldChangeEntity, ...] = ()
-    previous_version: float | None = None
+    previous_version: float | None = Field(default=None, strict=True)
 
 
 class WebhookEntity(WebhookDefinition):
@@ -51,15 +51,12 @@ class WebhookEntity(WebhookDefinition):
     fully_qualified_name: str | None = Field(default=None, json_schema_extra=_READ_ONLY)
     status: WebhookStatus | None = Field(default=None, json_schema_extra=_READ_ONLY)
     failure_details: FailureDetailsEntity | None = Field(default=None, json_schema_extra=_READ_ONLY)
-    version: float | None = Field(default=None, json_schema_extra=_READ_ONLY)
+    version: float | None = Field(default=None, strict=True, json_schema_extra=_READ_ONLY)
     updated_at: int | None = Field(default=None, strict=True, json_schema_extra=_READ_ONLY)
     updated_by: str | None = Field(default=None, json_schema_extra=_READ_ONLY)
     href: str | None = Field(default=None, json_schema_extra=_READ_ONLY)
     change_description: ChangeDescriptionEntity | None = Field(default=None, json_schema_extra=_READ_ONLY)
     deleted: bool | None = Field(default=None, strict=True, json_schema_extra=_READ_ONLY)
-
-
-READ_ONLY_MEMBERS = frozenset(READ_ONLY)
 
 
 def schema() -> dict[str, Any]:

@@ -17,6 +17,8 @@ from aiohttp import web
 from ingress.api.app import build_app
 from ingress.api.env import STATIC, ApiEnv
 from ingress.api.routes import MAX_LINE_BYTES
+from ingress.env import Env
+from ingress.mount import add_data_plane
 from ingress.rates import Rates
 from schemas import topics
 from schemas.backing.registry import SYSTEM, Registry, SourceRecord, TopicRecord, Vault
@@ -298,6 +300,7 @@ async def running(
     key_burst_requests: int = 100,
     catalog: CatalogReader | None = None,
     iceberg_reader_properties: Mapping[str, str] | None = None,
+    data_plane: Env | None = None,
 ) -> AsyncIterator[Api]:
     """Run the API over an empty registry with tenant `default` and one admin key."""
     shutil.copyfile(template, folder / "registry.db")
@@ -335,7 +338,10 @@ async def running(
         static=static,
         rates=Rates.of(settings, SystemClock(), metrics),
     )
-    runner = web.AppRunner(build_app(env), max_line_size=MAX_LINE_BYTES)
+    app = build_app(env)
+    if data_plane is not None:
+        add_data_plane(app, data_plane)
+    runner = web.AppRunner(app, max_line_size=MAX_LINE_BYTES)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

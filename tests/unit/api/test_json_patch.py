@@ -1,0 +1,76 @@
+"""JSON Patch: RFC 6902's own cases, and what a patch may cost."""
+
+import time
+from typing import Any
+
+import pytest
+
+from ingress.api import json_patch
+from schemas.errors import Refused
+from schemas.reasons import Reason
+
+
+def op(kind: str, path: str, **members: Any) -> dict[str, Any]:
+    return {"op": kind, "path": path, **{name.strip("_"): value for name, value in members.items()}}
+
+
+@pytest.mark.parametrize(
+    ("document", "operations", "wanted"),
+    [
+        ({"foo": "bar"}, [op("add", "/baz", value="qux")], {"foo": "bar", "baz": "qux"}),
+        ({"foo": ["bar", "baz"]}, [op("add", "/foo/1", value="qux")], {"foo": ["bar", "qux", "baz"]}),
+        ({"foo": ["bar", "qux", "baz"]}, [op("remove", "/foo/1")], {"foo": ["bar", "baz"]}),
+        ({"foo": {"bar": 1}, "q": {}}, [op("move", "/q/thud", from_="/foo/bar")], {"foo": {}, "q": {"thud": 1}}),
+        ({"foo": ["a", "b", "c"]}, [op("move", "/foo/2", from_="/foo/0")], {"foo": ["b", "c", "a"]}),
+        ({"foo": "bar"}, [op("add", "/child", value={"grand": {}})], {"foo": "bar", "child": {"grand": {}}}),
+        ({"/": 9, "~1": 10}, [op("test", "/~01", value=10), op("remove", "/~1")], {"~1": 10}),
+        ({"foo": ["bar"]}, [op("add", "/foo/-", value=["abc"])], {"foo": ["bar", ["abc"]]}),
+        ({"a": None}, [op("replace", "/a", value=1)], {"a": 1}),
+        ({"a": 1}, [op("add", "/b", value=None), op("copy", "/c", from_="/a"), op("add", "/z", value=1, more=2)],
+         {"a": 1, "b": None, "c": 1, "z": 1}),
+        ({"a": 1}, [], {"a": 1}),
+    ],
+)  # fmt: skip
+def test_operations_do_what_the_rfc_says_and_leave_the_argument(
+    document: dict[str, Any], operations: list[Any], wanted: Any
+) -> None:
+    before = repr(document)
+    assert json_patch.apply(document, operations) == wanted
+    assert repr(document) == before
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        [op("test", "/a", value=2)], [op("test", "/b", value=None)], [op("remove", "/b")], [op("remove", "")],
+        [op("replace", "/b", value=1)], [op("add", "/b/c", value=1)], [op("add", "/l/9", value=1)],
+        [op("add", "/l/x", value=1)], [op("add", "/l/01", value=1)], [op("add", "/a/b", value=1)],
+        [op("copy", "/c", from_="/b")], [op("move", "/c", from_="/l/-")], [op("move", "/l/0/x", from_="/l/0")],
+        [op("remove", "/l/-")], [op("replace", "/l/1/x/y", value=0)],
+    ],
+)  # fmt: skip
+def test_an_operation_that_does_not_fit_is_a_conflict(operations: list[Any]) -> None:
+    with pytest.raises(Refused) as caught:
+        json_patch.apply({"a": 1, "l": [{"y": 1}]}, operations)
+    assert (caught.value.reason, caught.value.errors[0][0]) == (Reason.PATCH_CONFLICT, "/0")
+
+
+def test_a_patch_that_doubles_the_object_is_ended_early() -> None:
+    for operations in (
+        [op("copy", f"/l/{number}", from_="/l") for number in range(200)],
+        [op("copy", f"/l/0{'/0' * number}", from_="/l") for number in range(200)],
+    ):
+        began = time.process_time()
+        with pytest.raises(Refused) as caught:
+            json_patch.apply({"l": ["x" * 1000]}, operations)
+        assert caught.value.reason in {Reason.INVALID_DEFINITION, Reason.PATCH_CONFLICT}
+        assert time.process_time() - began < 2
+
+
+def test_a_patch_is_bounded() -> None:
+    many = [op("test", "/a", value=1)] * json_patch.MAX_OPERATIONS
+    assert json_patch.apply({"a": 1}, many) == {"a": 1}
+    for operations in ([*many, many[0]], [op("add", "/" + "x" * json_patch.MAX_POINTER, value=1)]):
+        with pytest.raises(Refused) as caught:
+            json_patch.apply({"a": 1}, operations)
+        assert caught.value.reason is Reason.INVALID_DEFINITION
