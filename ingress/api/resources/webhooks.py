@@ -44,7 +44,7 @@ _EXAMPLE = {
     "name": "slack-tables",
     "webhookType": "Slack",
     "eventFilters": [{"eventType": "entityUpdated", "entities": ["table"], "include": ["snapshot"]}],
-    "webhookConfig": {"endpoint": "https://hooks.slack.com/services/T000/B000/XXXX"},
+    "webhookConfig": {"endpoint": "https://hooks.slack.com/services/T000/B000/secret"},
 }
 
 

@@ -69,6 +69,8 @@ def test_permissions_are_those_of_the_contract() -> None:
             expected = f"events:{'read' if method == 'GET' else 'write'}"
         elif resource == "roles":
             expected = f"sources:{'read' if method == 'GET' else 'write'}"
+        elif resource == "contacts":
+            expected = f"webhooks:{'read' if method == 'GET' else 'write'}"
         elif resource in {"platforms", "overview"}:  # an overview shows what the key may read
             expected = None
         elif path.endswith(("/table", "/rows", "/columns")):

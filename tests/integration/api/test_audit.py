@@ -55,7 +55,9 @@ CALLS: dict[tuple[str, str], tuple[str, Any, str, str]] = {
     ("POST", "/webhooks"): ("/webhooks", {**WEBHOOK, "name": "another"}, "webhook", "created"),
     ("PUT", "/webhooks"): ("/webhooks", {**WEBHOOK, "name": "third"}, "webhook", "created"),
     ("PUT", "/webhooks/restore"): ("/webhooks/restore", {"id": "{gone}"}, "webhook", "updated"),
-    ("PUT", "/webhooks/{uuid}"): ("/webhooks/{webhook}", {**WEBHOOK, "name": "webhook", "description": "replaced"}, "webhook", "updated"),
+    ("PUT", "/webhooks/{uuid}"): (
+        "/webhooks/{webhook}", {**WEBHOOK, "name": "webhook", "description": "replaced"}, "webhook", "updated",
+    ),
     ("PATCH", "/webhooks/{uuid}"): ("/webhooks/{webhook}", {"description": "changed"}, "webhook", "updated"),
     ("DELETE", "/webhooks/{uuid}"): ("/webhooks/{spare}?hardDelete=true", None, "webhook", "deleted"),
     ("POST", "/webhooks/{uuid}/restore"): ("/webhooks/{lost}/restore", None, "webhook", "updated"),
