@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SIZES ?= 400,2000,24000
 ORACLES := tests/contract/vendors/oracles
 .DEFAULT_GOAL := help
-.PHONY: reference help run test check setup bench bench-edge bench-overload soak faults house fixtures lock test-integration test-compose clean
+.PHONY: reference help run test check setup bench bench-edge bench-overload bench-notify soak faults house fixtures lock test-integration test-compose clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ bench-edge: $(VENV)/.test ## the ingress beside aiohttp's floor and a Go edge: R
 
 bench-overload: $(VENV)/.test ## each overload policy at three times the capacity, a flood, Kafka stopped for a minute
 	@$(BIN)/python -m tests.benchmarks.overload.run $(ONLY)
+
+bench-notify: $(VENV)/.test ## outbound webhooks: deliveries/s, CPU, hanging endpoints, memory; DB=--postgres, ONLY="rate memory"
+	@$(BIN)/python -m tests.benchmarks.notify.run $(DB) $(ONLY)
 
 soak: $(VENV)/.test ## commits over 10 tables by a clock moved by hand, appended and upserted: COMMITS=43200 UPSERTS=14400
 	@$(BIN)/python -m tests.benchmarks.soak --commits $(or $(COMMITS),43200)
