@@ -5,7 +5,7 @@ Lives here: the commands over the log of one outbound webhook. Words: webhook_wo
 
 import re
 import time
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
@@ -13,11 +13,14 @@ from rich.console import Console
 from rich.text import Text
 
 from deploy.cli import webhook_words
-from deploy.cli.client import DataDirOption, KeyOption, ServerError, TenantOption, UrlOption, find
+from deploy.cli.client import DataDirOption, KeyOption, Server, ServerError, TenantOption, UrlOption, find
 from deploy.cli.objects import JsonOption, show
 from deploy.cli.webhook_target import NameArgument, identified, wide
 
 WAIT_S = 10
+"""What the server waits for a test's attempt at most; then it is looked for."""
+PATIENCE_S = 30.0
+LOOK_S = 0.5
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _AGE = re.compile(r"(\d{1,6})([smhd])")
 SinceOption = Annotated[
@@ -43,19 +46,32 @@ def _test(
     data_dir: DataDirOption = None,
 ) -> None:
     server = find(url, key, tenant, data_dir)
-    found = server.call("POST", f"/webhooks/{identified(server, name)}/test", query={"wait": str(WAIT_S)})
+    path, began = f"/webhooks/{identified(server, name)}", time.monotonic()
+    found = server.call("POST", f"{path}/test", query={"wait": str(WAIT_S)})
+    while found["attempt"] is None and time.monotonic() - began < PATIENCE_S:
+        time.sleep(LOOK_S)
+        found["attempt"] = _first_attempt(server, f"{path}/deliveries/{found['deliveryId']}")
+    attempt = found["attempt"]
     if as_json:
         show(found)
-    attempt = found["attempt"]
     if attempt is None:
         raise ServerError(
-            f"no attempt within {WAIT_S} s: is `hookberg notify` running, or does the receiver take longer? "
+            f"no attempt within {PATIENCE_S:.0f} s: is `hookberg notify` running, or does the receiver take longer? "
             f"`hookberg webhook delivery {name} {found['deliveryId']}` shows it when it was made"
         )
     if not as_json:
         Console().print(webhook_words.attempt_text(attempt, name), markup=False, highlight=False, soft_wrap=True)
     if attempt["reason"] is not None:
         raise typer.Exit(1)
+
+
+def _first_attempt(server: Server, path: str) -> dict[str, Any] | None:
+    """Return the first attempt of a delivery; None while there is none, or no delivery yet."""
+    try:
+        attempts = server.call("GET", path)["attemptList"]
+    except ServerError:
+        return None
+    return attempts[0] if attempts else None
 
 
 def _deliveries(

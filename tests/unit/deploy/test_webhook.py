@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from deploy.cli import app, webhook_words
+from deploy.cli import app, webhook_log, webhook_words
 from deploy.cli.client import Server, ServerError
 from deploy.cli.webhook_log import moment
 from deploy.cli.webhook_options import filters, merged, options, secret_of
@@ -50,6 +50,9 @@ STATS = {
 }  # fmt: skip
 
 
+TESTED: dict[str, Any] = {"deliveryId": "d9", "attempt": ATTEMPT}
+
+
 def printed(*what: Any) -> str:
     out = StringIO()
     console = Console(file=out, width=180)
@@ -66,7 +69,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     def call(_self: Server, method: str, path: str, body: Any = None, *, query: dict[str, str] | None = None) -> Any:
         calls.append((method, path, body, query))
         if path.endswith("/test"):
-            return {"deliveryId": "d9", "attempt": ATTEMPT}
+            return dict(TESTED)
         if path.endswith("/deliveries"):
             return {"items": [LINE], "nextCursor": None}
         if path.endswith("/resend"):
@@ -241,6 +244,16 @@ def test_a_test_prints_its_attempt_and_fails_when_the_receiver_did(asked: list[t
         "  it said: down\\x1b[2J",
         "  do: look into the receiver's log; deliveries are tried again by themselves",
     ]
+
+
+def test_a_test_that_nobody_sends_says_who_should(
+    asked: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook_log, "PATIENCE_S", 0.0)
+    monkeypatch.setitem(TESTED, "attempt", None)
+    code, text = run("test", ID)
+    assert (code, len(asked)) == (1, 1)
+    assert "is `hookberg notify` running" in text
 
 
 def test_a_resend_of_many_says_how_many_are_left(asked: list[tuple[Any, ...]]) -> None:

@@ -1,0 +1,123 @@
+"""Outbound webhooks, from outside: a receiver that fails, the log, the command line, a resend, figures."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from tests.system.client import Caller, Server, eventually
+from tests.system.commands import hookberg
+
+pytestmark = pytest.mark.system
+WAIT_S = 30.0
+
+
+class Receiver(ThreadingHTTPServer):
+    """Answers every POST with `status`; keeps what came: webhook-id and body."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.status = 503
+        self.came: list[tuple[str, Any]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/in"
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.came.append((self.headers["webhook-id"], json.loads(body)))
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", "7")
+        self.end_headers()
+        self.wfile.write(b"gone by")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """Yield a receiver that fails until it is told otherwise."""
+    server = Receiver()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def command(server: Server, caller: Caller, *words: str) -> tuple[int, str]:
+    return hookberg("webhook", *words, "--tenant", str(caller.tenant), "--data-dir", str(server.data_dir))
+
+
+def test_a_delivery_that_failed_is_seen_resent_and_delivered(server: Server, receiver: Receiver) -> None:
+    caller = server.new_tenant("told")
+    made = ("create", "changes", "--endpoint", receiver.url, "--entity", "role", "--batch-size", "1")
+    code, said = command(server, caller, *made)
+    assert (code, "hookberg webhook test changes" in said) == (0, True), said
+    hook = caller.call("GET", "/api/v1/webhooks/name/changes")["id"]
+    path = f"/api/v1/webhooks/{hook}"
+
+    code, said = command(server, caller, "test", "changes")
+    assert (code, "503 Service Unavailable" in said, "do: " in said) == (1, True, True), said
+    caller.call("POST", "/api/v1/roles", {"role": "webhook.shop.*", "target": "agent"}, expect=201)
+
+    def failed() -> Any:
+        items = caller.call("GET", f"{path}/deliveries?failed=true&kind=event")["items"]
+        return items[0] if items and items[0]["attempts"] else None
+
+    one = eventually("the first attempt failed", failed, WAIT_S)
+    assert (one["state"], one["lastStatusCode"], one["nextAttempt"] is not None) == ("pending", 503, True)
+    code, said = command(server, caller, "deliveries", "changes", "--failed")
+    assert (code, one["id"] in said, "503" in said) == (0, True, True), said
+    shown = caller.call("GET", f"{path}/deliveries/{one['id']}")
+    assert [event["entityType"] for event in shown["eventList"]] == ["role"]
+    assert shown["attemptList"][0]["response"]["body"] == "gone by"
+    assert not [name for name in shown["attemptList"][0]["request"]["headers"] if "signature" in name.lower()]
+
+    receiver.status = 204
+    assert caller.call("POST", f"{path}/deliveries/{one['id']}/resend", expect=202) == {"matching": 1, "resending": 1}
+
+    def delivered() -> bool:
+        return bool(caller.call("GET", f"{path}/deliveries/{one['id']}")["state"] == "delivered")
+
+    eventually("the resent delivery arrived", delivered, WAIT_S)
+    bodies = [body for message, body in list(receiver.came) if message == one["id"]]
+    assert len(bodies) == 2
+    assert len({body["eventId"] for body in bodies}) == 1
+    told = caller.call("GET", f"{path}/statistics")
+    assert told["hour"]["attempts"] == {"2xx": 1, "3xx": 0, "4xx": 0, "5xx": 2, "none": 0}
+    assert (told["pending"], told["hour"]["deliveries"]["delivered"]) == (0, 1)
+    again(server, caller, receiver, path)
+
+
+def again(server: Server, caller: Caller, receiver: Receiver, path: str) -> None:
+    """All that failed are sent again: the first test; the commands show it."""
+    code, said = command(server, caller, "resend", "changes", "--failed-since", "1h")
+    assert (code, "1 will be sent again" in said) == (0, True), said
+
+    def both() -> bool:
+        return bool(caller.call("GET", f"{path}/statistics")["log"]["deliveries"]["delivered"] == 2)
+
+    eventually("the failed test arrived", both, WAIT_S)
+    code, said = command(server, caller, "test", "changes")
+    assert (code, said.startswith("204 No Content")) == (0, True), said
+    kinds = [line["kind"] for line in caller.call("GET", f"{path}/deliveries")["items"]]
+    assert sorted(kinds) == ["event", "test", "test"]
+    code, said = command(server, caller, "stats", "changes")
+    assert (code, "0 pending" in said, "last failure" in said) == (0, True, True), said
+    assert len({message for message, _ in receiver.came}) == 3
