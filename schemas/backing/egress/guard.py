@@ -7,6 +7,7 @@ attacks: https://cheatsheetseries.owasp.org (Server-Side Request Forgery).
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit
 
 from yarl import URL
@@ -24,6 +25,8 @@ _NAME = re.compile(
 )
 _WORD = re.compile(r"[A-Za-z][A-Za-z_.-]{0,23}[0-9]{0,3}", re.ASCII)
 _MAX_NAME = 253
+KNOWN_URLS = 4_096
+"""URLs taken apart that are remembered: an endpoint's is looked at before each call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ class Guard:
         )
 
 
+@lru_cache(maxsize=KNOWN_URLS)
 def split(url: str) -> SplitResult:
     """Take a URL apart; raise ValueError, in words, for one that two readers might take for different hosts."""
     try:

@@ -23,6 +23,13 @@ from schemas.wire.entity_event import Delta, Description, EntityEvent, EventType
 
 SetStatus = Callable[[Connection, str, WebhookStatus, FailureDetails | None], bool]
 _D = OUTBOUND_DELIVERIES.c
+_NEXT = (
+    select(OUTBOUND_DELIVERIES)
+    .where(PENDING, _D.webhook_id == bindparam("b_webhook"), _D.receiver == bindparam("b_receiver"))
+    .order_by(_D.next_attempt_at_ms, _D.first_event)
+    .limit(bindparam("b_most"))
+)
+"""Made once: it is asked for each lane of each turn."""
 _ENDED = {DeliveryState.DELIVERED.value, DeliveryState.RETRY_LIMIT_REACHED.value, DeliveryState.CANCELED.value}
 
 
@@ -87,13 +94,8 @@ def add(
 
 def _next(connection: Connection, lane: Lane, most: int) -> list[Delivery]:
     """Return the pending deliveries of a lane that are due first."""
-    query = (
-        select(OUTBOUND_DELIVERIES)
-        .where(PENDING, _D.webhook_id == lane.webhook_id, _D.receiver == lane.receiver)
-        .order_by(_D.next_attempt_at_ms, _D.first_event)
-        .limit(most)
-    )
-    return [rows.delivery(row) for row in connection.execute(query)]
+    given = {"b_webhook": lane.webhook_id, "b_receiver": lane.receiver, "b_most": most}
+    return [rows.delivery(row) for row in connection.execute(_NEXT, given)]
 
 
 def _claim(connection: Connection, due: Mapping[Lane, Sequence[Delivery]], now: int) -> dict[Lane, tuple[Claim, ...]]:
