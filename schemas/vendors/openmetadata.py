@@ -15,13 +15,16 @@ TEST = "test"
 
 
 def facts(item: Mapping[str, Any], _headers: Headers) -> Facts:
-    """Return eventType, id and time; the entity is what the event is about. A bare message is the connection test."""
+    """Return eventType, id and time; the entity is what the event is about. A bare message is the connection test.
+
+    Hookberg's own events, which tell the same, call their id `eventId`.
+    """
     kind = read.text(item, "eventType")
     if kind is None and "message" in item:
         kind = TEST
     return Facts(
         event_type=kind,
-        vendor_event_id=read.text(item, "id"),
+        vendor_event_id=read.text(item, "id") or read.text(item, "eventId"),
         event_time_ms=read.whole_ms(item.get("timestamp")),
         source_identifier=read.joined(":", read.text(item, "entityType"), read.text(item, "entityId")),
     )

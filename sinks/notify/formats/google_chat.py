@@ -42,6 +42,8 @@ def escape(text: str) -> str:
 
 def _widgets(told: Told) -> list[dict[str, Any]]:
     widgets = [_paragraph(f"<b>{escape(told.headline)}</b>")]
+    if told.text:
+        widgets.append(_paragraph(escape(told.text)))
     widgets += [
         {"decoratedText": {"topLabel": escape(change.name), "text": escape(change.text()), "wrapText": True}}
         for change in told.changes

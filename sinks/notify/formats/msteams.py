@@ -47,6 +47,8 @@ def escape(text: str) -> str:
 def _one(told: Told, size: str) -> list[dict[str, Any]]:
     facts = [{"title": escape(change.name), "value": escape(change.text())} for change in told.changes]
     parts = [_text(told.headline, weight="Bolder", size=size)]
+    if told.text:
+        parts.append(_text(told.text))
     if facts:
         parts.append({"type": "FactSet", "facts": facts})
     if told.more:

@@ -25,14 +25,15 @@ def payload(webhook: WebhookView, events: Sequence[EntityEvent], base_url: str) 
     """Return the message: one event at length, of several the first ones and how many more there are."""
     if len(events) == 1:
         told = telling.tell(events[0], base_url=base_url)
-        title, blocks = told.headline, _one(told)
+        title, text, blocks = told.headline, told.sentence, _one(told)
     else:
-        title, blocks = telling.batch(len(events), webhook.full_name), _many(events, base_url)
+        title = text = telling.batch(len(events), webhook.full_name)
+        blocks = _many(events, base_url)
     head = {
         "type": "header",
         "text": {"type": "plain_text", "text": bounded(title, MAX_HEADER, escape), "emoji": False},
     }
-    return orjson.dumps({"text": bounded(title, MAX_TEXT, escape), "blocks": [head, *blocks]})
+    return orjson.dumps({"text": bounded(text, MAX_TEXT, escape), "blocks": [head, *blocks]})
 
 
 def escape(text: str) -> str:
@@ -41,20 +42,25 @@ def escape(text: str) -> str:
 
 
 def _one(told: Told) -> list[dict[str, Any]]:
-    headline = bounded(told.headline, MAX_TEXT, escape)
-    whole = [headline] if units(headline) > MAX_HEADER else []
-    body = lines([*whole, *_changes(told)], MAX_SECTION)
-    return [*([_section(body)] if body else []), _context(_footer(told))]
+    whole = [told.headline] if units(escape(told.headline)) > MAX_HEADER else []
+    plain = [_plain(text) for text in (*whole, told.text) if text]
+    changes = lines(_changes(told), MAX_SECTION)
+    return [*plain, *([_section(changes)] if changes else []), _context(_footer(told))]
 
 
 def _many(events: Sequence[EntityEvent], base_url: str) -> list[dict[str, Any]]:
     shown = [telling.tell(event, telling.MAX_CHANGES_IN_BATCH, base_url) for event in events[: telling.MAX_EVENTS]]
-    blocks = [
-        _section(lines([f"*{bounded(told.headline, MAX_TEXT, _bold)}*", *_changes(told), _footer(told)], MAX_SECTION))
-        for told in shown
-    ]
+    blocks = [_section(lines(_told(told), MAX_SECTION)) for told in shown]
     rest = len(events) - len(shown)
     return [*blocks, _context(telling.left_out(rest, "change"))] if rest else blocks
+
+
+def _told(told: Told) -> Iterable[str]:
+    yield f"*{bounded(told.headline, MAX_TEXT, _bold)}*"
+    if told.text:
+        yield bounded(told.text, MAX_TEXT, _bold)
+    yield from _changes(told)
+    yield _footer(told)
 
 
 def _changes(told: Told) -> Iterable[str]:
@@ -81,6 +87,13 @@ def _code(text: str) -> str:
 def _bold(text: str) -> str:
     """Return what stands between asterisks and cannot end them, nor begin a code span."""
     return escape(text.replace("*", "\u2217").replace("`", "\u02cb"))
+
+
+def _plain(text: str) -> dict[str, Any]:
+    return {
+        "type": "section",
+        "text": {"type": "plain_text", "text": bounded(text, MAX_SECTION, escape), "emoji": False},
+    }
 
 
 def _section(text: str) -> dict[str, Any]:

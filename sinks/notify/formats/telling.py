@@ -17,7 +17,8 @@ from schemas.wire.entity_event import EntityEvent, EventType
 
 MAX_NAME = 80
 MAX_VALUE = 160
-MAX_HEADLINE = 600
+MAX_HEADLINE = 300
+MAX_TEXT = 600
 """Room for an alert's whole message, which says what to do."""
 MAX_EVENTS = 10
 """Of a batch; the rest is counted."""
@@ -58,14 +59,20 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One event: plain text throughout. `more`: how many changes are left out."""
+    """One event: plain text throughout. `text`: what there is to say beside; `more`: how many changes are left out."""
 
     headline: str
+    text: str
     changes: tuple[Changed, ...]
     more: int
     who: str | None
     when: str
     link: str | None
+
+    @property
+    def sentence(self) -> str:
+        """Say all that is no list in one line."""
+        return f"{self.headline}: {self.text}" if self.text else self.headline
 
     @property
     def footer(self) -> str:
@@ -75,9 +82,10 @@ class Told:
 
 def tell(event: EntityEvent, most: int = MAX_CHANGES, base_url: str = "") -> Told:
     """Return an event in words, with `most` of its changes; `base_url`: what a path in `href` is a path of."""
-    headline, changes = _told(event)
+    headline, text, changes = _told(event)
     return Told(
         headline=cut(calm(headline), MAX_HEADLINE),
+        text=cut(calm(text), MAX_TEXT),
         changes=tuple(changes[:most]),
         more=max(0, len(changes) - most),
         who=None if not event.user else cut(calm(event.user), MAX_NAME),
@@ -132,17 +140,18 @@ def cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def _told(event: EntityEvent) -> tuple[str, list[Changed]]:
+def _told(event: EntityEvent) -> tuple[str, str, list[Changed]]:
     if event.entity_type == "alert":
         return _alert(event)
     if event.entity_type == "table" and (snapshot := _snapshot(event)) is not None:
         return _advanced(event, snapshot)
     named = cut(clean(event.entity_name), 200)
-    return f"{cut(clean(event.entity_type), MAX_NAME)} {named} {_DONE[event.event_type]}", _changes(event)
+    about = _text(event.entity.get("description")) if event.event_type is EventType.CREATED else ""
+    return f"{cut(clean(event.entity_type), MAX_NAME)} {named} {_DONE[event.event_type]}", about, _changes(event)
 
 
-def _alert(event: EntityEvent) -> tuple[str, list[Changed]]:
-    """Return `quarantine alert opened for source stripe-main: 40% of its events go to quarantine, 120 in a row`.
+def _alert(event: EntityEvent) -> tuple[str, str, list[Changed]]:
+    """Return `quarantine alert opened for source stripe-main` and `40% of its events go to quarantine, 120 in a row`.
 
     Our alerts' messages begin with what they are about; of a closed one only that is told.
     """
@@ -156,9 +165,9 @@ def _alert(event: EntityEvent) -> tuple[str, list[Changed]]:
     where = f" for {named}" if named else ""
     told = f"{kind} alert {became}{where}"
     if became == "closed":
-        return told, []
+        return told, "", []
     changes = [] if event.event_type is EventType.CREATED else _changes(event)
-    return f"{told}: {rest}" if rest else told, changes
+    return told, rest, changes
 
 
 def _about(alert: Mapping[str, Any]) -> str:
@@ -178,7 +187,9 @@ def _snapshot(event: EntityEvent) -> tuple[Mapping[str, Any], Mapping[str, Any]]
     return None
 
 
-def _advanced(event: EntityEvent, snapshot: tuple[Mapping[str, Any], Mapping[str, Any]]) -> tuple[str, list[Changed]]:
+def _advanced(
+    event: EntityEvent, snapshot: tuple[Mapping[str, Any], Mapping[str, Any]]
+) -> tuple[str, str, list[Changed]]:
     """Return `table acme.orders advanced to 12,400 rows`, and what else the snapshot tells."""
     before, now = snapshot
     rows = now.get("rows")
@@ -190,7 +201,7 @@ def _advanced(event: EntityEvent, snapshot: tuple[Mapping[str, Any], Mapping[str
         for name, label in (("rows", "rows"), ("newestEventTime", "newest event"), ("snapshotId", "snapshot"))
         if now.get(name) is not None
     ]
-    return headline, told
+    return headline, "", told
 
 
 def _changes(event: EntityEvent) -> list[Changed]:

@@ -107,7 +107,7 @@ def slack(told: Any, size: int) -> None:
                 assert block["text"]["type"] == "plain_text"
                 assert 1 <= utf16(block["text"]["text"]) <= 150
             case "section":
-                assert block["text"]["type"] == "mrkdwn"
+                assert block["text"]["type"] in {"mrkdwn", "plain_text"}
                 assert 1 <= utf16(block["text"]["text"]) <= 3000
             case "context":
                 assert 1 <= len(block["elements"]) <= 10

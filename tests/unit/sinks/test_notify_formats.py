@@ -111,7 +111,11 @@ def test_a_person_reads_what_changed_by_whom_and_when(kind: str) -> None:
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        (ALERT, "quarantine alert opened for source stripe-main: 40% of its events go to quarantine, 120 in a row."),
+        (ALERT, "quarantine alert opened for source stripe-main"),
+        (
+            ALERT,
+            "40% of its events go to quarantine, 120 in a row. Look why (GET /quarantine?source=stripe-main), mend",
+        ),
         (TABLE, "table acme.orders advanced to 12,400 rows"),
         (event(kind=EventType.CREATED, change=Description()), "stream acme.orders was created"),
         (event(kind=EventType.DELETED, change=Description()), "stream acme.orders was deleted"),
@@ -123,6 +127,19 @@ def test_a_person_reads_what_changed_by_whom_and_when(kind: str) -> None:
 )
 def test_a_person_reads_what_happened_in_a_sentence(kind: str, given: EntityEvent, sentence: str) -> None:
     assert sentence in words(kind, given)
+    assert sentence in words(kind, given, given)
+
+
+def test_what_was_created_is_told_with_its_description() -> None:
+    made = event(kind=EventType.CREATED, entity={"description": "Orders of the shop"}, change=Description())
+    assert telling.tell(made).sentence == "stream acme.orders was created: Orders of the shop"
+    assert telling.tell(event(entity={"description": "Orders of the shop"})).text == ""
+
+
+def test_slacks_notification_says_it_in_one_line() -> None:
+    told = body("Slack", ALERT)["text"]
+    assert told.startswith("quarantine alert opened for source stripe-main: 40% of its events go to quarantine")
+    assert told.endswith("then redrive")
 
 
 @pytest.mark.parametrize(
@@ -142,7 +159,7 @@ def test_a_person_reads_what_happened_in_a_sentence(kind: str, given: EntityEven
     ],
 )  # fmt: skip
 def test_an_alert_is_told_as_far_as_it_is_known(entity: dict[str, Any], kind: EventType, sentence: str) -> None:
-    assert telling.tell(event("alert", "silence", kind, entity=entity)).headline == sentence
+    assert telling.tell(event("alert", "silence", kind, entity=entity)).sentence == sentence
 
 
 def test_a_snapshot_is_told_with_its_rows_and_times() -> None:

@@ -4,8 +4,11 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import time
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 import standardwebhooks
@@ -20,6 +23,7 @@ from tests.fakes.registry import snapshot, source
 from tests.unit.sinks.outgoing_events import OLDER, SECRET, event, webhook
 
 FORMATS = ("Generic", "Custom", "Slack", "MSTeams", "GoogleChat")
+README = Path(signing.__file__).parent / "formats" / "README.md"
 PLAIN = b"correct horse battery staple"
 
 
@@ -78,22 +82,29 @@ def test_an_openmetadata_receiver_takes_both_forms(secret: bytes, batch: int) ->
     assert headers["X-OM-Signature"] == f"sha256={base64.b64encode(digest).decode()}"
 
 
-def check(raw: bytes, secret: str) -> list[bool]:
-    """The receiver's check of the README: of each object, whether its member `signature` is right."""
-    decoder, text, found = json.JSONDecoder(), raw.decode(), []
-    at = text.index("{")
-    while at < len(text) and text[at] == "{":
-        _, end = decoder.raw_decode(text, at)
-        head, _, tail = text[at:end].rpartition(',"signature":"')
-        made = hmac.new(secret.encode(), (head + "}").encode(), hashlib.sha256).hexdigest()
-        found.append(hmac.compare_digest(tail, f'sha256={made}"}}'))
-        at = end + 1
+def told() -> dict[str, Any]:
+    """Return the functions of the README of formats, as a receiver would copy them."""
+    found: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL):
+        exec(block, found)
     return found
+
+
+def test_a_receiver_can_copy_its_checks_from_the_readme() -> None:
+    out, page = sent(), told()
+    headers, secret, forged = dict(out.headers), SECRET.decode(), out.body.replace(b"stopped", b"started")
+    assert page["checked"](out.body, headers, secret)["eventId"] == "ev-1"
+    assert page["proved"](out.body, headers, secret)
+    assert page["objects"](out.body, secret) == [True]
+    with pytest.raises(standardwebhooks.WebhookVerificationError):
+        page["checked"](forged, headers, secret)
+    assert not page["proved"](forged, headers, secret)
+    assert not page["proved"](out.body, {}, secret)
 
 
 @pytest.mark.parametrize("batch", [1, 3])
 def test_each_object_is_signed_by_itself(batch: int) -> None:
-    out = sent(batch=batch)
+    out, check = sent(batch=batch), told()["objects"]
     assert check(out.body, SECRET.decode()) == [True] * batch
     assert check(out.body, OLDER.decode()) == [False] * batch
     assert check(out.body.replace(b"stopped", b"started", 1), SECRET.decode()) == [False, *[True] * (batch - 1)]
@@ -147,6 +158,12 @@ async def test_our_own_ingress_takes_what_we_send(kind: str, platform: str) -> N
         assert edge.publisher.records[-1].value == out.body
         assert edge.publisher.records[-1].meta.auth.secret_id == "sec-0"
     assert len(edge.publisher.records) == 2
+
+
+def test_our_own_ingress_knows_our_events_by_their_ids() -> None:
+    vendor = VENDORS["openmetadata"]
+    facts = vendor.facts(json.loads(sent().body), {})
+    assert (facts.vendor_event_id, facts.event_type) == ("ev-1", "entityUpdated")
 
 
 def test_the_scheme_of_openmetadata_is_the_one_that_our_ingress_reads() -> None:
