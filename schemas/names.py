@@ -16,9 +16,12 @@ _LABEL = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _TABLE_PART = re.compile(r"[a-z_][a-z0-9_]{0,127}")
 _TARGET = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _SUBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+WEBHOOK = "[A-Za-z0-9][A-Za-z0-9_-]{0,127}"
+"""Of outbound webhooks: OpenMetadata has `SlackTableNotifications`; no dot, for `{tenant}.{name}` is a name too."""
 UUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 """The shape by which paths of entities are told from those of ingest."""
 _UUID = re.compile(UUID)
+_WEBHOOK = re.compile(WEBHOOK)
 _NOT_SLUG = re.compile(r"[^a-z0-9]+")
 
 PLATFORMS_RESERVED = frozenset({"name"})
@@ -50,6 +53,16 @@ def label(kind: str, value: str) -> str:
         raise Refused(
             Reason.INVALID_NAME,
             f"{kind} {_quote(value)}: use 1-63 of a-z 0-9 -, starting with a letter or digit, and not a UUID",
+        )
+    return value
+
+
+def webhook(value: str) -> str:
+    """Return `value` if it may name an outbound webhook: 128 of A-Z a-z 0-9 _ -, and not a UUID."""
+    if not _WEBHOOK.fullmatch(value) or is_uuid(value):
+        raise Refused(
+            Reason.INVALID_NAME,
+            f"webhook {_quote(value)}: use 1-128 of A-Z a-z 0-9 _ -, starting with a letter or digit, and not a UUID",
         )
     return value
 

@@ -28,6 +28,7 @@ MAX_WEBHOOKS = 1_000
 """Of a tenant."""
 MASK = "*********"
 """What stands for a secret in answers; sent back it means: leave it as it is."""
+JSON_TYPE = "application/json"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _FIELD_VALUE = re.compile(r"[\x20-\x7e\t]{0,4096}")
 RESERVED_HEADERS = frozenset({
@@ -49,7 +50,7 @@ _HEADERS_SCHEMA = {
     "propertyNames": {"pattern": f"^{_TOKEN.pattern}$"},
     "additionalProperties": {"type": "string", "pattern": f"^{_FIELD_VALUE.pattern}$"},
 }
-_NAME_SCHEMA = {"type": "string", "pattern": f"^(?!{names.UUID}$)[a-z0-9][a-z0-9-]{{0,62}}$"}
+_NAME_SCHEMA = {"type": "string", "pattern": f"^(?!{names.UUID}$){names.WEBHOOK}$"}
 _SOMEWHERE: JsonDict = {
     "anyOf": [
         {"required": ["endpoint"], "properties": {"endpoint": {"type": "string"}}},
@@ -116,6 +117,8 @@ class WebhookConfig(Definition):
     @classmethod
     def _plain(cls, value: dict[str, str]) -> dict[str, str]:
         for name, text in value.items():
+            if (name.lower(), text.lower()) == ("content-type", JSON_TYPE):
+                continue  # what is sent anyway: OpenMetadata's users write it down
             if not _TOKEN.fullmatch(name) or name.lower() in RESERVED_HEADERS:
                 raise ValueError(f"{name[:80]!r} cannot be set: no header's name, or one that Hookberg itself sends")
             if not _FIELD_VALUE.fullmatch(text):
@@ -171,7 +174,7 @@ def _bounded(value: dict[str, Any]) -> dict[str, Any]:
 class WebhookDefinition(Definition):
     """What `POST /webhooks` takes; what the server sets besides is in its answer alone."""
 
-    name: Annotated[str, AfterValidator(lambda value: names.label("webhook", value)), WithJsonSchema(_NAME_SCHEMA)]
+    name: Annotated[str, AfterValidator(names.webhook), WithJsonSchema(_NAME_SCHEMA)]
     display_name: str | None = Field(default=None, max_length=256)
     description: str = Field(default="", max_length=4000)
     webhook_type: WebhookType = WebhookType.GENERIC

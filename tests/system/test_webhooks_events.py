@@ -25,8 +25,10 @@ def filters(*kinds: str, entities: list[str], **more: list[str]) -> list[dict[st
 
 
 DEFINITIONS: dict[str, dict[str, Any]] = {
-    "slack-tables": {
+    "SlackTableNotifications": {
         "webhookType": "Slack",
+        "headers": {"Content-Type": "application/json"},
+        "owner": {"type": "team", "name": "DataEngineering"},
         "batchSize": 1,
         "eventFilters": [
             *filters("entityCreated", entities=["table"]),
@@ -94,13 +96,13 @@ ADVANCES = {
 CONFIG = ("endpoint", "headers", "secretKey", "sendToOwners", "sendToFollowers", "sendToAdmins")
 
 POSTED: dict[str, tuple[str, str, list[str], dict[str, Any], set[str]]] = {
-    "ev01": ("entityCreated", "table", [], SALES, {"slack-tables", "custom-app", "sales-domain"}),
+    "ev01": ("entityCreated", "table", [], SALES, {"SlackTableNotifications", "custom-app", "sales-domain"}),
     "ev02": (
         "entityUpdated",
         "table",
         ["description"],
         {"owner": {"type": "user", "name": "jane"}},
-        {"slack-tables", "custom-app", "owners-followers", "jane"},
+        {"SlackTableNotifications", "custom-app", "owners-followers", "jane"},
     ),
     "ev03": ("entityUpdated", "table", ["columns.total.dataType"], {}, {"custom-app"}),
     "ev04": ("entityUpdated", "testCase", ["testCaseResult"], {}, {"quality", "custom-app"}),
@@ -120,7 +122,7 @@ POSTED: dict[str, tuple[str, str, list[str], dict[str, Any], set[str]]] = {
         "table",
         ["description", "tier"],
         SALES,
-        {"slack-tables", "custom-app", "owners-followers", "fay", "sales-domain"},
+        {"SlackTableNotifications", "custom-app", "owners-followers", "fay", "sales-domain"},
     ),
     "ev11": ("entityUpdated", "container", ["columns"], TAGGED, {"personal-data", "custom-app"}),
     "ev12": ("entityUpdated", "container", ["description"], TAGGED, {"custom-app"}),
