@@ -77,6 +77,7 @@ def test_no_secret_that_was_used_is_printed_answered_or_stored(server: Server) -
     _use(run, sources)
     _misuse(run, sources)
     _refused_definitions(run)
+    _webhooks(run)
     _keys(run)
     _not_http(run, sources)
     _rotate(run, sources)
@@ -205,6 +206,28 @@ def _refused_definitions(run: Run) -> None:
     run.keep("broken JSON", broken)
 
 
+def _webhooks(run: Run) -> None:
+    """Give outbound webhooks secrets, replace one, and send some in definitions with a fault."""
+    config = {"endpoint": "https://receiver.example/in", "secretKey": run.secret("webhook")}
+    hook = {"name": "quiet", "eventFilters": [{"eventType": "entityDeleted"}], "webhookConfig": config}
+    made = run.call("POST", "/webhooks", hook, {"Idempotency-Key": f"hook-{run.caller.tenant}"}).json()
+    path = f"/webhooks/{made['id']}"
+    next_one = {"webhookConfig": {"secretKey": run.secret("next of webhook")}}
+    assert run.call("PATCH", path, next_one, _MERGE).status == 200
+    bad = run.secret("refused of webhook")
+    for given in ({"secretKey": [bad]}, {"secretKey": bad, "oops": 1}, {"secretKey": bad * 99}, {bad: 1}, bad):
+        assert run.call("PATCH", path, {"webhookConfig": given}, _MERGE).status == 422
+    for operation in (
+        {"op": "test", "path": "/webhookConfig/secretKey", "value": bad},
+        {"op": "replace", "path": "/webhookConfig/secretKey", "value": {"a": bad}},
+        {"op": "move", "from": "/webhookConfig/nothing", "path": "/webhookConfig/secretKey", "value": bad},
+    ):
+        assert run.call("PATCH", path, [operation], _JSON_PATCH).status in {409, 422}
+    for shown in (path, f"{path}/versions", "/webhooks"):
+        assert run.call("GET", shown).status == 200
+
+
+_JSON_PATCH = {"Content-Type": "application/json-patch+json"}
 _MERGE = {"Content-Type": "application/merge-patch+json"}
 
 

@@ -47,10 +47,25 @@ include-path-regex = "^/api/v1/webhooks/.platform"
 parameters = {{ "path.platform" = "github" }}
 
 [[operations]]
+include-path-regex = "^/api/v1/webhooks/.uuid"
+exclude-method = "DELETE"
+parameters = {{ "path.uuid" = "{webhook}" }}
+
+[[operations]]
+include-path-regex = "^/api/v1/contacts/"
+exclude-method = "DELETE"
+parameters = {{ "path.id" = "ops" }}
+
+[[operations]]
 include-path-regex = "^/api/v1/platforms/"
 parameters = {{ "path.name" = "github" }}
 """
 """Names that exist, so that not everything generated is 404 or another tenant's; the rest stays generated."""
+WEBHOOK = {
+    "name": "hook",
+    "eventFilters": [{"eventType": "entityDeleted", "entities": ["nothing"]}],
+    "webhookConfig": {"endpoint": "https://receiver.example/in"},
+}
 STREAM = {"name": "slack-events", "topics": ["{tenantId}.webhook.slack"], "targetTable": "slack_events"}
 
 
@@ -70,7 +85,11 @@ def test_generated_requests_get_documented_answers(server: Server, tmp_path: Pat
     admin.call("POST", "/api/v1/schemas/order/versions", {"schema": {"type": "object"}}, expect=201)
     admin.call("POST", "/api/v1/sources", {"platform": "orders", "auth": {"type": "none"}}, expect=201)
     delivery = admin.post_event("orders", b'[{"event":"order"},1]').json()["deliveryId"]
-    (tmp_path / "schemathesis.toml").write_text(CONFIG.format(tenant=admin.tenant, delivery=delivery), "utf-8")
+    webhook = admin.call("POST", "/api/v1/webhooks", WEBHOOK, expect=201)["id"]
+    admin.call("POST", "/api/v1/contacts", {"name": "ops"}, expect=201)
+    (tmp_path / "schemathesis.toml").write_text(
+        CONFIG.format(tenant=admin.tenant, delivery=delivery, webhook=webhook), "utf-8"
+    )
     report = tmp_path / "report.txt"
     command = (
         sys.executable, "-m", "schemathesis.cli", "run", f"{server.api}/api/v1/openapi.json",

@@ -1,14 +1,25 @@
-"""Outbound webhooks in the registry: versions, secrets, soft delete, references, status."""
+"""Outbound webhooks and contacts in the registry: versions, secrets, soft delete, references, status.
 
+One registry a database for the file; every test begins without webhooks and contacts.
+"""
+
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
-from schemas.backing.registry import SYSTEM, PageRequest, Registry, WebhookRecord
-from schemas.backing.registry.objects import webhook_versions, webhooks
+from schemas.backing.registry import SYSTEM, PageRequest, Registry, Vault, WebhookRecord
+from schemas.backing.registry.objects import contacts, webhook_versions, webhooks
 from schemas.backing.registry.objects.webhook_record import Include
-from schemas.backing.registry.outbound_tables import WEBHOOK_SECRETS, WEBHOOK_VERSIONS
+from schemas.backing.registry.outbound_tables import (
+    CONTACTS,
+    OUTBOUND_ATTEMPTS,
+    OUTBOUND_DELIVERIES,
+    WEBHOOK_SECRETS,
+    WEBHOOK_VERSIONS,
+    WEBHOOKS,
+)
 from schemas.backing.registry.record import Actor
 from schemas.definitions.base import read
 from schemas.definitions.contact import ContactDefinition
@@ -16,12 +27,43 @@ from schemas.definitions.notification import FailureDetails
 from schemas.definitions.webhook import MASK, WebhookDefinition, WebhookStatus
 from schemas.reasons import Reason
 from schemas.wire.change import Change, Op
+from tests.contract.registry.conftest import KEY
 from tests.contract.registry.make import refused
+from tests.contract.registry.outbound_rows import attempt, delivery
 from tests.fakes.clock import ManualClock
 
 ALICE = Actor("alice", "r1")
 SECRET = "the first secret of the receiver"
 FAILURE = FailureDetails(1, 503, "http_status", 2)
+
+
+@pytest.fixture(scope="module")
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def made(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, clock: ManualClock
+) -> Iterator[Registry]:
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path_factory.mktemp('webhooks')}/registry.db"
+    else:
+        url = request.getfixturevalue("postgres").fresh_database()
+    opened = Registry(url, vault=Vault(KEY), clock=clock)
+    opened.migrate()
+    for tenant in ("acme", "other"):
+        opened.tenants.create(tenant, actor=SYSTEM)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def registry(made: Registry) -> Registry:
+    with made._database.write() as connection:
+        for table in (WEBHOOKS, CONTACTS):
+            connection.execute(delete(table))
+    return made
 
 
 def definition(name: str = "hook", **members: Any) -> WebhookDefinition:
@@ -101,7 +143,6 @@ def test_a_name_stays_and_versions_of_the_caller_are_compared(registry: Registry
 
 
 def test_tenants_do_not_see_each_others_webhooks(registry: Registry) -> None:
-    registry.tenants.create("other", actor=SYSTEM)
     made, theirs = make(registry), make(registry, tenant="other")
     for named in (theirs.id, "other.hook"):
         refused(Reason.NOT_FOUND, lambda each=named: registry.webhooks.get("acme", each))  # type: ignore[misc]
@@ -143,7 +184,7 @@ def test_no_secret_is_stored_or_told_in_the_clear(registry: Registry) -> None:
     assert len(kept) == 2
     assert not any(SECRET.encode() in each for each in kept)
     assert not any(SECRET in each for each in history)
-    assert SECRET not in repr([change.to_wire() for change in registry.changes.page(0, 100)])
+    assert SECRET not in repr([change.to_wire() for change in registry.changes.page(0, 1000)])
 
 
 def test_a_soft_delete_hides_keeps_the_name_and_is_taken_back(registry: Registry) -> None:
@@ -168,12 +209,14 @@ def test_a_soft_delete_hides_keeps_the_name_and_is_taken_back(registry: Registry
 
 
 def test_a_hard_delete_leaves_nothing(registry: Registry) -> None:
-    make(registry, config={"secretKey": SECRET})
+    made = make(registry, config={"secretKey": SECRET})
+    delivery(registry, "pending", made.id)
+    attempt(registry, "pending", 1, 1, 503, of=made.id)
     registry.webhooks.remove("acme", "hook", actor=ALICE)
     registry.webhooks.delete("acme", "hook", actor=ALICE)
     assert last(registry).op is Op.DELETED
     with registry._database.read() as connection:
-        for table in (WEBHOOK_SECRETS, WEBHOOK_VERSIONS):
+        for table in (WEBHOOK_SECRETS, WEBHOOK_VERSIONS, OUTBOUND_DELIVERIES, OUTBOUND_ATTEMPTS):
             assert connection.execute(select(table)).all() == []
     assert make(registry).entity_version == 1
 
@@ -252,3 +295,45 @@ def test_webhooks_are_bounded(registry: Registry, monkeypatch: pytest.MonkeyPatc
     filters = [{"eventType": "entityCreated", "include": terms}] * 6
     registry.webhooks.delete("acme", "hook", actor=ALICE)
     refused(Reason.INVALID_DEFINITION, lambda: make(registry, eventFilters=filters))
+
+
+def test_contacts_are_made_changed_and_removed_with_their_rows_in_the_log(registry: Registry) -> None:
+    before = registry.revision()
+    made = registry.contacts.create("acme", ContactDefinition(name="Zoë Ø", follows=("table:acme.*",)), actor=SYSTEM)
+    same = registry.contacts.update("acme", "Zoë Ø", made.definition, actor=SYSTEM)
+    assert same == made
+    wanted = ContactDefinition(name="Zoë", admin=True)
+    refused(
+        Reason.PRECONDITION_FAILED,
+        lambda: registry.contacts.update("acme", made.id, wanted, if_match=2, actor=SYSTEM),
+    )
+    changed = registry.contacts.update("acme", made.id, wanted, if_match=1, actor=SYSTEM)
+    assert (changed.version, changed.name, registry.contacts.get("acme", "Zoë")) == (2, "Zoë", changed)
+    (view,) = registry.contacts.all("acme")
+    assert (view.id, view.definition) == (made.id, wanted)
+    registry.contacts.delete("acme", made.id, actor=SYSTEM)
+    log = registry.changes.page(before, 10)
+    assert [(row.entity_type, row.op) for row in log] == [
+        ("contact", Op.CREATED), ("contact", Op.UPDATED), ("contact", Op.DELETED)
+    ]  # fmt: skip
+    assert registry.contacts.all("acme") == ()
+
+
+def test_names_of_contacts_are_unique_and_tenants_apart(registry: Registry) -> None:
+    theirs = registry.contacts.create("other", ContactDefinition(name="ops"), actor=SYSTEM)
+    ours = registry.contacts.create("acme", ContactDefinition(name="ops"), actor=SYSTEM)
+    refused(Reason.NAME_TAKEN, lambda: registry.contacts.create("acme", ours.definition, actor=SYSTEM))
+    registry.contacts.create("acme", ContactDefinition(name="Ops"), actor=SYSTEM)
+    refused(Reason.NAME_TAKEN, lambda: registry.contacts.update("acme", "Ops", ours.definition, actor=SYSTEM))
+    refused(Reason.NOT_FOUND, lambda: registry.contacts.get("acme", theirs.id))
+    assert [each.id for each in registry.contacts.list("other", PageRequest()).items] == [theirs.id]
+    assert [each.name for each in registry.contacts.list("acme", PageRequest(), "Op").items] == ["Ops"]
+
+
+def test_contacts_are_bounded(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contacts, "MAX_CONTACTS", 1)
+    registry.contacts.create("acme", ContactDefinition(name="one"), actor=SYSTEM)
+    refused(
+        Reason.TOO_MANY_CONTACTS,
+        lambda: registry.contacts.create("acme", ContactDefinition(name="two"), actor=SYSTEM),
+    )
