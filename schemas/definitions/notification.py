@@ -134,6 +134,7 @@ class Delivery:
 class Attempt:
     """One request of a delivery and its answer; bodies and headers are cut to bounds, secrets and signatures left out.
 
+    `url` as it may be shown: `https://hooks.slack.com/services/…`, for the rest may be the credential.
     `status` None: no answer; then `reason` says why, else it says what was wrong with the status, None = accepted.
     """
 

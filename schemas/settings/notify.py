@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from schemas.settings.base import Settings
+from schemas.settings.public import ApiAddressSettings
 
 DEFAULT_SCHEDULE = "60,300,900,3600,14400,43200"
 """Seconds from a failed attempt to the next: 1 min, 5 min, 15 min, 1 h, 4 h, 12 h (spec section 10)."""
@@ -40,10 +41,12 @@ class EndpointSettings(Settings):
     )
 
 
-class DeliverySettings(Settings):
+class DeliverySettings(ApiAddressSettings):
     """How outbound webhooks are delivered."""
 
-    notify_ca_file: Path | None = Field(default=None, description="PEM of a private authority, beside the public ones")
+    notify_ca_file: Path | None = Field(
+        default=None, description="PEM of a private authority of receivers, beside the public ones"
+    )
     notify_poll_s: float = Field(default=0.5, ge=0.05, le=60, description="how often changes are looked for")
     notify_linger_s: float = Field(default=1.0, ge=0, le=60, description="a batch waits so long for more events")
     notify_retry_s: Annotated[str, AfterValidator(_schedule)] = Field(

@@ -3,12 +3,12 @@
 import json
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 
 from schemas.settings.base import PREFIX, Settings
 from schemas.settings.notify import DeliverySettings, EndpointSettings
+from schemas.settings.public import ApiAddressSettings, PublicUrl
 from schemas.settings.tracing import TraceSettings
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -22,22 +22,6 @@ def _from_json(value: object) -> object:
         return json.loads(value)
     except ValueError:
         return value
-
-
-def _public_url(value: str) -> str:
-    """Return an address that people are shown and vendors sign, without a slash at its end; refuse what is none."""
-    try:
-        found = urlsplit(value)
-        bare = found.hostname is not None and found.port != 0 and "@" not in found.netloc
-    except ValueError:
-        bare = False
-    plain = value.isascii() and value.isprintable() and not any(mark in value for mark in " ?#")
-    if not bare or not plain or found.scheme not in {"http", "https"}:
-        raise ValueError("an address as https://hooks.example.com: no user, query or fragment")
-    return value.rstrip("/")
-
-
-PublicUrl = Annotated[str, AfterValidator(_public_url)]
 
 
 class LogSettings(Settings):
@@ -185,14 +169,11 @@ class IngressSettings(DoorSettings):
     )
 
 
-class ApiSettings(DoorSettings, LakeSettings, EndpointSettings):
+class ApiSettings(DoorSettings, LakeSettings, EndpointSettings, ApiAddressSettings):
     """`hookberg api`, the control plane (and the data plane for convenience)."""
 
     api_host: str = Field(default="127.0.0.1", description="address that the API listens on")
     api_port: Port = Field(default=8080, description="port of the API")
-    public_api_url: PublicUrl = Field(
-        default="http://127.0.0.1:8080", description="how analysts reach the API; table snippets name it"
-    )
     iceberg_reader_properties: Annotated[dict[str, str], BeforeValidator(_from_json)] = Field(
         default_factory=dict,
         repr=False,
@@ -259,9 +240,6 @@ class NotifySettings(KafkaSettings, RegistrySettings, LogSettings, TraceSettings
 
     notify_host: str = Field(default="127.0.0.1", description="address of the health page of outbound webhooks")
     notify_health_port: Port = Field(default=8084, description="its port")
-    notify_ca_file: Path | None = Field(
-        default=None, description="PEM of a private authority of receivers, beside the public ones"
-    )
 
 
 ALL: tuple[type[Settings], ...] = (

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
+from schemas.backing.egress import shown
 from schemas.definitions.notification import Attempt, WebhookView
 from schemas.definitions.sending import Claim
 from schemas.reasons import Reason
@@ -18,7 +19,6 @@ from sinks.notify.outgoing import Outcome, Outgoing
 KEPT_REQUEST = 16_384
 KEPT_ANSWER = 4_096
 """Bytes of a body that the log keeps."""
-_LONGEST_URL = 2_048
 
 
 class Posted(Protocol):
@@ -42,11 +42,19 @@ class Egress(Protocol):
 
 
 async def attempt(
-    egress: Egress, webhook: WebhookView, claim: Claim, endpoint: str, now_ms: int
+    egress: Egress, webhook: WebhookView, claim: Claim, endpoint: str, now_ms: int, base_url: str = ""
 ) -> tuple[Attempt, Outcome]:
-    """Send a claim's message to an endpoint once; return the attempt without its reason, and what it came to."""
+    """Send a claim's message to an endpoint once; return the attempt without its reason, and what it came to.
+
+    `base_url`: of the API, for links in messages to chats.
+    """
     outgoing = formats.render(
-        webhook, claim.events, message_id=claim.delivery.id, now_s=now_ms // 1000, endpoint=endpoint
+        webhook,
+        claim.events,
+        message_id=claim.delivery.id,
+        now_s=now_ms // 1000,
+        endpoint=endpoint,
+        base_url=base_url,
     )
     posted = await egress.post(
         outgoing.url,
@@ -99,7 +107,7 @@ def _kept(claim: Claim, outgoing: Outgoing, outcome: Outcome, now_ms: int) -> At
         number=claim.delivery.attempts + 1,
         at_ms=now_ms,
         duration_ms=outcome.duration_ms,
-        url=outgoing.url[:_LONGEST_URL],
+        url=shown(outgoing.url),
         status=outcome.status,
         reason=None,
         request=request,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from schemas import logs
+from schemas.backing.egress import shown
 from schemas.definitions.notification import Attempt, DeliveryKind, DeliveryState, FailureDetails, Lane, WebhookView
 from schemas.definitions.sending import Claim, Result, Told
 from schemas.definitions.webhook import WebhookStatus
@@ -92,11 +93,14 @@ class Sender:
         began_ms = self._world.now_ms()
         self.in_flight += 1
         try:
-            made, outcome = await attempt(self._world.egress, webhook, claim, endpoint, began_ms)
+            base_url = self._world.given.public_api_url
+            made, outcome = await attempt(self._world.egress, webhook, claim, endpoint, began_ms, base_url)
         except Exception:  # one message that cannot be made must not end the others' delivery
             log.exception("notify_attempt_failed", webhook=webhook.full_name, delivery=claim.delivery.id)
             outcome = Outcome(None, Reason.INTERNAL, Reason.INTERNAL.text, (), b"", 0)
-            made = Attempt(claim.delivery.id, claim.delivery.attempts + 1, began_ms, 0, endpoint, None, None, {}, {})
+            made = Attempt(
+                claim.delivery.id, claim.delivery.attempts + 1, began_ms, 0, shown(endpoint), None, None, {}, {}
+            )
         finally:
             self.in_flight -= 1
         verdict = judge(outcome, claim.delivery, self._schedule, self._world.chance())
