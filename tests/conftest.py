@@ -1,10 +1,13 @@
-"""Fixtures of the test stack for every test (tests/house), and how the logs of what runs in tests look."""
+"""Fixtures of the test stack for every test (tests/house), how the logs of what runs in tests look, how tests end."""
 
 from collections.abc import Iterator
 
 import pytest
 import structlog
 
+from deploy.processes import ending
+
+ending.quick()
 pytest_plugins = ["tests.house.fixtures", "tests.house.figures"]
 
 

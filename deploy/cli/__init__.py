@@ -23,6 +23,7 @@ from deploy.cli import (
     webhook,
 )
 from deploy.cli.client import ServerError
+from deploy.processes import ending
 from schemas.errors import EXIT_CONFIGURATION, ConfigurationError, Refused
 
 app = typer.Typer(
@@ -47,6 +48,7 @@ webhook.add_to(app)
 
 def main() -> None:
     """Run the command; a caller's fault is one clear line and exit code 78, 2 or 1, never a traceback."""
+    ending.quick()
     try:
         app()
     except ConfigurationError as exc:

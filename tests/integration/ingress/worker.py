@@ -4,6 +4,7 @@ import sys
 
 import uvloop
 
+from deploy.processes import ending
 from ingress.app import serve
 from ingress.workers import Control, inherited
 from schemas.metrics import Metrics
@@ -32,4 +33,5 @@ async def main(listening: int, control: int) -> int:
 
 
 if __name__ == "__main__":
+    ending.quick()
     sys.exit(uvloop.run(main(int(sys.argv[1]), int(sys.argv[2]))))

@@ -15,6 +15,7 @@ from typing import Any
 
 from pyiceberg.catalog import Catalog
 
+from deploy.processes import ending
 from schemas.definitions.stream import StreamDefinition
 from schemas.definitions.view import StreamView
 from schemas.metrics import Metrics
@@ -80,4 +81,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    ending.quick()
     main()

@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from deploy.processes import ending
 from schemas.backing.registry import SYSTEM
 from schemas.definitions.job import REDRIVE
 from tests.house.polling import wait_until
@@ -82,4 +83,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    ending.quick()
     main()

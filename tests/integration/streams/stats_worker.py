@@ -6,6 +6,7 @@ import logging
 import sys
 from pathlib import Path
 
+from deploy.processes import ending
 from schemas import logs
 from schemas.backing.registry import Registry, Vault
 from schemas.settings import StreamsSettings
@@ -34,4 +35,5 @@ def main(path: Path) -> int:
 
 
 if __name__ == "__main__":
+    ending.quick()
     sys.exit(main(Path(sys.argv[1])))

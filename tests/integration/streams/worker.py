@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from deploy.processes import ending
 from schemas import logs
 from schemas.backing.kafka import Topics
 from schemas.backing.kafka.pressure import PressureTopic
@@ -102,4 +103,5 @@ def main(path: Path) -> int:
 
 
 if __name__ == "__main__":
+    ending.quick()
     sys.exit(main(Path(sys.argv[1])))

@@ -26,6 +26,30 @@ IN_THE_LOOPS_EXECUTOR = "asyncio.get_running_loop().run_in_executor(None, stuck_
 IN_A_THREAD_OF_ITS_OWN = "threading.Thread(target=stuck_here, name='look-up').start()"
 
 
+CYCLE = """
+from deploy.processes import ending
+
+class Cycle:
+    def __init__(self):
+        self.own = self
+
+    def __del__(self):
+        print("looked at")
+
+{quick}
+kept = [Cycle()]
+del kept
+"""
+COMMAND = """
+import atexit, gc, sys
+from deploy import cli
+
+atexit.register(lambda: print("frozen", gc.get_freeze_count() > 10_000))
+sys.argv = ["hookberg", "settings", "--help"]
+cli.main()
+"""
+
+
 def ended(begin: str, *, code: int, hangs_s: float, after_s: float) -> tuple[int, str, float]:
     text = HANG.format(begin=begin, code=code, hangs_s=hangs_s, after_s=after_s)
     began = time.monotonic()
@@ -45,3 +69,17 @@ def test_a_process_whose_thread_hangs_ends_with_its_own_code_and_says_where(begi
 def test_a_process_that_ends_in_time_is_left_alone() -> None:
     code, log, _ = ended(IN_THE_LOOPS_EXECUTOR, code=3, hangs_s=0.2, after_s=30)
     assert (code, log) == (3, "")
+
+
+def said(text: str) -> str:
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout
+
+
+def test_the_interpreter_looks_for_no_cycles_when_it_ends() -> None:
+    assert said(CYCLE.format(quick="")) == "looked at\n"
+    assert said(CYCLE.format(quick="ending.quick()")) == ""
+
+
+def test_every_command_ends_so() -> None:
+    assert said(COMMAND).endswith("frozen True\n")

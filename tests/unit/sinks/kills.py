@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from deploy.processes import ending
 from sinks.columns.key import Key
 from sinks.table import manifests, snapshot, state
 from sinks.upsert.keys import Keys
@@ -107,4 +108,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    ending.quick()
     main()

@@ -9,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 
+from deploy.processes import ending
 from sinks.table import manifests, snapshot
 from tests.unit.sinks.ground import GATE, NAME, TOPIC
 from tests.unit.sinks.kills import KILLED, in_fork
@@ -62,4 +63,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    ending.quick()
     main()

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from deploy.processes import ending
 from sinks.table import kept, snapshot, state
 from sinks.upkeep import collect, compact, journal
 from sinks.upkeep.care import Care
@@ -158,4 +159,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    ending.quick()
     main()
