@@ -78,22 +78,41 @@ async def create_webhook(call: Call) -> Answer:
 
 async def put_webhook(call: Call) -> Answer:
     """Make a webhook, or replace the one of this name."""
-    name = call.value.get("name")
-    try:
-        record = await _find(call, name) if isinstance(name, str) else None
-    except Refused as exc:
-        if exc.reason is not Reason.NOT_FOUND:
-            raise
-        record = None
+    return await again(call, _put)
+
+
+async def _put(call: Call) -> Answer:
+    record = await _named(call)
     if record is not None:
         return await _replace(call, record)
     if call.if_match is not None:
         raise Refused(Reason.PRECONDITION_FAILED, "there is no such webhook")
-    return await _create(call)
+    try:
+        return await _create(call)
+    except Refused as exc:
+        record = await _named(call) if exc.reason is Reason.NAME_TAKEN else None
+        if record is None:
+            raise
+        return await _replace(call, record)  # another call made it meanwhile
+
+
+async def _named(call: Call) -> WebhookRecord | None:
+    """Return the webhook that a body names; None when there is none, or a deleted one."""
+    name = call.value.get("name")
+    try:
+        return await _find(call, name) if isinstance(name, str) else None
+    except Refused as exc:
+        if exc.reason is not Reason.NOT_FOUND:
+            raise
+        return None
 
 
 async def put_webhook_by_id(call: Call) -> Answer:
     """Replace a webhook."""
+    return await again(call, _put_by_id)
+
+
+async def _put_by_id(call: Call) -> Answer:
     return await _replace(call, await _find(call, call.path["uuid"]))
 
 

@@ -233,6 +233,9 @@ def test_a_fallback_is_another_webhook_of_the_tenant_and_no_circle(registry: Reg
     refused(Reason.INVALID_DEFINITION, lambda: change(registry, fallback={"type": "user", "name": "second"}))
     refused(Reason.IN_USE, lambda: registry.webhooks.remove("acme", "hook", actor=ALICE))
     refused(Reason.IN_USE, lambda: registry.webhooks.delete("acme", "hook", actor=ALICE))
+    registry.webhooks.remove("acme", "second", actor=ALICE)
+    said = refused(Reason.IN_USE, lambda: registry.webhooks.delete("acme", "hook", actor=ALICE))
+    assert "second (deleted)" in said.detail
     registry.webhooks.delete("acme", "second", actor=ALICE)
     registry.webhooks.delete("acme", "hook", actor=ALICE)
 

@@ -1,5 +1,6 @@
 """`/webhooks` by HTTP: the entity, patches, what is the caller's to set, deletes, history, tenants."""
 
+import asyncio
 from typing import Any
 
 import orjson
@@ -69,6 +70,17 @@ async def test_put_makes_or_replaces_and_keeps_the_secret_that_it_does_not_name(
     assert gone.json["webhookConfig"]["secretKey"] is None
     renamed = await api.send("PUT", f"/webhooks/{first.json['id']}", {**WEBHOOK, "name": "renamed"})
     assert (renamed.status, renamed.reason) == (409, "immutable")
+
+
+async def test_calls_at_the_same_moment_all_have_their_effect(api: Api) -> None:
+    puts = [api.send("PUT", "/webhooks", {**WEBHOOK, "description": str(number)}) for number in range(4)]
+    replies = await asyncio.gather(*puts)
+    assert sorted(reply.status for reply in replies) == [200, 200, 200, 201]
+    made = replies[0].json
+    patches = [patched(api, made, {"op": "add", "path": f"/extension/e{number}", "value": 1}) for number in range(3)]
+    assert {reply.status for reply in await asyncio.gather(*patches)} == {200}
+    now = (await api.send("GET", "/webhooks/name/hook")).json
+    assert (sorted(now["extension"]), now["version"]) == (["e0", "e1", "e2"], 0.7)
 
 
 async def test_json_patch_does_all_operations_or_none(api: Api) -> None:

@@ -86,7 +86,7 @@ def put(document: dict[str, Any], place: tuple[Any, ...], value: Any, *, away: b
         inner[place[-1]] = value
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(place=st.sampled_from(places(WHOLE)), value=VALUES, away=st.booleans())
 def test_the_schema_and_the_server_agree(place: tuple[Any, ...], value: Any, away: bool) -> None:
     document = copy.deepcopy(WHOLE)

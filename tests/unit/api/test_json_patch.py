@@ -1,9 +1,12 @@
 """JSON Patch: RFC 6902's own cases, and what a patch may cost."""
 
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ingress.api import json_patch
 from schemas.errors import Refused
@@ -74,3 +77,32 @@ def test_a_patch_is_bounded() -> None:
         with pytest.raises(Refused) as caught:
             json_patch.apply({"a": 1}, operations)
         assert caught.value.reason is Reason.INVALID_DEFINITION
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from(["", "a", "/"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "", "0", "-"]), inner, max_size=3)
+    ),
+    max_leaves=8,
+)  # fmt: skip
+POINTERS = st.sampled_from(["", "/", "/a", "/b", "/a/b", "/a/0", "/a/-", "/-", "/0", "/a/b/0", "//", "/~0", "/~2", "a"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    document=st.dictionaries(st.sampled_from(["a", "b", "", "0"]), JSON, max_size=3),
+    operations=st.lists(
+        st.fixed_dictionaries(
+            {"op": st.sampled_from(["add", "remove", "replace", "move", "copy", "test"]), "path": POINTERS | JSON},
+            optional={"from": POINTERS | JSON, "value": JSON},
+        )
+        | JSON,
+        max_size=4,
+    ),
+)
+def test_whatever_is_sent_a_patch_is_applied_or_refused(document: dict[str, Any], operations: list[Any]) -> None:
+    before = repr(document)
+    with suppress(Refused):
+        json_patch.apply(document, operations)
+    assert repr(document) == before

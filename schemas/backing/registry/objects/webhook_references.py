@@ -53,11 +53,12 @@ def shown(contact: Row[Any] | None, tenant: str) -> Mapping[str, Any] | None:
 
 
 def users_of(connection: Connection, tenant: str, webhook_id: str) -> tuple[str, ...]:
-    """Return the names of the webhooks whose fallback is this one."""
-    query = select(WEBHOOKS.c.name, WEBHOOKS.c.definition).where(
+    """Return the webhooks whose fallback is this one by name; deleted ones say so."""
+    query = select(WEBHOOKS.c.name, WEBHOOKS.c.deleted, WEBHOOKS.c.definition).where(
         WEBHOOKS.c.tenant_id == tenant, WEBHOOKS.c.definition.contains(webhook_id, autoescape=True)
     )
-    return tuple(sorted(row.name for row in connection.execute(query) if _fallback_id(row.definition) == webhook_id))
+    found = [row for row in connection.execute(query) if _fallback_id(row.definition) == webhook_id]
+    return tuple(sorted(f"{row.name} (deleted)" if row.deleted else row.name for row in found))
 
 
 def _owner(connection: Connection, tenant: str, given: EntityReference | None) -> EntityReference | None:

@@ -268,7 +268,8 @@ def _room(connection: Connection, tenant: str, name: str) -> None:
 def _unused(connection: Connection, row: Row[Any]) -> None:
     users = webhook_references.users_of(connection, row.tenant_id, row.id)
     if users:
-        raise Refused(Reason.IN_USE, f"it is the fallback of {', '.join(users[:5])}: give these another one first")
+        raise Refused(Reason.IN_USE, f"it is the fallback of {', '.join(users[:5])}: give these another one, or remove "
+                      "them with ?hardDelete=true")  # fmt: skip
 
 
 def _page(
