@@ -60,10 +60,15 @@ def view(frame: Frame | None, width: int, away: str | None, height: int | None =
 
 
 def _said(found: Line) -> list[str]:
-    """Return what is wrong in words: streams that failed, then alerts."""
+    """Return what is wrong in words: streams that failed, webhooks that do not arrive, then alerts."""
+    lost = [
+        f"! webhook {plain(one['name'])} {one['status']}, {one['pending']:,} pending"
+        for one in found.get("webhooks") or ()
+        if one["trouble"]
+    ]
     failed = [f"! {plain(one['name'])} failed: {one['reason']}" for one in found["streams"] or () if one["reason"]]
     alerts = [f"! {alert['kind']}: {plain(alert['message'])}" for alert in found["alerts"] or ()]
-    return [*failed, *alerts][:WORDS]
+    return [*failed, *lost, *alerts][:WORDS]
 
 
 def _head(frame: Frame, width: int) -> Text:

@@ -1,7 +1,7 @@
-"""`GET /overview`: all sources and streams of a tenant in one answer, worst first: what `hookberg top` shows.
+"""`GET /overview`: sources, streams and outbound webhooks of a tenant in one answer, worst first, for `hookberg top`.
 
 Lives here: the figures and their order. It is made of what is at hand: the view's snapshot, this process' knowledge of
-pressure, two queries for counters and states, one for alerts; nothing of Kafka or a table is asked.
+pressure, a query each for counters, states, webhooks and alerts; nothing of Kafka or a table is asked.
 """
 
 from collections import Counter
@@ -16,19 +16,28 @@ from ingress.api.resources import shapes
 from ingress.api.resources.stream_state import state_of
 from ingress.api.routes import Query, Route
 from schemas.backing.registry import PageRequest, StreamState, Tally
+from schemas.backing.registry.outbound import statistics
+from schemas.backing.registry.outbound.statistics import WebhookStanding
 from schemas.definitions.alert import Alert, AlertKind, AlertStatus
 from schemas.definitions.base import Definition
 from schemas.definitions.key import Permission
 from schemas.definitions.stream import State
 from schemas.definitions.view import SourceView, StreamView
+from schemas.definitions.webhook import WebhookStatus
 from schemas.errors import Refused
 from schemas.overload import Level
 from schemas.reasons import Reason
 from schemas.wire.pressure import Pressure
 
 DEFAULT, MOST = 100, 200
+_ANY_OF = (Permission.SOURCES_READ, Permission.STREAMS_READ, Permission.EVENTS_READ, Permission.WEBHOOKS_READ)
 _NS_IN_MS = 1_000_000
 _STATES = {State.FAILED: 1_000, State.STARTING: 60, State.WAITING: 40, State.STOPPING: 5}
+_WEBHOOKS = {
+    WebhookStatus.RETRY_LIMIT_REACHED: 300,
+    WebhookStatus.FAILED: 200,
+    WebhookStatus.AWAITING_RETRY: 100,
+}
 _LEVEL, _ALERT = 200, 100
 _LEVELS = Literal["calm", "warn", "alarm", "bound"]
 
@@ -96,6 +105,17 @@ class AlertLine(Definition):
     opened_at: datetime
 
 
+class WebhookLine(Definition):
+    """An outbound webhook: how its deliveries go, how many wait and since when."""
+
+    id: str
+    name: str
+    status: WebhookStatus
+    pending: int
+    oldest_pending_at: datetime | None
+    trouble: int
+
+
 class Overview(Definition):
     """Worst first, at most `limit` of each; a list is null where the key may not read it; totals count all."""
 
@@ -105,15 +125,17 @@ class Overview(Definition):
     sources_total: int = Field(ge=0)
     streams: list[StreamLine] | None
     streams_total: int = Field(ge=0)
+    webhooks: list[WebhookLine] | None
+    webhooks_total: int = Field(ge=0)
     alerts: list[AlertLine] | None
     more_alerts: bool
 
 
 async def get_overview(call: Call) -> Answer:
-    """Show all sources, streams and open alerts of a tenant in figures, worst first."""
-    may = {one: call.may(one) for one in (Permission.SOURCES_READ, Permission.STREAMS_READ, Permission.EVENTS_READ)}
+    """Show all sources, streams, webhooks and open alerts of a tenant in figures, worst first."""
+    may = {one: call.may(one) for one in _ANY_OF}
     if not any(may.values()):
-        text = "this call needs a key with one of the permissions sources:read, streams:read, events:read"
+        text = f"this call needs a key with one of the permissions {', '.join(_ANY_OF)}"
         raise Refused(Reason.FORBIDDEN, text)
     limit, registry, snapshot = int(call.query.get("limit", DEFAULT)), call.env.registry, call.env.view.current()
     request = PageRequest(MOST, None)
@@ -126,6 +148,8 @@ async def get_overview(call: Call) -> Answer:
         "sourcesTotal": 0,
         "streams": None,
         "streamsTotal": 0,
+        "webhooks": None,
+        "webhooksTotal": 0,
         "alerts": [_alert(alert) for alert in page.items[:limit]] if may[Permission.EVENTS_READ] else None,
         "moreAlerts": may[Permission.EVENTS_READ] and (page.next_cursor is not None or len(page.items) > limit),
     }
@@ -139,6 +163,10 @@ async def get_overview(call: Call) -> Answer:
         streams = [stream for stream in snapshot.streams.values() if stream.tenant == call.tenant]
         told = [stream_line(one, states.get(one.id), snapshot.topics, about[one.id]) for one in streams]
         answer |= {"streams": worst(told, limit), "streamsTotal": len(told)}
+    if may[Permission.WEBHOOKS_READ]:
+        standing = await call.threads.run(statistics.of_tenant, registry.outbound.rim, call.tenant)
+        told = [webhook_line(one) for one in standing]
+        answer |= {"webhooks": worst(told, limit), "webhooksTotal": len(told)}
     return Answer(answer)
 
 
@@ -212,6 +240,18 @@ def stream_line(
     }
 
 
+def webhook_line(one: WebhookStanding) -> dict[str, Any]:
+    """Return an outbound webhook in figures; a disabled one is no trouble."""
+    return {
+        "id": one.id,
+        "name": one.name,
+        "status": one.status.value,
+        "pending": one.pending,
+        "oldestPendingAt": shapes.instant(one.oldest_pending_at_ms),
+        "trouble": _WEBHOOKS.get(one.status, 0),
+    }
+
+
 def _alert(alert: Alert) -> dict[str, Any]:
     return {
         "id": alert.id,
@@ -224,7 +264,7 @@ def _alert(alert: Alert) -> dict[str, Any]:
 
 
 ROUTES = (
-    Route("GET", "/overview", get_overview, "Show all sources, streams and open alerts in figures, worst first", None,
+    Route("GET", "/overview", get_overview, "Show sources, streams, webhooks and alerts in figures, worst first", None,
           Overview, query=(Query("limit", "integer", "how many of each, worst first", minimum=1, maximum=MOST),),
           refusals=(Reason.FORBIDDEN,)),
 )  # fmt: skip

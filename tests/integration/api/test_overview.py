@@ -9,6 +9,7 @@ from schemas.definitions.alert import AlertKind
 from schemas.definitions.key import Permission
 from schemas.definitions.stream import State
 from schemas.wire.pressure import Origin, Pressure
+from tests.contract.registry import outbound_rows
 from tests.integration.api.world import SOURCE, Api
 
 STREAM = {"topics": ["{tenantId}.webhook.github"], "targetTable": "events"}
@@ -74,6 +75,7 @@ async def test_figures_come_worst_first_and_bounded(api: Api) -> None:
         ([Permission.SOURCES_READ], {"sources"}),
         ([Permission.STREAMS_READ], {"streams"}),
         ([Permission.EVENTS_READ], {"alerts"}),
+        ([Permission.WEBHOOKS_READ], {"webhooks"}),
         ([Permission.SCHEMAS_READ], None),
     ],
 )
@@ -83,14 +85,33 @@ async def test_a_key_sees_what_it_may_read(api: Api, permissions: list[Permissio
     if lists is None:
         assert answer.reason == "forbidden"
         return
-    assert {name for name in ("sources", "streams", "alerts") if answer.json[name] is not None} == lists
+    assert {name for name in ("sources", "streams", "webhooks", "alerts") if answer.json[name] is not None} == lists
     assert answer.json["sourcesTotal"] == int("sources" in lists)
 
 
+async def test_webhooks_that_do_not_arrive_come_first_with_what_waits(api: Api) -> None:
+    registry = api.env.registry
+    for name, status in (("calm", "active"), ("late", "awaitingRetry"), ("lost", "retryLimitReached")):
+        outbound_rows.webhook(registry, name, tenant="default", status=status)
+    outbound_rows.delivery(registry, "d", "late", tenant_id="default", created_at_ms=1_790_000_000_000)
+    found = (await api.send("GET", "/overview")).json
+    assert [(one["name"], one["status"], one["pending"], one["oldestPendingAt"]) for one in found["webhooks"]] == [
+        ("lost", "retryLimitReached", 0, None),
+        ("late", "awaitingRetry", 1, "2026-09-21T14:13:20.000Z"),
+        ("calm", "active", 0, None),
+    ]
+    assert ((await api.send("GET", "/overview?limit=1")).json["webhooksTotal"], found["webhooks"][2]["trouble"]) == (
+        3,
+        0,
+    )
+
+
 async def test_tenants_do_not_see_one_another(api: Api) -> None:
+    outbound_rows.webhook(api.env.registry, "told", tenant="default")
     source = await api.make("/sources", SOURCE)
     api.env.registry.alerts.open("default", AlertKind.SILENCE, ("source", source["id"]), "quiet", {})
     await api.make("/tenants", {"id": "other"})
     found = (await api.send("GET", "/overview", tenant="other")).json
     assert (found["tenantId"], found["sources"], found["streams"], found["alerts"]) == ("other", [], [], [])
+    assert found["webhooks"] == []
     assert (found["sourcesTotal"], found["streamsTotal"], found["moreAlerts"]) == (0, 0, False)

@@ -100,6 +100,14 @@ def test_a_frame_fits_its_height() -> None:
     assert "stream-0" in said
 
 
+def test_webhooks_that_do_not_arrive_are_told_in_a_line_each() -> None:
+    hooks = [{"name": "lost", "status": "retryLimitReached", "pending": 1234, "trouble": 300},
+             {"name": "well", "status": "active", "pending": 2, "trouble": 0}]  # fmt: skip
+    said = drawn(Frame(OVERVIEW | {"webhooks": hooks}, "http://x"), 120)
+    assert "! webhook lost retryLimitReached, 1,234 pending" in said
+    assert "well" not in said
+
+
 def test_what_others_wrote_moves_no_cursor() -> None:
     hostile = later(name="\x1b[2Jx\n[red]y")
     said = drawn(Frame(hostile, "http://x"), 120)
