@@ -18,6 +18,8 @@ MEDIA_TYPE = "application/json-patch+json"
 MAX_OPERATIONS = 200
 MAX_BYTES = 1 << 20
 """Of the document after any operation."""
+MAX_COPIED = 4 << 20
+"""Bytes that a patch's `copy` operations leave behind, summed: what they cost, whatever is removed in between."""
 MAX_POINTER = 2_048
 _NEEDS = {"add": ("value",), "remove": (), "replace": ("value",), "move": ("from",), "copy": ("from",),
           "test": ("value",)}  # fmt: skip
@@ -36,8 +38,13 @@ def apply(document: dict[str, Any], operations: list[Any]) -> Any:  # noqa: ANN4
     for number, operation in enumerate(operations):
         _check(number, operation)
     found: Any = copy.deepcopy(document)
+    copied = 0
     for number, operation in enumerate(operations):
         found = _one(found, number, operation)
+        if operation["op"] == "copy":
+            copied += _size(found, number)
+            if copied > MAX_COPIED:
+                raise _refused(f"/{number}", f"the patch copies more than {MAX_COPIED} bytes")
     return found
 
 
@@ -45,8 +52,6 @@ def _one(document: Any, number: int, operation: dict[str, Any]) -> Any:  # noqa:
     kind, path = operation["op"], operation["path"]
     try:
         found = jsonpatch.JsonPatch([operation]).apply(document, in_place=True)
-        if kind == "copy" and len(orjson.dumps(found)) > MAX_BYTES:
-            raise _refused(f"/{number}", f"the object would have more than {MAX_BYTES} bytes")
     except jsonpatch.JsonPatchTestFailed:
         raise _conflict(number, f"test {path!r}: the value there is another one, or there is none") from None
     except _MISSES:
@@ -55,6 +60,17 @@ def _one(document: Any, number: int, operation: dict[str, Any]) -> Any:  # noqa:
     except RecursionError:
         raise _refused(f"/{number}", "the object would nest too deep") from None
     return found
+
+
+def _size(document: Any, number: int) -> int:  # noqa: ANN401 JSON
+    """Return the bytes of a document; raise `Refused(invalid_definition)` past the bound, or where it nests too deep."""
+    try:
+        size = len(orjson.dumps(document))
+    except orjson.JSONEncodeError:
+        raise _refused(f"/{number}", "the object would nest too deep") from None
+    if size > MAX_BYTES:
+        raise _refused(f"/{number}", f"the object would have more than {MAX_BYTES} bytes")
+    return size
 
 
 def _check(number: int, operation: Any) -> None:  # noqa: ANN401 JSON
