@@ -63,7 +63,7 @@ def _one(document: Any, number: int, operation: dict[str, Any]) -> Any:  # noqa:
 
 
 def _size(document: Any, number: int) -> int:  # noqa: ANN401 JSON
-    """Return the bytes of a document; raise `Refused(invalid_definition)` past the bound, or where it nests too deep."""
+    """Return the bytes of a document; raise `Refused(invalid_definition)` past the bound or nested too deep."""
     try:
         size = len(orjson.dumps(document))
     except orjson.JSONEncodeError:
