@@ -286,5 +286,6 @@ ROUTES = (
           takes=WebhookEntity, refusals=(*_REFUSED, Reason.PATCH_CONFLICT), patches=_PATCHES),
     Route("DELETE", "/webhooks/{uuid}", delete_webhook, "Delete an outbound webhook; restorable unless hardDelete",
           _WRITE, WebhookEntity, query=_HARD, refusals=(Reason.IN_USE,)),
-    Route("POST", "/webhooks/{uuid}/restore", restore_webhook, "Restore a deleted webhook", _WRITE, WebhookEntity),
+    Route("POST", "/webhooks/{uuid}/restore", restore_webhook, "Restore a deleted webhook", _WRITE, WebhookEntity,
+          refusals=(Reason.PRECONDITION_FAILED,)),
 )  # fmt: skip
