@@ -225,14 +225,22 @@ class World:
             self._thread.join(20)
             self._thread = None
 
-    def rows(self, stream: StreamView) -> list[dict[str, Any]]:
-        """Return the table's rows by pyiceberg; [] while there is no table."""
+    def rows(self, stream: StreamView, least: int = 0) -> list[dict[str, Any]]:
+        """Return the table's rows by pyiceberg; [] while there is no table, or its metadata count fewer than `least`.
+
+        Who waits for rows reads none before they are there: that would take the CPU from their writer.
+        """
         identifier = (self.tenant, stream.definition.target_table or "")
         catalog = self.catalog()
         try:
             if not catalog.table_exists(identifier):
                 return []
-            return catalog.load_table(identifier).scan().to_arrow().to_pylist()  # type: ignore[no-any-return]
+            table = catalog.load_table(identifier)
+            snapshot = table.current_snapshot()
+            told = None if snapshot is None or snapshot.summary is None else snapshot.summary.additional_properties
+            if least and (told is None or int(told.get("total-records", least)) < least):
+                return []
+            return table.scan().to_arrow().to_pylist()  # type: ignore[no-any-return]
         finally:
             catalog.close()
 
@@ -254,7 +262,7 @@ class World:
         found: list[dict[str, Any]] = []
 
         def enough() -> bool:
-            found[:] = self.rows(stream)
+            found[:] = self.rows(stream, n)
             return len(found) >= n
 
         wait_until(enough, deadline_s, what=f"{n} rows in {stream.name} ({self.states.by_id.get(stream.id)})")
