@@ -2,8 +2,11 @@
 
 Events are posted, and made by real changes: a source, a stream that starts, a table that advances. Each entity's name
 holds a marker; a receiver got an event if its marker is in what came there, whatever the form of the message.
+One event comes from OpenMetadata itself, through a source.
 """
 
+import base64
+import hmac
 import json
 import re
 from collections.abc import Iterator
@@ -15,6 +18,7 @@ from tests.system.client import Caller, Server, eventually
 from tests.system.receiver import Receiver, receiving
 
 pytestmark = pytest.mark.system
+VENDOR_ID = "5a3c1c52-6f0e-4a58-9b39-3f6c6d1f3a77"
 ALL = ("entityCreated", "entityUpdated", "entityDeleted")
 SALES = {"domain": {"type": "domain", "name": "Sales"}}
 TAGGED = {"tags": [{"tagFQN": "PII.Sensitive"}]}
@@ -190,11 +194,13 @@ def test_nine_definitions_tell_whom_they_name_of_what_they_name(server: Server, 
     caller.call("POST", "/api/v1/sources", {"platform": "shop", "name": "ev20", "auth": {"type": "none"}}, expect=201)
     caller.new_stream("ev21", "shop", "ev21_orders")
 
+    openmetadata(caller)
+
     expected: dict[str, set[str]] = {name: set() for name in (*hooks, *(each["name"] for each in CONTACTS))}
     for marker, (*_, names) in POSTED.items():
         for name in names:
             expected[name].add(marker)
-    expected["custom-app"] |= {"ev20", "ev21"}
+    expected["custom-app"] |= {"ev20", "ev21", "ev30"}
     expected["operations"] = {"ev20", "ev21"}
 
     def all_came() -> bool:
@@ -220,6 +226,18 @@ def test_nine_definitions_tell_whom_they_name_of_what_they_name(server: Server, 
     assert [each["name"] for each in snapshot["changeDescription"]["fieldsUpdated"]] == ["snapshot"]
 
 
+def openmetadata(caller: Caller) -> None:
+    """Send a ChangeEvent as OpenMetadata does, to a source for it."""
+    auth = {"type": "openmetadata", "secrets": ["the-shared-secret"]}
+    source = {"platform": "openmetadata", "name": "catalogue", "auth": auth}
+    caller.call("POST", "/api/v1/sources", source, expect=201)
+    told = {"id": VENDOR_ID, "eventType": "entityFieldsChanged", "entityType": "topic", "entityId": "t",
+            "timestamp": 1_700_000_000_000, "entity": json.dumps({"name": "ev30"})}  # fmt: skip
+    body = json.dumps(told).encode()
+    mac = base64.b64encode(hmac.digest(b"the-shared-secret", body, "sha256")).decode()
+    assert caller.post_event("openmetadata", body, {"X-OM-Signature": f"sha256={mac}"}).status == 200
+
+
 def once(receiver: Receiver) -> None:
     """Assert that the generic receivers got each event once, as it was posted."""
     for name in ("quality", "custom-app", "owners-followers", "personal-data", "ann", "jane", "max", "fay"):
@@ -232,6 +250,12 @@ def once(receiver: Receiver) -> None:
             assert [each["name"] for each in event["changeDescription"]["fieldsUpdated"]] == changed
     state = [event for event in events_at(receiver, "custom-app") if "ev21" in json.dumps(event["entity"]["name"])]
     assert [event["eventType"] for event in state][:2] == ["entityCreated", "entityUpdated"]
+    [vendor] = [event for event in events_at(receiver, "custom-app") if event["entity"]["name"] == "ev30"]
+    assert (vendor["eventId"], vendor["eventType"], vendor["timestamp"]) == (
+        VENDOR_ID,
+        "entityUpdated",
+        1_700_000_000_000,
+    )
     [field] = state[1]["changeDescription"]["fieldsUpdated"]
     assert field == {"name": "state", "oldValue": "stopped", "newValue": "running"}
     assert receiver.at("quality")[0].headers["authorization"] == "Token token=key"

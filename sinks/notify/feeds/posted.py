@@ -9,7 +9,8 @@ from sinks.notify.feeds.audience import Audience
 from sinks.notify.feeds.changes import Cursors
 from sinks.notify.feeds.fed import Fed, Read
 
-PAGE = 500
+PAGE = 100
+"""An event has up to 256 KiB."""
 
 
 class Rows(Protocol):
