@@ -197,6 +197,30 @@ def test_a_batch_tells_the_first_and_counts_the_rest(kind: str) -> None:
     assert "and 27 more changes" in told
 
 
+@pytest.mark.parametrize("character", ["\U0001f600", "&", "\\", '"', "é"])
+@pytest.mark.parametrize(("kind", "most"), [("MSTeams", 28 * 1024 - 1), ("GoogleChat", 32_000), ("Slack", 200_000)])
+def test_a_message_of_the_longest_texts_fits_and_says_how_many_are_not_in_it(
+    kind: str, most: int, character: str
+) -> None:
+    long = character * 2000
+    worst = event(
+        "alert",
+        long,
+        EventType.UPDATED,
+        entity={"kind": long, "message": long},
+        change=Description(updated=tuple(Delta(f"{index}{long}", long, long) for index in range(30))),
+        user=long,
+    )
+    for count in (1, 40):
+        made = webhook(kind, count)
+        out = render(made, [worst] * count, message_id="m", now_s=1, endpoint="https://x.example/")
+        assert len(out.body) <= most
+        told = words(kind, *[worst] * count)
+        shown = told.count(" alert changed")
+        assert shown >= 1
+        assert count == 1 or f"and {count - shown} more changes" in told
+
+
 @pytest.mark.parametrize("kind", CHATS)
 def test_many_fields_are_told_in_part_and_counted(kind: str) -> None:
     many = Description(updated=tuple(Delta(f"f{index}", index, index + 1) for index in range(40)))
