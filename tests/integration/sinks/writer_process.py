@@ -61,7 +61,7 @@ def main() -> None:
         kafka_bootstrap_servers=told["bootstrap"],
         registry_url="sqlite://",
         sinks_health_port=told["instance"],
-        owner_session_timeout_s=6,
+        owner_session_timeout_s=3,  # what a test waits for after each freeze
         **world.lake.model_dump(),
     )
     catalog: Any = Freezing(world.catalog(), world.folder / told["freeze"]) if "freeze" in told else world.catalog()
