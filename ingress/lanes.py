@@ -2,9 +2,9 @@
 
 Lives here: how many of a partition's records the client is given at a time. librdkafka sends nothing more of a
 partition while five of its records are unreported, and until then asks without a pause whether it may: beside a broker
-that was slow each worker lost a whole core to that (README). So what cannot be sent waits here, and goes together, as
-one batch, when reports come. Large records go one by one: five of 20 MB at a time held a broker up for all others, and
-the client copies what it is given. Not here: clients and what a report means (publish.py).
+that was slow each worker lost a whole core to that (README). So while reports are late what cannot be sent waits here,
+and goes together when they come. Large records go one by one: five of 20 MB at a time held a broker up for all others,
+and the client copies what it is given. Not here: clients and what a report means (publish.py).
 https://docs.confluent.io/platform/current/clients/librdkafka/html/md_INTRODUCTION.html
 """
 
@@ -17,10 +17,11 @@ from schemas.ports import Done, Stored
 from schemas.wire.raw import Header
 
 MOST = 5
-"""Records of a partition that are with an idempotent client at a time, but for those of one batch."""
+"""Unreported records of a partition past which an idempotent client sends no more of it."""
 MOST_LARGE = 1
-TOGETHER_S = 0.0015
-"""How long after a batch's first record the client takes more into it: less than its linger.ms."""
+SLOW_S = 0.02
+"""How old the oldest of them is when reports are late. Before that the client gathers the next batch itself: what is
+handed over with a report waits for linger.ms once more."""
 _log = logger("ingress")
 
 
@@ -53,7 +54,7 @@ class Lane:
     Nothing waits unless the client has something, whose report lets it go on.
     """
 
-    __slots__ = ("given", "held", "large", "opened", "partition", "topic")
+    __slots__ = ("given", "held", "large", "partition", "topic")
 
     def __init__(self, topic: str, partition: int, *, large: bool) -> None:
         self.topic = topic
@@ -61,14 +62,14 @@ class Lane:
         self.large = large
         self.given: dict[int, float] = {}
         self.held: deque[Sent] = deque()
-        self.opened = -1.0
+
+    def age_s(self, now: float) -> float:
+        """Return how long ago the oldest unreported record was handed over, by the loop's time."""
+        return now - next(iter(self.given.values()), now)
 
     def takes(self, now: float) -> bool:
-        """Tell whether the client may be given one more record at `now` (monotonic)."""
-        joins = now - self.opened < TOGETHER_S
+        """Tell whether the client may be given one more record."""
+        given = len(self.given)
         if self.large:
-            return len(self.given) < MOST_LARGE
-        if joins or len(self.given) >= MOST:
-            return joins
-        self.opened = now
-        return True
+            return given < MOST_LARGE
+        return given < MOST or self.age_s(now) < SLOW_S

@@ -7,7 +7,6 @@ Private or undocumented API of the client: none.
 """
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, cast
@@ -69,14 +68,12 @@ class KafkaPublisher:
         ack_budget_s: float,
         now_ns: Callable[[], int],
         retry_after: Callable[[], int] = spread,
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.failed = asyncio.Event()
         self._producers = Producers({**config, "error_cb": self._on_error})
         self._budget = ack_budget_s
         self._now_ns = now_ns
         self._retry_after = retry_after
-        self._monotonic = monotonic
         self._lanes: dict[_Place, Lane] = {}
         self._waiting: deque[Sent] = deque()
         self._outstanding = 0
@@ -132,11 +129,11 @@ class KafkaPublisher:
         lane = self._lanes.get(place)
         if lane is None:
             lane = self._lanes[place] = Lane(topic, partition, large=place[2])
-        elif now - next(iter(lane.given.values()), now) > self._budget:
+        elif lane.age_s(now) > self._budget:
             raise Overloaded(Reason.BROKER_SLOW, self._retry_after())
         self._sequence += 1
         sent = Sent(self._sequence, now + self._budget, key, value, headers, done)
-        if lane.held or not lane.takes(self._monotonic()):
+        if lane.held or not lane.takes(now):
             lane.held.append(sent)
         else:
             try:
@@ -177,15 +174,17 @@ class KafkaPublisher:
         """Hand over what waited for a report, as far as it may go."""
         held = lane.held
         if held:
-            now, loop_now = self._monotonic(), self._loop.time() if self._loop else 0.0
-            while held and lane.takes(now):
+            now = (self._loop or asyncio.get_running_loop()).time()
+            goes = lane.takes(now)
+            while held and goes:
                 sent = held.popleft()
                 if sent.done is None:  # told that it is late: its sender comes again
                     continue
                 try:
-                    self._give(lane, sent, loop_now)
+                    self._give(lane, sent, now)
                 except Exception as exc:  # noqa: BLE001 its own answer: who calls this is the client, for another one
                     sent.settle(exc)
+                goes = not lane.large or lane.takes(now)  # small ones are one batch
         self._forget(lane)
 
     def _forget(self, lane: Lane) -> None:

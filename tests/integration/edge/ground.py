@@ -17,6 +17,7 @@ import orjson
 from confluent_kafka import Consumer, TopicPartition
 
 from schemas.backing.kafka import Topics
+from schemas.backing.registry import SourceRecord
 from schemas.settings.processes import KafkaSettings
 from schemas.wire.raw import RawMeta, decode
 from tests.house.polling import wait_until
@@ -50,7 +51,7 @@ class Honest:
 
 
 class Traffic:
-    """An honest sender's process, running."""
+    """An honest sender's process, running: its first request was answered."""
 
     def __init__(self, port: int, path: str, rate: float = HONEST_RATE, count: int | None = None) -> None:
         given = [str(port), path, str(rate), *([] if count is None else [str(count)])]
@@ -60,6 +61,8 @@ class Traffic:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
+        assert self._process.stdout is not None
+        self._process.stdout.readline()
 
     def end(self) -> Honest:
         """Stop, wait for the last answers and return what was seen."""
@@ -101,9 +104,9 @@ class Ground:
         return self.ingress.port
 
     @contextmanager
-    def honest(self, rate: float = HONEST_RATE, count: int | None = None) -> Iterator[Traffic]:
-        """Run an honest sender, and end it whatever happens."""
-        traffic = Traffic(self.port, self.path, rate, count)
+    def honest(self, rate: float = HONEST_RATE, count: int | None = None, path: str | None = None) -> Iterator[Traffic]:
+        """Run an honest sender, of the same source unless told a path, and end it whatever happens."""
+        traffic = Traffic(self.port, path or self.path, rate, count)
         try:
             yield traffic
         finally:
@@ -130,10 +133,13 @@ class Ground:
         """Return the resident memory of the largest worker now, MiB."""
         return max(_memory(pid, "VmRSS") for pid in self.ingress.workers())
 
-    def acknowledged(self) -> set[str]:
-        """Return the ids of all deliveries of the source in its topic, which other runs may share."""
-        found = stored(self.bootstrap, self.topic, self.since)
-        return {meta.delivery_id for meta in found if meta.source_id == self.source_id}
+    def acknowledged(self, other: SourceRecord | None = None) -> set[str]:
+        """Return the ids of all deliveries of the source, or of another, in its topic, which other runs may share."""
+        topic, since, source_id = (
+            (self.topic, self.since, self.source_id) if other is None else (other.topic, 0, other.id)
+        )
+        found = stored(self.bootstrap, topic, since)
+        return {meta.delivery_id for meta in found if meta.source_id == source_id}
 
 
 def _memory(pid: int, what: str) -> int:

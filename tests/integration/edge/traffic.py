@@ -3,7 +3,8 @@
     python -m tests.integration.edge.traffic PORT PATH RATE [COUNT]
 
 Half of the requests go over kept connections, half over new ones. Latency counts from the time at which a request was
-due, so a server that stands still is seen. Ends at COUNT or at the end of its input, then prints one JSON document.
+due, so a server that stands still is seen. Prints an empty line when the first request is answered. Ends at COUNT or at
+the end of its input, then prints one JSON document.
 """
 
 import asyncio
@@ -87,6 +88,8 @@ async def run(port: int, path: str, rate: float, count: int) -> None:
         task = asyncio.create_task(sender.one(number, due))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
+        if number == 0:
+            task.add_done_callback(lambda _: print(flush=True))
     await asyncio.gather(*tasks)
     seen = sender.seen
     said = {
