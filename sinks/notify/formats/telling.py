@@ -33,6 +33,9 @@ _DONE = {
     EventType.DELETED: "was deleted",
 }
 _BECAME = {EventType.CREATED: "opened", EventType.SOFT_DELETED: "removed", EventType.DELETED: "removed"}
+_SNAPSHOT = (
+    ("rows", "rows"), ("addedRows", "added rows"), ("newestEventTime", "newest event"), ("snapshotId", "snapshot"),
+)  # fmt: skip
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]+")
 _GROUPS = re.compile(r"@(?=(?:channel|here|everyone|group|all|team))", re.IGNORECASE)
 _LINK = re.compile(r"https?://[A-Za-z0-9.\[\]:-]{1,255}(?:[/?][A-Za-z0-9/?#&=%.,;:@!~+_-]{0,1200})?", re.ASCII)
@@ -198,7 +201,7 @@ def _advanced(
         headline += f" to {value('rows', rows)} rows"
     told = [
         Changed(label, value(name, before[name]) if name in before else None, value(name, now[name]))
-        for name, label in (("rows", "rows"), ("newestEventTime", "newest event"), ("snapshotId", "snapshot"))
+        for name, label in _SNAPSHOT
         if now.get(name) is not None
     ]
     return headline, "", told

@@ -1,12 +1,15 @@
 """Messages as people and programs read them: what stands in them, in which form, within which bounds."""
 
 import json
+import uuid
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from schemas.wire.entity_event import Delta, Description, EntityEvent, EventType
+from schemas.wire.table import Advanced
+from sinks.notify.feeds.tables import event_of
 from sinks.notify.formats import render, telling
 from sinks.notify.formats.bounds import bounded, units
 from sinks.notify.formats.slack import escape as slack_escape
@@ -169,6 +172,16 @@ def test_a_snapshot_is_told_with_its_rows_and_times() -> None:
         ("newest event", "2025-11-22 11:12:20 UTC → 2025-11-22 11:13:20 UTC"),
         ("snapshot", "1 → 2"),
     ]
+
+
+def test_our_own_tables_are_told_by_what_their_records_say() -> None:
+    given = Advanced("acme", "st-1", "acme", "orders", str(uuid.UUID(int=7)), 3, AT_MS, 5512, 12_400, 400, None)
+    told = telling.tell(event_of("acme", given))
+    assert told.headline == "table acme.orders advanced to 12,400 rows"
+    assert [(change.name, change.text()) for change in told.changes] == [
+        ("rows", "12,400"), ("added rows", "400"), ("snapshot", "5512"),
+    ]  # fmt: skip
+    assert told.who == "system"
 
 
 @pytest.mark.parametrize(
