@@ -140,4 +140,4 @@ def _delta(delta: Delta) -> dict[str, Any]:
 
 
 def _deltas(told: list[dict[str, Any]]) -> tuple[Delta, ...]:
-    return tuple(Delta(each["name"], each.get("oldValue"), each.get("newValue")) for each in told)
+    return tuple([Delta(each["name"], each.get("oldValue"), each.get("newValue")) for each in told]) if told else ()

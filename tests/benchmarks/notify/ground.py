@@ -89,12 +89,12 @@ class World:
         for at in range(0, len(events), CHUNK):
             self.registry.posted_events.add(TENANT, events[at : at + CHUNK])
 
-    def pending(self, webhooks: list[str], count: int) -> None:
-        """Write deliveries that wait for a retry an hour from now, spread over webhooks."""
+    def pending(self, webhooks: list[str], first: int, until: int) -> None:
+        """Write deliveries, numbered from `first`, that wait for a retry an hour from now, spread over webhooks."""
         now = SystemClock().time_ns() // 1_000_000
         with self.registry._database.write() as connection:
-            for at in range(0, count, CHUNK):
-                numbers = range(at, min(at + CHUNK, count))
+            for at in range(first, until, CHUNK):
+                numbers = range(at, min(at + CHUNK, until))
                 rows = [
                     {"sequence": 1_000_000 + number, "tenant_id": TENANT, "event_id": event_id("bench", -number),
                      "document": encode(self._event("waits")).decode(), "created_at_ms": now}
