@@ -1,0 +1,33 @@
+"""`python -m tests.simulation.notify [first] [histories]`: many histories, the first failure ends them."""
+
+import logging
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import structlog
+
+from tests.simulation.notify.history import history, template
+from tests.simulation.notify.rules import check
+
+
+def main(first: int, histories: int) -> None:
+    """Run them."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    began, ends = time.monotonic(), Counter[str]()
+    with tempfile.TemporaryDirectory() as folder:
+        begin = template(Path(folder))
+        for seed in range(first, first + histories):
+            try:
+                with history(seed, begin) as made:
+                    ends.update(made.ends)
+                    check(made)
+            except BaseException:
+                sys.stdout.write(f"seed {seed}\n")
+                raise
+    sys.stdout.write(f"{histories} histories in {time.monotonic() - began:.1f} s; processes ended: {dict(ends)}\n")
+
+
+main(*(int(one) for one in (*sys.argv[1:], "0", "100")[:2]))
