@@ -1,0 +1,133 @@
+"""Outbound webhooks, from outside: what becomes of one whose receiver is away, redirects, asks to wait, is gone."""
+
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from tests.system.client import Caller, Server, eventually
+
+pytestmark = pytest.mark.system
+WAIT_S = 30.0
+
+
+class Receiver(ThreadingHTTPServer):
+    """Answers a path as it is told to: (status, headers); keeps paths and message ids of what came."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers: dict[str, tuple[int, dict[str, str]]] = {}
+        self.came: list[tuple[str, str]] = []
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}{path}"
+
+    def ids(self, path: str) -> list[str]:
+        return [message for at, message in list(self.came) if at == path]
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    server: Receiver
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.came.append((self.path, self.headers["webhook-id"]))
+        status, headers = self.server.answers.get(self.path, (200, {}))
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": "0"}.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    server = Receiver()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def make(caller: Caller, name: str, url: str, entity: str, **members: Any) -> str:
+    filters = [{"eventType": "entityUpdated", "entities": [entity]}]
+    value = {"name": name, "batchSize": 1, "eventFilters": filters, "webhookConfig": {"endpoint": url}, **members}
+    made: str = caller.call("POST", "/api/v1/webhooks", value, expect=201)["id"]
+    return made
+
+
+def tell(caller: Caller, entity: str, number: int = 1) -> None:
+    """Say that an entity changed."""
+    event = {
+        "eventType": "entityUpdated", "entityType": entity, "entityId": f"{entity}-{number}",
+        "entityFullyQualifiedName": f"shop.{entity}", "entity": {"id": f"{entity}-{number}", "n": number},
+    }  # fmt: skip
+    caller.call("POST", "/api/v1/events", event, expect=202)
+
+
+def becomes(caller: Caller, hook: str, status: str) -> dict[str, Any]:
+    """Wait until a webhook has a status; return it."""
+
+    def found() -> dict[str, Any] | None:
+        webhook: dict[str, Any] = caller.call("GET", f"/api/v1/webhooks/{hook}")
+        return webhook if webhook["status"] == status else None
+
+    return eventually(f"the webhook is {status}", found, WAIT_S)
+
+
+def test_a_webhook_tells_how_its_receiver_fares_and_goes_on_when_it_is_back(server: Server, receiver: Receiver) -> None:
+    caller = server.new_tenant("fares")
+    away = Receiver()
+    away.server_close()  # nothing listens there
+    cases = {
+        "down": (receiver.url("/down"), (503, {}), "awaitingRetry", 503),
+        "later": (receiver.url("/later"), (429, {"Retry-After": "7200"}), "awaitingRetry", 429),
+        "redirects": (receiver.url("/redirects"), (302, {"Location": receiver.url("/elsewhere")}), "failed", 302),
+        "away": (away.url("/"), (0, {}), "failed", None),
+        "gone": (receiver.url("/gone"), (410, {}), "disabled", 410),
+    }
+    hooks = {}
+    for name, (url, answer, _, _) in cases.items():
+        receiver.answers[f"/{name}"] = answer
+        hooks[name] = make(caller, name, url, name)
+    asked_ms = time.time() * 1000
+    for name in cases:
+        tell(caller, name)
+    seen = {name: becomes(caller, hooks[name], status) for name, (_, _, status, _) in cases.items()}
+    for name, (_, _, _, code) in cases.items():
+        details = seen[name]["failureDetails"]
+        assert (details["lastFailedStatusCode"], bool(details["lastFailedReason"])) == (code, True), name
+        assert details["lastFailedAt"] >= asked_ms - 5_000, name
+        waits_s = (details["nextAttempt"] - details["lastFailedAt"]) / 1000
+        least, most = (7200, 7201) if name == "later" else (60, 67)
+        assert least <= waits_s <= most, name
+    assert receiver.ids("/elsewhere") == []
+    assert seen["gone"]["enabled"] is False
+
+    receiver.answers.clear()
+    patch = [{"op": "replace", "path": "/enabled", "value": True}]
+    enabled = caller.send(
+        "PATCH", f"/api/v1/webhooks/{hooks['gone']}", patch, {"Content-Type": "application/json-patch+json"}
+    )
+    assert enabled.status == 200, enabled.body
+    back = ("down", "later", "redirects", "gone")
+    for name in back:
+        path = f"/api/v1/webhooks/{hooks[name]}/deliveries"
+        (waiting,) = caller.call("GET", f"{path}?state=pending")["items"]
+        caller.call("POST", f"{path}/{waiting['id']}/resend", expect=202)
+    for name in back:
+        eventually(f"{name} is sent again", lambda name=name: len(receiver.ids(f"/{name}")) == 2, WAIT_S)
+        assert becomes(caller, hooks[name], "active")["failureDetails"] is None
+        assert len(set(receiver.ids(f"/{name}"))) == 1
