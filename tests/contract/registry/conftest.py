@@ -34,3 +34,17 @@ def registry(url: str, clock: ManualClock) -> Iterator[Registry]:
     made.tenants.create("acme", actor=SYSTEM)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """Yield one registry for all tests of a file, on a clock of its own."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('shared')}/registry.db"
+    if request.param == "postgres":
+        server: stack.Postgres = request.getfixturevalue("postgres")
+        url = server.fresh_database()
+    made = Registry(url, vault=Vault(KEY), clock=ManualClock(), groups=2)
+    made.migrate()
+    made.tenants.create("acme", actor=SYSTEM)
+    yield made
+    made.close()

@@ -1,16 +1,30 @@
 """Webhooks, events and lanes for the tests of the outbound queue."""
 
 import orjson
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 
 from schemas.backing.registry import Registry
-from schemas.backing.registry.outbound_tables import OUTBOUND_DELIVERIES, WEBHOOKS
+from schemas.backing.registry.outbound_tables import (
+    FEED_CURSORS,
+    LEASES,
+    OUTBOUND_DELIVERIES,
+    OUTBOUND_EVENTS,
+    WEBHOOKS,
+)
 from schemas.definitions.base import read
 from schemas.definitions.notification import Lane, Lease, Matched
 from schemas.definitions.webhook import WebhookDefinition
 from schemas.wire.entity_event import Description, EntityEvent, EventType, event_id
 
 LANE = Lane("w1")
+
+
+def emptied(registry: Registry) -> Registry:
+    """Return a registry whose queue is as new: many tests share one database."""
+    with registry._database.write() as connection:
+        for table in (WEBHOOKS, OUTBOUND_DELIVERIES, OUTBOUND_EVENTS, FEED_CURSORS, LEASES):
+            connection.execute(delete(table))
+    return registry
 
 
 def webhook(registry: Registry, row_id: str = "w1", *, batch: int = 3) -> str:

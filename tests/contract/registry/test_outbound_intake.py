@@ -9,10 +9,24 @@ from sqlalchemy import func, select
 from schemas.backing.registry import LeaseLost, Registry
 from schemas.backing.registry.outbound_tables import OUTBOUND_DELIVERIES, OUTBOUND_EVENTS
 from schemas.definitions.notification import Cursor, Lane
-from tests.contract.registry.outbound_make import batches, held, matched, webhook
+from tests.contract.registry.outbound_make import batches, emptied, held, matched, webhook
 from tests.fakes.clock import ManualClock
 
 NOW = 1_700_000_000_000
+
+
+@pytest.fixture
+def clock(shared: Registry) -> ManualClock:
+    """Return the registry's clock, set back."""
+    found = shared.outbound.rim.clock
+    assert isinstance(found, ManualClock)
+    found.at_s = NOW / 1000
+    return found
+
+
+@pytest.fixture
+def registry(shared: Registry, clock: ManualClock) -> Registry:  # noqa: ARG001 set back
+    return emptied(shared)
 
 
 def counted(registry: Registry) -> tuple[int, int]:

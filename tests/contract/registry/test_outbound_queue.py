@@ -19,10 +19,24 @@ from schemas.definitions.notification import (
 from schemas.definitions.sending import Claim, Result, Told
 from schemas.definitions.webhook import WebhookStatus
 from schemas.wire.change import Op
-from tests.contract.registry.outbound_make import LANE, batches, held, matched, webhook
+from tests.contract.registry.outbound_make import LANE, batches, emptied, held, matched, webhook
 from tests.fakes.clock import ManualClock
 
 NOW = 1_700_000_000_000
+
+
+@pytest.fixture
+def clock(shared: Registry) -> ManualClock:
+    """Return the registry's clock, set back."""
+    found = shared.outbound.rim.clock
+    assert isinstance(found, ManualClock)
+    found.at_s = NOW / 1000
+    return found
+
+
+@pytest.fixture
+def registry(shared: Registry, clock: ManualClock) -> Registry:  # noqa: ARG001 set back
+    return emptied(shared)
 
 
 def attempt(delivery: Delivery, status: int | None = 200, reason: str | None = None) -> Attempt:
