@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -29,6 +30,9 @@ class Receiver(ThreadingHTTPServer):
 
     def ids(self, path: str) -> list[str]:
         return [message for at, message in list(self.came) if at == path]
+
+    def twice(self, path: str) -> bool:
+        return len(self.ids(path)) == 2
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -128,6 +132,6 @@ def test_a_webhook_tells_how_its_receiver_fares_and_goes_on_when_it_is_back(serv
         (waiting,) = caller.call("GET", f"{path}?state=pending")["items"]
         caller.call("POST", f"{path}/{waiting['id']}/resend", expect=202)
     for name in back:
-        eventually(f"{name} is sent again", lambda name=name: len(receiver.ids(f"/{name}")) == 2, WAIT_S)
+        eventually(f"{name} is sent again", partial(receiver.twice, f"/{name}"), WAIT_S)
         assert becomes(caller, hooks[name], "active")["failureDetails"] is None
         assert len(set(receiver.ids(f"/{name}"))) == 1
