@@ -39,8 +39,11 @@ _ADDRESSES = frozenset({"webhookConfig.endpoint", "endpoint"})
 _HEADERS = "webhookConfig.headers"
 
 
-def event_of(change: Change, entity: Entity | None) -> EntityEvent | None:
-    """Return the event of a change, None when it is none; `entity`: the object as it is now, None = it is gone."""
+def event_of(change: Change, entity: Entity | None, key: Entity | None = None) -> EntityEvent | None:
+    """Return the event of a change, None when it is none.
+
+    `entity`: the object as it is now, None = it is gone; `key`: the one that changed it, which has a name for people.
+    """
     kind = TYPES.get(change.entity_type)
     if kind is None or change.tenant_id is None:
         return None
@@ -59,7 +62,7 @@ def event_of(change: Change, entity: Entity | None) -> EntityEvent | None:
         at_ms=change.at_ms,
         entity=bounded(told),
         change=_description(change, event_type, deltas),
-        user=change.actor,
+        user=(key.name if key is not None else "") or change.actor,
     )
 
 

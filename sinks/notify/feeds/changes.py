@@ -74,9 +74,16 @@ class ChangesFeed:
             return Read(lag=0)
         matchers = self._audience.fresh()
         told = [change for change in page if change.tenant_id in matchers and change.entity_type in TYPES]
-        entities = self._registry.entities.many((change.entity_type, change.entity_id) for change in told)
+        entities = self._registry.entities.many(
+            reference
+            for change in told
+            for reference in ((change.entity_type, change.entity_id), ("key", change.actor))
+        )
         events = {
-            change.revision: event_of(change, entities.get((change.entity_type, change.entity_id))) for change in told
+            change.revision: event_of(
+                change, entities.get((change.entity_type, change.entity_id)), entities.get(("key", change.actor))
+            )
+            for change in told
         }
         self._at = page[-1].revision
         fed = [Fed(events.get(one.revision), one.at_ms, Cursor(FEED, one.revision)) for one in page]

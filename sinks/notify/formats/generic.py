@@ -4,7 +4,8 @@ Lives here: members, order, the member `signature`. Custom is the same payload: 
 applications, which read what Generic sends; headers of one's own come with either.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import orjson
 
@@ -13,21 +14,29 @@ from schemas.wire.entity_event import EntityEvent
 from sinks.notify import signing
 
 
-def payload(webhook: WebhookView, events: Sequence[EntityEvent], base_url: str) -> bytes:  # noqa: ARG001 as all forms
+def payload(webhook: WebhookView, events: Sequence[EntityEvent], base_url: str) -> bytes:
     """Return one object where batchSize is 1, else an array, of one event too.
 
-    An older message of several events is an array though batchSize is 1 now: it is sent as it was put together.
+    An older message of several events is an array though batchSize is 1 now: it is sent as it was put together. An
+    `href` that is a path is one below `base_url`, the API's.
     """
     secret = next((each.value for each in webhook.secrets if each.value), None)
-    objects = [_object(webhook.name, event, secret) for event in events]
+    objects = [_object(webhook.name, _told(event, base_url), secret) for event in events]
     if webhook.definition.batch_size == 1 and len(objects) == 1:
         return objects[0]
     return b"[" + b",".join(objects) + b"]"
 
 
-def _object(name: str, event: EntityEvent, secret: bytes | None) -> bytes:
+def _told(event: EntityEvent, base_url: str) -> dict[str, Any]:
+    told, href = event.to_wire(), event.entity.get("href")
+    if base_url and isinstance(href, str) and href.startswith("/"):
+        told["entity"] = {**told["entity"], "href": f"{base_url}{href}"}
+    return told
+
+
+def _object(name: str, told: Mapping[str, Any], secret: bytes | None) -> bytes:
     """Return the event; its last member signs the object's bytes as they are without it, closing brace and all."""
-    plain = orjson.dumps({**event.to_wire(), "webhookName": name})
+    plain = orjson.dumps({**told, "webhookName": name})
     if secret is None:
         return plain
     return plain[:-1] + b',"signature":"' + signing.member(secret, plain) + b'"}'

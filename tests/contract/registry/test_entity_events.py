@@ -154,6 +154,21 @@ def test_keys_of_the_tenant_and_none_of_others(registry: Registry, feed: Changes
     ]
 
 
+def test_who_changed_it_is_told_by_the_keys_name_while_there_is_one(registry: Registry, feed: ChangesFeed) -> None:
+    given = KeyDefinition(tenant_id=None, permissions=(Permission.SOURCES_WRITE,), name="platform team")
+    made, _ = registry.keys.create(given, actor=SYSTEM)
+    mine = Actor(made.id)
+    role = registry.roles.create(
+        "acme", read(RoleDefinition, {"name": "r", "role": "webhook.github.*", "target": "t"}), actor=mine
+    )
+    (event,) = told(feed)
+    assert (event.user, event.entity["updatedBy"]) == ("platform team", made.id)
+    registry.roles.delete("acme", role.id, actor=mine)
+    registry.keys.delete(made.id, actor=SYSTEM)
+    (event,) = told(feed)
+    assert event.user == made.id
+
+
 def test_a_role_and_a_contact(registry: Registry, feed: ChangesFeed) -> None:
     role = read(RoleDefinition, {"name": "r", "role": "webhook.github.*", "target": "t"})
     made = registry.roles.create("acme", role, actor=ME)

@@ -38,6 +38,20 @@ def test_the_generic_payload_is_the_event_in_openmetadatas_words() -> None:
     assert body("Custom", event(), secrets=(b"s",)) == told
 
 
+def test_an_href_that_is_a_path_is_told_below_the_apis_address() -> None:
+    api = "https://hookberg.example.com"
+    for href, sent in (
+        ("/api/v1/x/1", f"{api}/api/v1/x/1"),
+        ("https://other.example/t", "https://other.example/t"),
+        (7, 7),
+    ):
+        given = replace(event(), entity={"id": "id-1", "href": href})
+        made = render(
+            webhook("Generic", 1, ()), [given], message_id="m", now_s=1, endpoint="https://x.example/", base_url=api
+        )
+        assert json.loads(made.body)["entity"] == {"id": "id-1", "href": sent}
+
+
 def test_a_batch_size_above_one_is_always_an_array() -> None:
     assert isinstance(body("Generic", event(), batch=1), dict)
     assert isinstance(body("Generic", event(), batch=2), list)

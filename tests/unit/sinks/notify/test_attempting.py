@@ -42,7 +42,7 @@ async def test_the_log_keeps_nothing_that_calls_or_proves(kind: str) -> None:
     sent = dict(headers)
     assert (url, timeout_s, sent["webhook-id"], sent["webhook-timestamp"]) == (ENDPOINT, 7.0, "dlv-1", "1700000000")
     assert sent["Authorization"] == "Bearer hidden-too"
-    assert (b"https://hookberg.example.com/api/v1/alerts/al-1" in body) is (kind == "Slack")
+    assert b"https://hookberg.example.com/api/v1/alerts/al-1" in body
     assert (kept.url, kept.number, kept.status, kept.duration_ms) == ("https://hooks.slack.com/services/…", 3, 200, 12)
     proofs = [sent[name] for name in ("webhook-signature", "X-OM-Signature", "X-OpenMetadata-Signature")]
     for secret in ("very-secret", "hidden", SECRET.decode(), *proofs):
