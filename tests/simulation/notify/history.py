@@ -68,7 +68,7 @@ def history(seed: int, begin: Path) -> Iterator[History]:
     path = begin.with_name(f"history-{seed}.db")
     shutil.copy(begin, path)
     registry = Registry(f"sqlite:///{path}", vault=Vault(bytes(32)), clock=clock, random_bytes=chance.randbytes)
-    _careless(registry)
+    careless(registry)
     made = History(seed, registry, Network(clock, chance))
     _webhooks(made, chance)
     _story(made, chance)
@@ -82,7 +82,7 @@ def history(seed: int, begin: Path) -> Iterator[History]:
         path.unlink()
 
 
-def _careless(registry: Registry) -> None:
+def careless(registry: Registry) -> None:
     """No power fails here: let SQLite not wait for the disk."""
 
     def quick(connection: object, _record: object) -> None:

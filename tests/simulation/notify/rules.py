@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row, Table, select
 
+from schemas.backing.registry import Registry
 from schemas.backing.registry.outbound_tables import OUTBOUND_ATTEMPTS, OUTBOUND_DELIVERIES, OUTBOUND_EVENTS
 from schemas.definitions.notification import Lane
 from tests.simulation.notify.history import SETTINGS, History, events_of
@@ -20,7 +21,7 @@ TRIES = len(str(SETTINGS["notify_retry_s"]).split(",")) + 1
 
 def check(made: History) -> None:
     """Judge a history by all rules."""
-    rows = _all(made, OUTBOUND_DELIVERIES)
+    rows = deliveries(made.registry)
     events = {row.sequence: row.event_id for row in _all(made, OUTBOUND_EVENTS)}
     _nothing_waits(made, rows)
     _taken_in_once(made, rows, events)
@@ -29,6 +30,12 @@ def check(made: History) -> None:
     _order(made)
     _one_sender(made)
     _attempts(made, rows)
+
+
+def deliveries(registry: Registry) -> Sequence[Row[Any]]:
+    """Return all deliveries, oldest first."""
+    with registry._database.read() as connection:
+        return connection.execute(select(OUTBOUND_DELIVERIES).order_by(OUTBOUND_DELIVERIES.c.first_event)).all()
 
 
 def _all(made: History, table: Table) -> Sequence[Row[Any]]:
