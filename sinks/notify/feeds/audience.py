@@ -11,7 +11,6 @@ from typing import Protocol
 
 from schemas.definitions.notification import ContactView, WebhookView
 from schemas.definitions.view import TopicView
-from schemas.definitions.webhook import WebhookStatus
 from schemas.wire.change import Change
 from sinks.notify.match.filters import WEBHOOK
 from sinks.notify.match.tenant import Matcher
@@ -131,12 +130,10 @@ class Audience:
 
 
 def _tells(change: Change) -> bool:
-    """Tell whether a change may concern who listens; how deliveries go does not, but for a webhook that a 410 ended."""
-    if change.entity_type not in _TELLING:
-        return False
-    states = {each.pointer for each in change.fields} == {"/status"}
-    ends = any(WebhookStatus.DISABLED.value in (each.old, each.new) for each in change.fields)
-    return change.entity_type != WEBHOOK or not states or ends
+    """Tell whether a change may concern who listens; how deliveries go does not: a 410 changes `enabled` too."""
+    return change.entity_type in _TELLING and not (
+        change.entity_type == WEBHOOK and {each.pointer for each in change.fields} == {"/status"}
+    )
 
 
 def _asks(webhook: WebhookView) -> bool:
