@@ -138,6 +138,7 @@ def _events(rim: Rim, connection: Connection, taken: Sequence[Matched], now: int
 
 def _sizes(connection: Connection, webhook_ids: Collection[str]) -> dict[str, int]:
     query = select(WEBHOOKS.c.id, WEBHOOKS.c.definition).where(WEBHOOKS.c.id.in_(sorted(webhook_ids)))
+    query = query.with_for_update(read=True, key_share=True)  # none of them is deleted until its deliveries are written
     return {row.id: int(orjson.loads(row.definition).get("batchSize", 10)) for row in connection.execute(query)}
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas import ids
 from schemas.backing.registry.objects import webhook_record
@@ -52,7 +53,7 @@ def turn(
         changed = [one for one in told if set_status(connection, one.webhook_id, one.status, one.failure)]
         fence(connection, lease)
         now = rows.now_ms(connection, rim)
-        _record(connection, results, now)
+        _record(rim, connection, results, now)
         moved: dict[Lane, int] = {}
         for one in changed:
             if one.fallback is not None and _fall_back(rim, connection, one, before[one.webhook_id], now):
@@ -77,7 +78,8 @@ def add(
 
     `values`: tenant, sequences and kind.
     """
-    if connection.execute(select(WEBHOOKS.c.id).where(WEBHOOKS.c.id == lane.webhook_id)).first() is None:
+    query = select(WEBHOOKS.c.id).where(WEBHOOKS.c.id == lane.webhook_id).with_for_update(read=True, key_share=True)
+    if connection.execute(query).first() is None:
         return False
     made = rows.new_delivery(
         row_id or ids.uuid7_text(at_ms, rim.random_bytes(10)),
@@ -111,10 +113,12 @@ def _claim(connection: Connection, due: Mapping[Lane, Sequence[Delivery]], now: 
     }
 
 
-def _record(connection: Connection, results: Sequence[Result], now: int) -> None:
+def _record(rim: Rim, connection: Connection, results: Sequence[Result], now: int) -> None:
+    """Write results; one that is told again, because nobody knew whether it was written, changes nothing."""
     there: set[str] = set()
     for chunk in rows.chunks([result.delivery.id for result in results]):
-        there.update(connection.execute(select(_D.id).where(_D.id.in_(chunk))).scalars())
+        query = select(_D.id).where(_D.id.in_(chunk)).with_for_update(read=True, key_share=True)
+        there.update(connection.execute(query).scalars())
     kept = [result for result in results if result.delivery.id in there]
     if not kept:
         return
@@ -124,7 +128,8 @@ def _record(connection: Connection, results: Sequence[Result], now: int) -> None
         if result.attempt is not None
     ]
     if made:
-        connection.execute(insert(OUTBOUND_ATTEMPTS), made)
+        into = (sqlite.insert if rim.database.sqlite else postgresql.insert)(OUTBOUND_ATTEMPTS)
+        connection.execute(into.on_conflict_do_nothing(index_elements=["delivery_id", "number"]), made)
     connection.execute(
         update(OUTBOUND_DELIVERIES).where(_D.id == bindparam("b_id")), [_result_values(one, now) for one in kept]
     )
