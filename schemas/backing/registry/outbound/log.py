@@ -12,12 +12,13 @@ import orjson
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select
 
 from schemas.backing.registry.objects.repository import Rim, page_of
+from schemas.backing.registry.outbound import rows
 from schemas.backing.registry.outbound_tables import OUTBOUND_ATTEMPTS, OUTBOUND_DELIVERIES, OUTBOUND_EVENTS, WEBHOOKS
 from schemas.backing.registry.record import Page, PageRequest
-from schemas.definitions.notification import Attempt, Delivery, DeliveryKind, DeliveryState, Lane
+from schemas.definitions.notification import Attempt, Delivery, DeliveryKind, DeliveryState
 from schemas.errors import Refused
 from schemas.reasons import Reason
-from schemas.wire.entity_event import EntityEvent, decode
+from schemas.wire.entity_event import EntityEvent
 
 MAX_ATTEMPTS = 100
 """Attempts of one delivery that are shown, the newest."""
@@ -63,15 +64,14 @@ def page(rim: Rim, tenant: str, webhook_id: str, wanted: Wanted, asked: PageRequ
                 return Page((), None)
             query = query.where(held)
         query = _narrowed(query, wanted)
-        return page_of(connection, query, _D.created_at_ms, _D.id, asked, read, newest_first=True)
+        return page_of(connection, query, _D.created_at_ms, _D.id, asked, rows.delivery, newest_first=True)
 
 
 def one(rim: Rim, tenant: str, webhook_id: str, delivery_id: str) -> Told:
     """Return a delivery of a webhook, its events and attempts; raises `Refused(not_found)`."""
     with rim.database.read() as connection:
         delivery = delivery_of(connection, tenant, webhook_id, delivery_id)
-        events = select(OUTBOUND_EVENTS).where(OUTBOUND_EVENTS.c.sequence.in_(delivery.events))
-        stored = {row.sequence: decode(row.document) for row in connection.execute(events)}
+        stored = rows.events(connection, delivery.events)
         attempts = select(OUTBOUND_ATTEMPTS).where(OUTBOUND_ATTEMPTS.c.delivery_id == delivery_id)
         newest = attempts.order_by(OUTBOUND_ATTEMPTS.c.number.desc()).limit(MAX_ATTEMPTS)
         made = [_attempt(row) for row in connection.execute(newest)]
@@ -102,27 +102,7 @@ def delivery_of(connection: Connection, tenant: str, webhook_id: str, delivery_i
     row = connection.execute(query).first()
     if row is None:
         raise Refused(Reason.NOT_FOUND, f"no delivery {delivery_id[:80]!r} of this webhook: it may be past the log")
-    return read(row)
-
-
-def read(row: Row[Any]) -> Delivery:
-    """Return the delivery of a row."""
-    return Delivery(
-        id=row.id,
-        tenant_id=row.tenant_id,
-        lane=Lane(row.webhook_id, row.receiver),
-        kind=DeliveryKind(row.kind),
-        state=DeliveryState(row.state),
-        events=tuple(orjson.loads(row.events)),
-        attempts=row.attempts,
-        tries=row.tries,
-        next_attempt_at_ms=row.next_attempt_at_ms,
-        created_at_ms=row.created_at_ms,
-        updated_at_ms=row.updated_at_ms,
-        last_attempt_at_ms=row.last_attempt_at_ms,
-        last_status=row.last_status,
-        last_reason=row.last_reason,
-    )
+    return rows.delivery(row)
 
 
 def _in_time(
