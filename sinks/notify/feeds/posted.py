@@ -3,14 +3,19 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from schemas import logs
 from schemas.definitions.notification import Cursor
 from schemas.definitions.posted import FEED, Posted
+from schemas.errors import Poison
+from schemas.wire.entity_event import EntityEvent
 from sinks.notify.feeds.audience import Audience
 from sinks.notify.feeds.changes import Cursors
 from sinks.notify.feeds.fed import Fed, Read
 
 PAGE = 100
 """An event has up to 256 KiB."""
+
+log = logs.logger(__name__)
 
 
 class Rows(Protocol):
@@ -50,7 +55,7 @@ class PostedFeed:
             return Read(lag=0)
         matchers = self._audience.fresh()
         fed = [
-            Fed(row.event() if row.tenant_id in matchers else None, row.at_ms, Cursor(FEED, row.sequence))
+            Fed(_event(row) if row.tenant_id in matchers else None, row.at_ms, Cursor(FEED, row.sequence))
             for row in rows
         ]
         self._at = rows[-1].sequence
@@ -62,3 +67,12 @@ class PostedFeed:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+def _event(row: Posted) -> EntityEvent | None:
+    """Return the event of a row; one that cannot be read is told in the log and holds up nobody."""
+    try:
+        return row.event()
+    except Poison as error:
+        log.warning("notify_record_unread", sequence=row.sequence, tenant=row.tenant_id, error=str(error))
+        return None

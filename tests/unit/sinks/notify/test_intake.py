@@ -8,8 +8,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from schemas.backing.registry import SYSTEM, LeaseLost, Registry
+from schemas.backing.registry.outbound_tables import POSTED_EVENTS
 from schemas.definitions.notification import Lane
 from schemas.definitions.posted import PostedEvent
 from schemas.errors import Refused
@@ -145,6 +147,14 @@ def test_a_registry_that_is_away_is_waited_for_and_nothing_is_lost(registry: Reg
         mortal.fails = lambda _number: None
         drained(each, clock)
     assert sorted(len(ids) for ids in told(registry).values()) == [3, 7]
+
+
+def test_a_posted_row_that_nobody_can_read_holds_up_no_other(registry: Registry, clock: ManualClock) -> None:
+    post(registry, "p1", "p2", "p3")
+    with registry._database.write() as connection:
+        connection.execute(update(POSTED_EVENTS).where(POSTED_EVENTS.c.event_id == "p2").values(document="{}"))
+    run(registry, clock)
+    assert [ids[-2:] for ids in told(registry).values() if "p1" in ids] == [["p1", "p3"]]
 
 
 def test_a_lost_lease_ends_the_intake(registry: Registry, clock: ManualClock) -> None:
