@@ -1,21 +1,21 @@
 """Faust's consumer with a batch path: whole fetched batches go to the agent, positions come from the changelog.
 
-Lives here: draining, gaps and losses (rule 9), seeking at every assignment (rule 8), pause and resume. Not here: which
-topics (conductor.py), when transactions end (transaction.py). Private names of Faust: README.md beside this file.
+Lives here: draining, gaps and losses (rule 9), seeking at every assignment (rule 8). Not here: pause and resume
+(holding.py), which topics (conductor.py), when transactions end (transaction.py). Private names of Faust: README.md.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from confluent_kafka import KafkaException
-from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from schemas.logs import logger
 from streams.engine import thread
 from streams.engine.chunks import chunks, contiguous
 from streams.engine.directory import LiveTopic
+from streams.engine.holding import HoldingConsumer
 from streams.engine.rounds import Rounds
 from streams.engine.sizes import Sizes
 from streams.engine.table import Stand
@@ -28,7 +28,7 @@ _log = logger(__name__)
 _WAIT_S = 1.0
 
 
-class BatchConsumer(driver.Consumer):
+class BatchConsumer(HoldingConsumer):
     """Reads batches; `app` is our App. Everything runs on the event loop, aiokafka in Faust's consumer thread."""
 
     app: "App"
@@ -37,9 +37,7 @@ class BatchConsumer(driver.Consumer):
         super().__init__(*args, **kwargs)
         self._expected: dict[TP, int] = {}
         self._reread: dict[TP, int] = {}
-        self._decided: dict[TP, int] = {}
         self._undecided: set[TP] = set()
-        self._held: frozenset[str] = frozenset()
         self._tails = Tails(self)
         self.sizes = Sizes()
         self._rounds = Rounds(self.highwater, lambda: self._thread._consumer)  # noqa: SLF001 engine/README.md
@@ -229,17 +227,6 @@ class BatchConsumer(driver.Consumer):
         self.app.agent_of_topics.lost(topic, tp.partition, start, end, next_offset)
         self._expected[tp] = next_offset
 
-    # ---- group offsets: decoration for lag tools, written by Faust's own commit timer
-    def committed(self, offsets: Mapping[TP, int]) -> None:
-        """Tell which offsets a transaction has committed."""
-        self._decided.update(offsets)
-
-    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:  # noqa: ANN401 Faust's signature
-        yield from (tp for tp in list(self._decided) if topics is None or tp in topics or tp.topic in topics)
-
-    def _new_offset(self, tp: TP) -> int | None:
-        return self._decided.pop(tp, None)
-
     async def evict(self, members: Iterable[str]) -> None:
         """Take dead predecessors out of the group before joining it, which would wait out their session otherwise.
 
@@ -262,29 +249,10 @@ class BatchConsumer(driver.Consumer):
             self._expected.pop(tp, None)
         await super().on_partitions_revoked(revoked)
 
-    def resume_partitions(self, tps: Iterable[TP]) -> None:
-        """Resume partitions but those of paused topics: Faust resumes all after a rebalance."""
-        super().resume_partitions({tp for tp in tps if tp.topic not in self._held})
-
     @property
     def expected(self) -> Mapping[TP, int]:
         """Return the next offset of each partition that is assigned."""
         return self._expected
-
-    @property
-    def held(self) -> frozenset[str]:
-        """Return the topics that are paused."""
-        return self._held
-
-    def hold(self, paused: Iterable[str]) -> None:
-        """Pause exactly these topics, without a rebalance."""
-        before, self._held = self._held, frozenset(paused)
-        if before == self._held:
-            return
-        _log.info("topics_held", topics=sorted(self._held))
-        assigned = self.assignment()
-        self.pause_partitions({tp for tp in assigned if tp.topic in self._held})
-        super().resume_partitions({tp for tp in assigned if tp.topic in before - self._held})
 
     def lag(self) -> int:
         """Return the records not yet decided, by the high watermarks that fetches have told."""
