@@ -1,7 +1,7 @@
 """One process of the stage, made of the product's own parts over the log in memory.
 
 Lives here: what streams/app.py and Faust do around those parts: start, fetch, rebalance, end. The reader borrows the
-methods of `BatchConsumer`; Faust itself is not here (README.md).
+methods of `BatchConsumer` and its base; Faust itself is not here (README.md).
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from streams.emit import Decided, Limits
 from streams.engine.agent import BatchAgent, Batches, Ledger
 from streams.engine.consumer import BatchConsumer
 from streams.engine.directory import LiveTopic
+from streams.engine.holding import HoldingConsumer
 from streams.engine.recovery import changelog, recover
 from streams.engine.rounds import Rounds
 from streams.engine.sizes import Sizes
@@ -404,7 +405,7 @@ class Reader:
         return len(entries)
 
 
-for _name, _made in vars(BatchConsumer).items():
+for _name, _made in (vars(HoldingConsumer) | vars(BatchConsumer)).items():
     if inspect.isfunction(_made) and not hasattr(Reader, _name):
         setattr(Reader, _name, _made)
 
