@@ -5,6 +5,7 @@ import functools
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, ParamSpec, TypeVar
 
 from ingress.api import paging
@@ -19,6 +20,7 @@ from schemas.reasons import Reason
 P = ParamSpec("P")
 T = TypeVar("T")
 D = TypeVar("D", bound=Definition)
+E = TypeVar("E", bound=StrEnum)
 MAX_ID = 128
 HEAVY = 2
 """Calls at a time that compute for long (verify)."""
@@ -82,6 +84,14 @@ class Call:
     def may(self, permission: Permission) -> bool:
         """Tell whether the caller's key holds a permission."""
         return permission in self.key.permissions
+
+    def chosen(self, name: str, values: type[E]) -> E | None:
+        """Return the member of an enumeration that a query parameter names, None without one; bad_request otherwise."""
+        text = self.query.get(name)
+        try:
+            return None if text is None else values(text)
+        except ValueError:
+            raise Refused(Reason.BAD_REQUEST, f"query parameter {name}: one of {', '.join(values)}") from None
 
     @property
     def page(self) -> PageRequest:

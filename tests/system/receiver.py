@@ -1,4 +1,4 @@
-"""A receiver of outbound webhooks on this machine: answers every POST, keeps path, headers and body."""
+"""A receiver of outbound webhooks on this machine: answers every POST as it is told, keeps path, headers and body."""
 
 import threading
 from collections.abc import Iterator
@@ -17,13 +17,19 @@ class Came:
 
 
 class Receiver(ThreadingHTTPServer):
-    """Many receivers at one port: each has a path of its own."""
+    """Many receivers at one port: each has a path of its own.
+
+    `answers`: status and headers by path, `otherwise` those of all other paths; `says`: the body of every answer.
+    """
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.came: list[Came] = []
+        self.answers: dict[str, tuple[int, dict[str, str]]] = {}
+        self.otherwise: tuple[int, dict[str, str]] = (200, {})
+        self.says = b"ok"
 
     def url(self, path: str) -> str:
         """Return the address of one of the receivers."""
@@ -32,6 +38,10 @@ class Receiver(ThreadingHTTPServer):
     def at(self, path: str) -> list[Came]:
         """Return what one of them was sent so far."""
         return [each for each in list(self.came) if each.path == f"/{path}"]
+
+    def ids(self, path: str) -> list[str]:
+        """Return the ids of the messages that one of them was sent so far."""
+        return [each.headers["webhook-id"] for each in self.at(path)]
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -44,10 +54,12 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.server.came.append(Came(self.path, headers, body))
-        self.send_response(200)
-        self.send_header("Content-Length", "2")
+        status, more = self.server.answers.get(self.path.removeprefix("/"), self.server.otherwise)
+        self.send_response(status)
+        for name, value in {**more, "Content-Length": str(len(self.server.says))}.items():
+            self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(b"ok")
+        self.wfile.write(self.server.says)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

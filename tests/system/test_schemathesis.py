@@ -98,7 +98,7 @@ def test_generated_requests_get_documented_answers(server: Server, tmp_path: Pat
         "--phases", "examples,coverage,fuzzing",
         "--max-examples", str(EXAMPLES),
         "--max-time", str(BUDGET_S),
-        "--workers", "2",
+        "--workers", "1",  # of two threads CPython 3.11 may fail in ast.parse (python/cpython issue 106905)
         "--seed", "1",
         "--checks", CHECKS,
         "--continue-on-failure",

@@ -1,68 +1,23 @@
 """Outbound webhooks, from outside: what becomes of one whose receiver is away, redirects, asks to wait, is gone."""
 
-import threading
 import time
 from collections.abc import Iterator
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
 from tests.system.client import Caller, Server, eventually
+from tests.system.receiver import Receiver, receiving
 
 pytestmark = pytest.mark.system
 WAIT_S = 30.0
 
 
-class Receiver(ThreadingHTTPServer):
-    """Answers a path as it is told to: (status, headers); keeps paths and message ids of what came."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.answers: dict[str, tuple[int, dict[str, str]]] = {}
-        self.came: list[tuple[str, str]] = []
-
-    def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}{path}"
-
-    def ids(self, path: str) -> list[str]:
-        return [message for at, message in list(self.came) if at == path]
-
-    def twice(self, path: str) -> bool:
-        return len(self.ids(path)) == 2
-
-
-class Handler(BaseHTTPRequestHandler):
-    """One connection."""
-
-    protocol_version = "HTTP/1.1"
-    server: Receiver
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.came.append((self.path, self.headers["webhook-id"]))
-        status, headers = self.server.answers.get(self.path, (200, {}))
-        self.send_response(status)
-        for name, value in {**headers, "Content-Length": "0"}.items():
-            self.send_header(name, value)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    server = Receiver()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with receiving() as server:
+        yield server
 
 
 def make(caller: Caller, name: str, url: str, entity: str, **members: Any) -> str:
@@ -81,6 +36,10 @@ def tell(caller: Caller, entity: str, number: int = 1) -> None:
     caller.call("POST", "/api/v1/events", event, expect=202)
 
 
+def twice(receiver: Receiver, path: str) -> bool:
+    return len(receiver.ids(path)) == 2
+
+
 def becomes(caller: Caller, hook: str, status: str) -> dict[str, Any]:
     """Wait until a webhook has a status; return it."""
 
@@ -96,15 +55,15 @@ def test_a_webhook_tells_how_its_receiver_fares_and_goes_on_when_it_is_back(serv
     away = Receiver()
     away.server_close()  # nothing listens there
     cases = {
-        "down": (receiver.url("/down"), (503, {}), "awaitingRetry", 503),
-        "later": (receiver.url("/later"), (429, {"Retry-After": "7200"}), "awaitingRetry", 429),
-        "redirects": (receiver.url("/redirects"), (302, {"Location": receiver.url("/elsewhere")}), "failed", 302),
-        "away": (away.url("/"), (0, {}), "failed", None),
-        "gone": (receiver.url("/gone"), (410, {}), "disabled", 410),
+        "down": (receiver.url("down"), (503, {}), "awaitingRetry", 503),
+        "later": (receiver.url("later"), (429, {"Retry-After": "7200"}), "awaitingRetry", 429),
+        "redirects": (receiver.url("redirects"), (302, {"Location": receiver.url("elsewhere")}), "failed", 302),
+        "away": (away.url(""), (0, {}), "failed", None),
+        "gone": (receiver.url("gone"), (410, {}), "disabled", 410),
     }
     hooks = {}
     for name, (url, answer, _, _) in cases.items():
-        receiver.answers[f"/{name}"] = answer
+        receiver.answers[name] = answer
         hooks[name] = make(caller, name, url, name)
     asked_ms = time.time() * 1000
     for name in cases:
@@ -117,7 +76,7 @@ def test_a_webhook_tells_how_its_receiver_fares_and_goes_on_when_it_is_back(serv
         waits_s = (details["nextAttempt"] - details["lastFailedAt"]) / 1000
         least, most = (7200, 7201) if name == "later" else (60, 67)
         assert least <= waits_s <= most, name
-    assert receiver.ids("/elsewhere") == []
+    assert receiver.ids("elsewhere") == []
     assert seen["gone"]["enabled"] is False
 
     receiver.answers.clear()
@@ -132,6 +91,6 @@ def test_a_webhook_tells_how_its_receiver_fares_and_goes_on_when_it_is_back(serv
         (waiting,) = caller.call("GET", f"{path}?state=pending")["items"]
         caller.call("POST", f"{path}/{waiting['id']}/resend", expect=202)
     for name in back:
-        eventually(f"{name} is sent again", partial(receiver.twice, f"/{name}"), WAIT_S)
+        eventually(f"{name} is sent again", partial(twice, receiver, name), WAIT_S)
         assert becomes(caller, hooks[name], "active")["failureDetails"] is None
-        assert len(set(receiver.ids(f"/{name}"))) == 1
+        assert len(set(receiver.ids(name))) == 1

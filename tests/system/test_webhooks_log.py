@@ -1,63 +1,25 @@
 """Outbound webhooks, from outside: a receiver that fails, the log, the command line, a resend, figures."""
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
 from tests.system.client import Caller, Server, eventually
 from tests.system.commands import hookberg
+from tests.system.receiver import Receiver, receiving
 
 pytestmark = pytest.mark.system
 WAIT_S = 30.0
 
 
-class Receiver(ThreadingHTTPServer):
-    """Answers every POST with `status`; keeps what came: webhook-id and body."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.status = 503
-        self.came: list[tuple[str, Any]] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/in"
-
-
-class Handler(BaseHTTPRequestHandler):
-    """One connection."""
-
-    protocol_version = "HTTP/1.1"
-    server: Receiver
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.came.append((self.headers["webhook-id"], json.loads(body)))
-        self.send_response(self.server.status)
-        self.send_header("Content-Length", "7")
-        self.end_headers()
-        self.wfile.write(b"gone by")
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     """Yield a receiver that fails until it is told otherwise."""
-    server = Receiver()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with receiving() as server:
+        server.otherwise, server.says = (503, {}), b"gone by"
+        yield server
 
 
 def command(server: Server, caller: Caller, *words: str) -> tuple[int, str]:
@@ -70,7 +32,7 @@ def test_a_delivery_that_failed_is_seen_resent_and_delivered(server: Server, rec
         "name": "changes",
         "batchSize": 1,
         "eventFilters": [{"eventType": "entityCreated", "entities": ["role"]}],
-        "webhookConfig": {"endpoint": receiver.url},
+        "webhookConfig": {"endpoint": receiver.url("in")},
     }
     path = f"/api/v1/webhooks/{caller.call('POST', '/api/v1/webhooks', wanted, expect=201)['id']}"
 
@@ -91,14 +53,14 @@ def test_a_delivery_that_failed_is_seen_resent_and_delivered(server: Server, rec
     assert shown["attemptList"][0]["response"]["body"] == "gone by"
     assert not [name for name in shown["attemptList"][0]["request"]["headers"] if "signature" in name.lower()]
 
-    receiver.status = 200
+    receiver.otherwise = (200, {})
     assert caller.call("POST", f"{path}/deliveries/{one['id']}/resend", expect=202) == {"matching": 1, "resending": 1}
 
     def delivered() -> bool:
         return bool(caller.call("GET", f"{path}/deliveries/{one['id']}")["state"] == "delivered")
 
     eventually("the resent delivery arrived", delivered, WAIT_S)
-    bodies = [body for message, body in list(receiver.came) if message == one["id"]]
+    bodies = [json.loads(each.body) for each in receiver.at("in") if each.headers["webhook-id"] == one["id"]]
     assert len(bodies) == 2
     assert len({body["eventId"] for body in bodies}) == 1
     told = caller.call("GET", f"{path}/statistics")
@@ -122,4 +84,4 @@ def again(server: Server, caller: Caller, receiver: Receiver, path: str) -> None
     assert sorted(kinds) == ["event", "test", "test"]
     code, said = command(server, caller, "stats", "changes")
     assert (code, "0 pending" in said, "last failure" in said) == (0, True, True), said
-    assert len({message for message, _ in receiver.came}) == 3
+    assert len(set(receiver.ids("in"))) == 3

@@ -5,8 +5,7 @@ Reads are of the registry's rows, which are the queue itself; what is asked of t
 """
 
 from datetime import UTC, datetime
-from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import Field
 
@@ -42,7 +41,6 @@ _FILTERS = (
     Query("failed", "boolean", "those that were given up or canceled, or whose last attempt failed"),
     Query("answer", "string", f"the last attempt's answer: {', '.join(_ANSWERS)}", maximum=4),
 )
-_E = TypeVar("_E", bound=StrEnum)
 
 
 class ResendRequest(Definition):
@@ -59,8 +57,8 @@ class ResendRequest(Definition):
 async def list_webhook_deliveries(call: Call) -> Answer:
     """List deliveries of a webhook, newest first."""
     wanted = Wanted(
-        state=_one_of(call, "state", DeliveryState),
-        kind=_one_of(call, "kind", DeliveryKind),
+        state=call.chosen("state", DeliveryState),
+        kind=call.chosen("kind", DeliveryKind),
         since_ms=_asked(call, "since"),
         until_ms=_asked(call, "until"),
         event_id=call.query.get("eventId"),
@@ -104,14 +102,6 @@ async def resend_webhook_deliveries(call: Call) -> Answer:
         actor=call.actor,
     )
     return Answer({"matching": asked.matching, "resending": asked.resending})
-
-
-def _one_of(call: Call, name: str, known: type[_E]) -> _E | None:
-    text = call.query.get(name)
-    try:
-        return None if text is None else known(text)
-    except ValueError:
-        raise Refused(Reason.BAD_REQUEST, f"{name}: one of {', '.join(known)}") from None
 
 
 def _answer(call: Call) -> int | None:

@@ -1,38 +1,25 @@
 """`/webhooks`: outbound webhooks, OpenMetadata's entity. `/webhooks/{platform}` beside it is ingest (ingress)."""
 
-from collections.abc import Callable, Mapping
-from enum import StrEnum
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 from pydantic import Field
 
 from ingress.api import json_patch, merge_patch, paging
 from ingress.api.again import again
 from ingress.api.call import Answer, Call
-from ingress.api.resources import shapes, webhook_wire
+from ingress.api.resources import shapes, webhook_filters, webhook_wire
 from ingress.api.routes import Query, Route
 from schemas.backing.registry import Include, WebhookRecord
 from schemas.definitions.base import Definition
 from schemas.definitions.key import Permission
-from schemas.definitions.webhook import EntityReference, WebhookStatus, WebhookType
 from schemas.definitions.webhook_entity import WebhookEntity
 from schemas.errors import Refused
 from schemas.reasons import Reason
 
 _READ, _WRITE = Permission.WEBHOOKS_READ, Permission.WEBHOOKS_WRITE
-E = TypeVar("E", bound=StrEnum)
 INCLUDE = Query("include", "string", "`non-deleted` (default), `deleted` or `all`", maximum=16)
 FIELDS = Query("fields", "string", "taken for OpenMetadata's clients: every field is always shown", maximum=256)
-_FILTERS = (
-    Query("status", "string", "those of this status", maximum=32),
-    Query("enabled", "boolean", "those that are, or are not"),
-    Query("webhookType", "string", "those of this type", maximum=32),
-    Query("entityType", "string", "those with a filter that names this entity type or `*`", maximum=256),
-    Query("owner", "string", "those whose owner has this id or name", maximum=256),
-    Query("domain", "string", "those whose domain has this id or name", maximum=256),
-    Query("tag", "string", "those with this tagFQN", maximum=256),
-    Query("q", "string", "those whose name begins so", maximum=64),
-)
 _HARD = (
     Query("hardDelete", "boolean", "for ever, with versions, secrets and the log of deliveries"),
     Query("recursive", "boolean", "taken for OpenMetadata's clients: nothing is below a webhook"),
@@ -63,7 +50,7 @@ class RestoreRequest(Definition):
 
 async def list_webhooks(call: Call) -> Answer:
     """List webhooks by name."""
-    wanted = _wanted(call.query)
+    wanted = webhook_filters.wanted_by(call)
     webhooks = call.env.registry.webhooks
     page = await call.threads.run(
         webhooks.list, call.tenant, call.page, wanted, prefix=call.query.get("q", ""), include=_include(call)
@@ -225,51 +212,14 @@ def _answer(call: Call, record: WebhookRecord) -> Answer:
 
 
 def _include(call: Call) -> Include:
-    return one_of("include", Include, call.query.get("include", Include.NON_DELETED.value))
+    return call.chosen("include", Include) or Include.NON_DELETED
 
 
-def one_of(name: str, values: type[E], text: str) -> E:
-    """Return the member of an enumeration that a query names; raise `Refused(bad_request)`."""
-    try:
-        return values(text)
-    except ValueError:
-        known = ", ".join(each.value for each in values)
-        raise Refused(Reason.BAD_REQUEST, f"query parameter {name}: one of {known}") from None
-
-
-def _wanted(query: Mapping[str, Any]) -> Callable[[WebhookRecord], bool]:
-    """Return what tells whether a webhook meets every filter of the query."""
-    status = one_of("status", WebhookStatus, query["status"]) if "status" in query else None
-    kind = one_of("webhookType", WebhookType, query["webhookType"]) if "webhookType" in query else None
-    enabled, entity, tag = query.get("enabled"), query.get("entityType"), query.get("tag")
-    owner, domain = query.get("owner"), query.get("domain")
-
-    def wanted(record: WebhookRecord) -> bool:
-        given = record.definition
-        entities = {each for event in given.event_filters for each in event.entities}
-        return (
-            (status is None or record.status is status)
-            and (kind is None or given.webhook_type is kind)
-            and (enabled is None or given.enabled is enabled)
-            and (entity is None or entity in entities or "*" in entities)
-            and (tag is None or any(each.tag_fqn == tag for each in given.tags))
-            and (owner is None or _is(given.owner, owner, record.owner))
-            and (domain is None or _is(given.domain, domain))
-        )
-
-    return wanted
-
-
-def _is(reference: EntityReference | None, named: str, now: Mapping[str, Any] | None = None) -> bool:
-    if reference is None:
-        return False
-    names = {reference.id, reference.name, reference.fully_qualified_name, (now or {}).get("name")}
-    return named in names
-
-
+_NO_UUID = (Reason.METHOD_NOT_ALLOWED,)
+"""What stands there in place of a UUID is a platform, whose path takes POST, and GET for handshakes."""
 ROUTES = (
     Route("GET", "/webhooks", list_webhooks, "List outbound webhooks", _READ, WebhookPage,
-          query=(*_FILTERS, INCLUDE, FIELDS, *shapes.PAGE)),
+          query=(*webhook_filters.FILTERS, INCLUDE, FIELDS, *shapes.PAGE)),
     Route("POST", "/webhooks", create_webhook, "Make an outbound webhook", _WRITE, WebhookEntity, status=201,
           takes=WebhookEntity, refusals=_REFUSED, example=_EXAMPLE),
     Route("PUT", "/webhooks", put_webhook, "Make or replace an outbound webhook by its name", _WRITE, WebhookEntity,
@@ -279,13 +229,13 @@ ROUTES = (
     Route("GET", "/webhooks/name/{name}", get_webhook_by_name, "Show an outbound webhook by name", _READ,
           WebhookEntity, query=(INCLUDE, FIELDS)),
     Route("GET", "/webhooks/{uuid}", get_webhook, "Show an outbound webhook", _READ, WebhookEntity,
-          query=(INCLUDE, FIELDS)),
+          query=(INCLUDE, FIELDS), refusals=_NO_UUID),
     Route("PUT", "/webhooks/{uuid}", put_webhook_by_id, "Replace an outbound webhook", _WRITE, WebhookEntity,
-          takes=WebhookEntity, refusals=_REFUSED, example=_EXAMPLE),
+          takes=WebhookEntity, refusals=(*_REFUSED, *_NO_UUID), example=_EXAMPLE),
     Route("PATCH", "/webhooks/{uuid}", patch_webhook, "Change an outbound webhook", _WRITE, WebhookEntity,
-          takes=WebhookEntity, refusals=(*_REFUSED, Reason.PATCH_CONFLICT), patches=_PATCHES),
+          takes=WebhookEntity, refusals=(*_REFUSED, *_NO_UUID, Reason.PATCH_CONFLICT), patches=_PATCHES),
     Route("DELETE", "/webhooks/{uuid}", delete_webhook, "Delete an outbound webhook; restorable unless hardDelete",
-          _WRITE, WebhookEntity, query=_HARD, refusals=(Reason.IN_USE,)),
+          _WRITE, WebhookEntity, query=_HARD, refusals=(*_NO_UUID, Reason.IN_USE)),
     Route("POST", "/webhooks/{uuid}/restore", restore_webhook, "Restore a deleted webhook", _WRITE, WebhookEntity,
           refusals=(Reason.PRECONDITION_FAILED,)),
 )  # fmt: skip
