@@ -113,6 +113,11 @@ class WebhookConfig(Definition):
     send_to_owners: bool = Field(default=False, strict=True)
     send_to_followers: bool = Field(default=False, strict=True)
 
+    @property
+    def sends_to_contacts(self) -> bool:
+        """Tell whether anybody beside its own endpoint is told."""
+        return self.send_to_admins or self.send_to_owners or self.send_to_followers
+
     @field_validator("headers")
     @classmethod
     def _plain(cls, value: dict[str, str]) -> dict[str, str]:
@@ -129,7 +134,7 @@ class WebhookConfig(Definition):
 
     @model_validator(mode="after")
     def _somewhere(self) -> "WebhookConfig":
-        if self.endpoint is None and not (self.send_to_admins or self.send_to_owners or self.send_to_followers):
+        if self.endpoint is None and not self.sends_to_contacts:
             raise ValueError("name an endpoint, or one of sendToAdmins, sendToOwners, sendToFollowers")
         return self
 

@@ -1,6 +1,6 @@
 """`/alerts`: what is wrong with sources and streams now, and was, newest first."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from ingress.api import paging
@@ -66,14 +66,9 @@ async def get_alert(call: Call) -> Answer:
 def _moment(call: Call) -> int | None:
     text = call.query.get("since")
     try:
-        return None if text is None else int(_utc(text).timestamp() * 1000)
+        return None if text is None else shapes.epoch_ms(text)
     except (ValueError, OverflowError) as exc:
         raise Refused(Reason.BAD_REQUEST, "since: an RFC 3339 time, for example 2026-11-21T10:00:00Z") from exc
-
-
-def _utc(text: str) -> datetime:
-    at = datetime.fromisoformat(text)
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _wire(alert: Alert) -> dict[str, Any]:

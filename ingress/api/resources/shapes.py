@@ -56,6 +56,12 @@ def instant(epoch_ms: int | None) -> str | None:
     return datetime.fromtimestamp(epoch_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def epoch_ms(text: str) -> int:
+    """Return an RFC 3339 time in ms, in UTC where it names no offset; raise ValueError or OverflowError."""
+    at = datetime.fromisoformat(text)
+    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
 def job(value: Job) -> dict[str, Any]:
     """Return a job as answered; its arguments stay inside."""
     return {

@@ -4,7 +4,6 @@ Reads are of the registry's rows, which are the queue itself; what is asked of t
 (202). Times in queries and bodies: RFC 3339, or ms since the epoch.
 """
 
-from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import Field
@@ -136,8 +135,7 @@ def _ms(value: str | int) -> int:
     if isinstance(value, int) or (value.isascii() and value.isdigit() and len(value) <= len(str(_MOST_MS))):
         found = int(digits)
     else:
-        at = datetime.fromisoformat(value)
-        found = int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+        found = shapes.epoch_ms(value)
     if not 0 <= found <= _MOST_MS:
         raise ValueError(value)
     return found

@@ -235,11 +235,7 @@ class Engine:
         webhooks = book.webhooks.active()
         contacts = [
             contact
-            for tenant in sorted({one.tenant for one in webhooks if _sends_to_contacts(one.definition.webhook_config)})
+            for tenant in sorted({one.tenant for one in webhooks if one.definition.webhook_config.sends_to_contacts})
             for contact in book.contacts.all(tenant)
         ]
         return revision, Directory.of(webhooks, contacts)
-
-
-def _sends_to_contacts(config: Any) -> bool:  # noqa: ANN401 a WebhookConfig
-    return bool(config.send_to_admins or config.send_to_owners or config.send_to_followers)

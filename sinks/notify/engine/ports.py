@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from schemas.backing.registry.outbound import Horizon
-from schemas.definitions.notification import ContactView, DeliveryState, Lane, Lease, WebhookView
+from schemas.definitions.notification import DeliveryState, Lane, Lease
 from schemas.definitions.sending import Result, Told, Turn, Waiting
 from schemas.ports import Clock
 from schemas.settings.notify import DeliverySettings
+from sinks.notify.books import Contacts, Webhooks
 from sinks.notify.engine.attempting import Egress
 from sinks.notify.measures import Measures
 
@@ -47,20 +48,6 @@ class Queue(Protocol):
 
     def act(self, held: Lease) -> Mapping[Lane, int]:
         """Do what was asked."""
-
-
-class Webhooks(Protocol):
-    """The webhooks of all tenants."""
-
-    def active(self) -> Sequence[WebhookView]:
-        """Return every webhook that is not deleted."""
-
-
-class Contacts(Protocol):
-    """The contacts."""
-
-    def all(self, tenant: str) -> Sequence[ContactView]:
-        """Return a tenant's."""
 
 
 class Book(Protocol):

@@ -9,9 +9,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from schemas.definitions.notification import ContactView, WebhookView
+from schemas.definitions.notification import WebhookView
 from schemas.definitions.view import TopicView
 from schemas.wire.change import Change
+from sinks.notify.books import Contacts, Webhooks
 from sinks.notify.match.filters import WEBHOOK
 from sinks.notify.match.tenant import Matcher
 
@@ -25,20 +26,6 @@ class ChangesLog(Protocol):
 
     def page(self, after_revision: int, limit: int, tenant: str | None = None) -> list[Change]:
         """Return changes after a revision."""
-
-
-class Webhooks(Protocol):
-    """The webhooks of all tenants."""
-
-    def active(self) -> Sequence[WebhookView]:
-        """Return every webhook that is not deleted."""
-
-
-class Contacts(Protocol):
-    """The contacts."""
-
-    def all(self, tenant: str) -> Sequence[ContactView]:
-        """Return a tenant's."""
 
 
 class TopicRows(Protocol):
@@ -118,7 +105,8 @@ class Audience:
             webhooks = tuple(found.get(tenant, ()))
             if tenants is not None and tenant not in tenants and webhooks == self._webhooks.get(tenant, ()):
                 continue
-            matcher = Matcher(webhooks, self._registry.contacts.all(tenant) if any(map(_asks, webhooks)) else ())
+            asks = any(webhook.definition.webhook_config.sends_to_contacts for webhook in webhooks)
+            matcher = Matcher(webhooks, self._registry.contacts.all(tenant) if asks else ())
             matchers.pop(tenant, None)
             topics.pop(tenant, None)
             if matcher.since_ms is not None:
@@ -134,8 +122,3 @@ def _tells(change: Change) -> bool:
     return change.entity_type in _TELLING and not (
         change.entity_type == WEBHOOK and {each.pointer for each in change.fields} == {"/status"}
     )
-
-
-def _asks(webhook: WebhookView) -> bool:
-    config = webhook.definition.webhook_config
-    return config.send_to_admins or config.send_to_owners or config.send_to_followers

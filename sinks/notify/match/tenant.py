@@ -114,6 +114,6 @@ def _asked(
         )
         if takes:
             config = webhook.definition.webhook_config
-            others = config.send_to_admins or config.send_to_owners or config.send_to_followers
+            others = config.sends_to_contacts
             found.append(_Wanting(webhook, takes, webhook.created_at_ms, None if others else Lane(webhook.id)))
     return found
